@@ -1,0 +1,97 @@
+"""The errors that a person may see: what is wrong, where, with which value, and how to mend it.
+
+Every message is one paragraph in the form ``where: key = value: what is wrong. Mend.``  Each class carries
+the exit code of the command line, and crosses a process boundary as JSON (`to_json`, `from_json`), so that a
+fault found by a subprocess reads just like one found here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+NOT_GIVEN: Any = object()
+
+
+class KituiError(Exception):
+    """Base of all errors meant for people.
+
+    `what` says what is wrong; `where` is a file, folder or host; `key` and `value` name the setting and what
+    it holds; `mend` says what to do.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", key: str = "", value: Any = NOT_GIVEN, mend: str = "") -> None:
+        self.what, self.where, self.key, self.mend = what, str(where), key, mend
+        self.value = "" if value is NOT_GIVEN else _shown(value)
+        super().__init__(self.message)
+
+    @property
+    def message(self) -> str:
+        setting = f"{self.key} = {self.value}" if self.key and self.value else self.key or self.value
+        place = ": ".join(part for part in (self.where, setting) if part)
+        return " ".join(part for part in (f"{place}: {self.what}" if place else self.what, self.mend) if part)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def to_json(self) -> dict[str, str]:
+        parts = {name: getattr(self, name) for name in ("what", "where", "key", "value", "mend")}
+        return {"error": type(self).__name__, **parts}
+
+    @staticmethod
+    def from_json(data: dict[str, str]) -> KituiError:
+        error = _BY_NAME.get(data.get("error", ""), KituiError)(
+            data.get("what", ""), where=data.get("where", ""), key=data.get("key", ""), mend=data.get("mend", "")
+        )
+        error.value = data.get("value", "")
+        return error
+
+
+class SpecError(KituiError):
+    """The sweep file, a table or an argument is wrong (exit 2)."""
+
+    exit_code = 2
+
+
+class DataError(KituiError):
+    """Facts, templates, text or results cannot be read or used (exit 2)."""
+
+    exit_code = 2
+
+
+class LaunchError(KituiError):
+    """There is nothing to run it on (exit 3)."""
+
+    exit_code = 3
+
+
+class StateError(KituiError):
+    """The workspace's state cannot be read or written, or another process holds it (exit 3)."""
+
+    exit_code = 3
+
+
+class FitError(KituiError):
+    """The data cannot answer the question (exit 4)."""
+
+    exit_code = 4
+
+
+_BY_NAME = {cls.__name__: cls for cls in (KituiError, SpecError, DataError, LaunchError, StateError, FitError)}
+
+
+def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """' Did you mean X?' for the closest known name, or the list of all of them where none is close."""
+    from difflib import get_close_matches  # only needed once something has gone wrong
+
+    close = get_close_matches(str(name).lower(), [k.lower() for k in known], n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {next(k for k in known if k.lower() == close[0])}?"
+    return f"Known: {', '.join(known)}."
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    text = "".join(c if c.isprintable() else "�" for c in text)
+    return text if len(text) <= 120 else text[:117] + "…"

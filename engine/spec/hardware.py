@@ -1,0 +1,30 @@
+"""Peak arithmetic rates of accelerators, for forecasts made where no measurement exists yet."""
+
+from __future__ import annotations
+
+# Dense bf16 (V100: fp16) tensor throughput, FLOP/s, from the makers' data sheets.
+PEAK_FLOPS_PER_S: dict[str, float] = {
+    "B200": 2250e12,
+    "H200": 989e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "A10": 125e12,
+    "L4": 121e12,
+    "RTX 4090": 165e12,
+    "RTX 3090": 71e12,
+    "V100": 125e12,
+}
+
+# Published single-run figures lie between 33 % (torchtitan 8B) and 56 % (TinyLlama 1.1B) of peak.
+ASSUMED_FLOPS_UTILISATION = 0.40
+# What a forecast for GPUs assumes where nobody has measured: said in words wherever it is shown.
+ASSUMED_GPU = "H100"
+
+
+def peak_flops_per_s(device_name: str) -> float | None:
+    """The peak rate of the device whose reported name contains a known one, longest match first."""
+    for name in sorted(PEAK_FLOPS_PER_S, key=len, reverse=True):
+        if name.lower() in device_name.lower():
+            return PEAK_FLOPS_PER_S[name]
+    return None

@@ -1,0 +1,101 @@
+"""Model sizes: Llama-style shapes, their exact parameter counts, and the arithmetic they cost."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.errors import SpecError, nearest
+
+
+class ModelShape(BaseModel):
+    """The shape of one Llama-style decoder (RMSNorm, rotary positions, SwiGLU, no biases)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    name: str
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    intermediate_size: int
+    tied_embeddings: bool = True
+
+    @property
+    def num_params(self) -> int:
+        """N: non-embedding parameters (attention, feed-forward, norms)."""
+        d, head_size = self.hidden_size, self.hidden_size // self.num_heads
+        attention = 2 * d * d + 2 * d * head_size * self.num_kv_heads
+        return self.num_layers * (attention + 3 * d * self.intermediate_size + 2 * d) + d
+
+    def num_params_total(self, vocab_size: int) -> int:
+        """All parameters, with the input embedding and, where untied, the output embedding."""
+        return self.num_params + vocab_size * self.hidden_size * (1 if self.tied_embeddings else 2)
+
+    def train_flops_per_token(self, vocab_size: int, context_length: int) -> float:
+        """Floating-point operations of one forward and backward pass, per token.
+
+        6 for each parameter that multiplies (Kaplan et al. 2020, with the output embedding, which dominates nano
+        models) plus causal attention's scores and values, 6 · layers · width · context: half of the usual 12,
+        for half of the score matrix is masked.
+        """
+        multiplied = self.num_params + vocab_size * self.hidden_size
+        return 6.0 * multiplied + 6.0 * self.num_layers * self.hidden_size * context_length
+
+    def train_memory_bytes(self, vocab_size: int, context_length: int, micro_batch_size: int) -> int:
+        """A forecast of one run's memory, in bytes: fp32 weights, gradients and both Adam moments (16 a parameter),
+        activations (about 34 bytes a width, layer and token: Korthikanti et al. 2022, table 2, without the
+        attention scores that a flash kernel never stores), and two copies of the logits in fp32."""
+        tokens = context_length * micro_batch_size
+        activations = 34 * self.hidden_size * self.num_layers * tokens + 8 * vocab_size * tokens
+        return 16 * self.num_params_total(vocab_size) + activations
+
+
+def _nano(hidden_size: int, num_layers: int = 1) -> ModelShape:
+    """A CPU-sized model: 4 heads, SwiGLU of 8/3 the width to the nearest multiple of 8, named by its N."""
+    intermediate = max(8, round(hidden_size * 8 / 3 / 8) * 8)
+    fields = dict(hidden_size=hidden_size, num_layers=num_layers, num_heads=4, num_kv_heads=4)
+    shape = ModelShape(name="", intermediate_size=intermediate, **fields)
+    millions, thousands = shape.num_params / 1e6, shape.num_params / 1e3
+    name = f"nano-{millions:.2g}m" if millions >= 0.95 else f"nano-{thousands:.0f}k"
+    return shape.model_copy(update={"name": name})
+
+
+def _llama(name: str, hidden_size: int, num_layers: int, num_heads: int, intermediate_size: int) -> ModelShape:
+    return ModelShape(
+        name=name,
+        hidden_size=hidden_size,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        num_kv_heads=num_heads,
+        intermediate_size=intermediate_size,
+    )
+
+
+# Widths of the one-layer models follow measurements: two layers at small widths cost twice and learn no more.
+_SHAPES = [
+    *(_nano(d) for d in (16, 20, 24, 32, 40, 48, 64, 80, 96, 128)),
+    *(_nano(d, layers) for d, layers in ((128, 2), (192, 2), (256, 2), (256, 4), (384, 4), (512, 6))),
+    # With a vocabulary of 32,000 and tied embeddings: 137.8M, 341M, 1.08B and 3.04B parameters in all.
+    _llama("137M", 768, 16, 12, 2048),
+    _llama("350M", 1024, 24, 16, 2816),
+    _llama("1B", 2048, 20, 16, 5504),
+    _llama("3B", 3072, 26, 24, 8192),
+]
+PRESETS: dict[str, ModelShape] = {shape.name: shape for shape in _SHAPES}
+
+
+def preset(name: str) -> ModelShape:
+    """The preset of that name, in any letter case. SpecError names the nearest one."""
+    by_lower = {known.lower(): shape for known, shape in PRESETS.items()}
+    try:
+        return by_lower[name.strip().lower()]
+    except KeyError:
+        raise SpecError(
+            "no model size of this name.", key="grid.model_size", value=name, mend=nearest(name, list(PRESETS))
+        ) from None
+
+
+def next_size_up(num_params: float) -> ModelShape:
+    """The smallest preset with more than `num_params` parameters by a quarter, or else the largest preset."""
+    bigger = [shape for shape in PRESETS.values() if shape.num_params > 1.25 * num_params]
+    return min(bigger, key=lambda s: s.num_params) if bigger else max(PRESETS.values(), key=lambda s: s.num_params)

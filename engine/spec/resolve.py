@@ -1,0 +1,270 @@
+"""From a sweep file to its cells: facts read and partitioned, inputs hashed, each cell's run described and named."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.errors import DataError, SpecError
+from engine.spec.facts import Partition, partition, read_facts
+from engine.spec.models import preset
+from engine.spec.runspec import (
+    CorpusSpec,
+    FactSets,
+    RunSpec,
+    content_id,
+    evaluation_identity,
+    run_identity,
+    written_facts_id,
+)
+from engine.spec.sweep import Sweep, read_sweep
+from engine.spec.templates import RelationTemplates, read_templates
+
+
+class ResolvedSweep(NamedTuple):
+    """A sweep file with everything it points to read, checked and hashed. Nothing is written yet."""
+
+    sweep: Sweep
+    path: Path
+    facts: FactSets
+    corpus: CorpusSpec
+    runs: tuple[RunSpec, ...]
+    """Each run once, in the order to start them: a whole grid of the first seed before the second."""
+    notes: tuple[str, ...]
+    """What was left out on the way, in words."""
+
+
+def resolve(path: Path) -> ResolvedSweep:
+    """Read a sweep and all it refers to. SpecError or DataError name file, key and value; nothing is written."""
+    path = path.resolve()
+    sweep = read_sweep(path)
+    facts, notes = _fact_sets(path, sweep)
+    corpus = _corpus_spec(path, sweep, facts)
+    if sweep.background.source == "hub" and not sweep.background.revision:
+        notes.append("background.revision is not pinned: the dataset may change between runs")
+    runs = tuple(_runs(path, sweep, facts, corpus))
+    return ResolvedSweep(sweep, path, facts, corpus, runs, tuple(notes))
+
+
+def _fact_sets(path: Path, sweep: Sweep) -> tuple[FactSets, list[str]]:
+    settings = sweep.facts
+    facts_path = path.parent / settings.path
+    facts, notes = read_facts(facts_path, merge_duplicates=settings.duplicates == "merge")
+    templates_path = path.parent / settings.templates
+    templates = read_templates(templates_path)
+    for fact in facts:
+        wanted = settings.relations is None or fact.relation in settings.relations
+        if wanted and fact.relation not in templates:
+            raise DataError(
+                f"no template for the relation {fact.relation!r} (fact: {' · '.join(fact)}).",
+                where=str(templates_path),
+                key=fact.relation,
+                mend=f"Add a table [{fact.relation}], or leave the relation out with facts.relations.",
+            )
+    drawn = partition(
+        facts,
+        num_prior=settings.num_prior,
+        num_infused=settings.num_infused,
+        num_unseen=settings.num_unseen,
+        facts_seed=settings.facts_seed,
+        relations=list(settings.relations) if settings.relations else None,
+        objects_per_relation=settings.objects_per_relation,
+        where=str(facts_path),
+    )
+    used = {r: templates[r] for r in sorted({f.relation for facts_of in drawn for f in facts_of})}
+    _check_template_counts(path, templates_path, sweep, drawn, used)
+    sets = FactSets(
+        prior=drawn.prior,
+        infused=drawn.infused,
+        unseen=drawn.unseen,
+        statements={r: t.statements for r, t in used.items()},
+        questions={r: t.questions for r, t in used.items()},
+        facts_seed=settings.facts_seed,
+    )
+    for name in ("infused", "prior", "unseen"):
+        blocks, not_asked = sets.blocks(name, sweep.evaluation)
+        size = len(getattr(sets, name))
+        if not_asked:
+            notes.append(
+                f"{not_asked} of {size} {name} facts fill no block of {sweep.evaluation.num_choices} questions"
+            )
+        if size and not blocks:
+            raise DataError(
+                f"no {name} fact can be asked: no relation has {sweep.evaluation.num_choices} facts with different "
+                "objects in this set.",
+                where=str(facts_path),
+                key="evaluation.num_choices",
+                value=sweep.evaluation.num_choices,
+                mend="Ask for more facts, or for fewer choices.",
+            )
+    return sets, notes
+
+
+def _check_template_counts(
+    path: Path, templates_path: Path, sweep: Sweep, drawn: Partition, used: dict[str, RelationTemplates]
+) -> None:
+    prior_relations = {fact.relation for fact in drawn.prior}
+    infused_relations = {fact.relation for fact in drawn.infused}
+    for relation, templates in used.items():
+        needs = [("evaluation.question_template", sweep.evaluation.question_template + 1, templates.questions)]
+        if relation in infused_relations:
+            needs.append(("grid.num_templates", max(sweep.grid.num_templates), templates.statements))
+        if relation in prior_relations:
+            needs.append(("mixture.num_prior_templates", sweep.mixture.num_prior_templates, templates.statements))
+        for key, wanted, have in needs:
+            if wanted > len(have):
+                raise SpecError(
+                    f"{templates_path.name} has only {len(have)} for the relation {relation}.",
+                    where=str(path),
+                    key=key,
+                    value=wanted if key != "evaluation.question_template" else wanted - 1,
+                    mend=f"Ask for fewer, or add templates to {templates_path}.",
+                )
+    if sweep.mixture.prior_rate > 0 and not drawn.prior:
+        raise SpecError(
+            "there are no prior facts to write.",
+            where=str(path),
+            key="mixture.prior_rate",
+            value=sweep.mixture.prior_rate,
+            mend="Set facts.num_prior above 0, or prior_rate to 0.",
+        )
+
+
+def _runs(path: Path, sweep: Sweep, facts: FactSets, corpus: CorpusSpec) -> list[RunSpec]:
+    grid, tokens_id, facts_id = sweep.grid, corpus.tokens_id, facts.facts_id
+    evaluation_id = content_id(evaluation_identity(sweep.evaluation, facts))
+    inits = {size: _init(path, sweep, size) for size in grid.model_size}
+    asked = sweep.evaluation.question_template if sweep.mixture.questions_in_background else None
+    written: dict[int, str] = {}
+    runs = []
+    for seed, num_tokens, size, num_templates, frequency in itertools.product(
+        grid.seed, grid.num_tokens, grid.model_size, grid.num_templates, grid.infusion_frequency
+    ):
+        if num_tokens < sweep.training.context_length:
+            raise SpecError(
+                f"less than one row of context_length = {sweep.training.context_length} tokens.",
+                where=str(path),
+                key="grid.num_tokens",
+                value=num_tokens,
+            )
+        shape = preset(size)
+        # With nothing infused, neither templates nor fill nor stages can matter: such cells are one run.
+        mixture = sweep.mixture if frequency else sweep.mixture.model_copy(update={"fill": "infused"})
+        spec = RunSpec(
+            run_id="",
+            model=shape,
+            frequency=frequency,
+            num_tokens=num_tokens,
+            num_templates=num_templates if frequency else 1,
+            seed=seed,
+            learning_rate=sweep.training.learning_rate_for(shape),
+            mixture=mixture,
+            stages=sweep.stages if frequency else None,
+            training=sweep.training,
+            init_from=inits[size][0],
+            init_hash=inits[size][1],
+            evaluation=sweep.evaluation,
+            evaluation_id=evaluation_id,
+            facts_id=facts_id,
+            tokens_id=tokens_id,
+            keep_weights=sweep.execution.keep_weights,
+            checkpoint_every_s=sweep.execution.checkpoint_every_s,
+            micro_batch_size=sweep.execution.micro_batch_size,
+        )
+        num_statements = max(spec.num_templates, mixture.num_prior_templates)
+        if num_statements not in written:
+            written[num_statements] = written_facts_id(facts, num_statements=num_statements, question_template=asked)
+        identity = run_identity(spec, written[num_statements])
+        name = f"{shape.name.lower()}-f{frequency}-s{seed}-{content_id(identity)}"
+        runs.append(spec.model_copy(update={"run_id": name}))
+    return list({run.run_id: run for run in runs}.values())
+
+
+def _corpus_spec(path: Path, sweep: Sweep, facts: FactSets) -> CorpusSpec:
+    background, tokenizer = sweep.background, sweep.tokenizer
+    by_word = tokenizer.kind == "word"
+    texts = {t for templates in (facts.statements, facts.questions) for per in templates.values() for t in per}
+    absolute = tuple(str(p) for p in _background_files(path, sweep))
+    name = tokenizer.name
+    local = (path.parent / name) if name and (path.parent / name).is_dir() else None
+    return CorpusSpec(
+        background=background.model_copy(update={"path": absolute or None}),
+        background_hashes=_background_hashes(sweep, [Path(p) for p in absolute]),
+        tokenizer=tokenizer.model_copy(update={"name": str(local.resolve())}) if local else tokenizer,
+        tokenizer_hash=_hash_files(sorted(local.glob("*token*"))) if local else None,
+        entities=facts.entities if by_word else (),
+        template_texts=tuple(sorted(texts)) if by_word else (),
+    )
+
+
+def _background_files(path: Path, sweep: Sweep) -> list[Path]:
+    if sweep.background.source != "files":
+        return []
+    files: list[Path] = []
+    for pattern in sweep.background.paths:
+        base = Path(pattern).expanduser()
+        root, relative = (
+            (Path(base.anchor), str(base.relative_to(base.anchor))) if base.is_absolute() else (path.parent, pattern)
+        )
+        found = sorted(p for p in root.glob(relative) if p.is_file())
+        if not found:
+            raise SpecError(
+                "no such file.",
+                where=str(path),
+                key="background.path",
+                value=pattern,
+                mend="Paths are relative to the sweep file's folder.",
+            )
+        files.extend(p.resolve() for p in found)
+    kinds = sorted({p.suffix for p in files})
+    if len(kinds) > 1 or kinds[0] not in (".txt", ".jsonl", ".parquet"):
+        raise SpecError(
+            f"found files of kind {', '.join(kinds)}; expected .txt, .jsonl or .parquet, all of one kind.",
+            where=str(path),
+            key="background.path",
+            value=list(sweep.background.paths),
+        )
+    return list(dict.fromkeys(files))
+
+
+def _background_hashes(sweep: Sweep, files: list[Path]) -> dict[str, str]:
+    if sweep.background.source == "builtin":
+        from pydoc_data.topics import topics  # half a megabyte, only wanted here
+
+        digest = hashlib.sha256("\0".join(f"{k}\0{topics[k]}" for k in sorted(topics)).encode())
+        return {"pydoc_data.topics": digest.hexdigest()}
+    return {str(p): _hash_files([p]) for p in files}
+
+
+def _init(path: Path, sweep: Sweep, size: str) -> tuple[str | None, str | None]:
+    """The checkpoint a run of this size starts from, and its hash where it is a folder here."""
+    if sweep.training.init_from is None:
+        return None, None
+    name = sweep.training.init_from.replace("{model_size}", size)
+    folder = path.parent / name
+    if not folder.is_dir():
+        if name.startswith((".", "/", "~")):
+            raise SpecError(
+                "no such folder.", where=str(path), key="training.init_from", value=name, mend="Give a checkpoint."
+            )
+        return name, None
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise SpecError(
+            f"no .safetensors weights in {folder}.",
+            where=str(path),
+            key="training.init_from",
+            value=name,
+            mend="Other formats can run code when loaded, and are not read.",
+        )
+    return str(folder.resolve()), _hash_files([folder / "config.json", *weights])
+
+
+def _hash_files(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as handle:
+            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,148 @@
+"""One run, fully described: what `runs/<run_id>/spec.json` holds, and what makes two runs the same run."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from engine.spec.facts import Fact
+from engine.spec.models import ModelShape
+from engine.spec.questions import Block, balanced_blocks
+from engine.spec.sweep import (
+    BackgroundSettings,
+    EvaluationSettings,
+    MixtureSettings,
+    Section,
+    StagesSettings,
+    TokenizerSettings,
+    TrainingSettings,
+)
+
+# Raise by hand whenever the same settings would train a different model or write a different stream: it is part of
+# every run's identity. tests/engine/training/test_golden.py fails when numbers move without it.
+TRAINING_SEMANTICS = 1
+
+
+def content_id(content: Any) -> str:
+    """A short name for any JSON content: the SHA-256 of its canonical form, 12 hexadecimal digits."""
+    return hashlib.sha256(orjson.dumps(content, default=list, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+
+
+class FactSets(Section):
+    """`facts/<facts_id>.json`: the partition, and the templates of the relations in it. The same for a whole sweep."""
+
+    prior: tuple[Fact, ...]
+    infused: tuple[Fact, ...]
+    unseen: tuple[Fact, ...]
+    statements: dict[str, tuple[str, ...]]
+    questions: dict[str, tuple[str, ...]]
+    facts_seed: int
+
+    @property
+    def facts_id(self) -> str:
+        return content_id(self.model_dump(mode="json"))
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """Every name that occurs, each once, sorted."""
+        facts = (*self.prior, *self.infused, *self.unseen)
+        return tuple(sorted({f.subject for f in facts} | {f.object for f in facts}))
+
+    def blocks(self, fact_set: str, evaluation: EvaluationSettings) -> tuple[list[Block], int]:
+        """The balanced blocks of `prior`, `infused` or `unseen`, and how many of its facts are not asked."""
+        return balanced_blocks(
+            getattr(self, fact_set),
+            num_choices=evaluation.num_choices,
+            questions_per_fact=evaluation.questions_per_fact,
+            facts_seed=self.facts_seed,
+        )
+
+
+class CorpusSpec(Section):
+    """What the token files are made of; `tokens/<tokens_id>` is named after it."""
+
+    background: BackgroundSettings
+    background_hashes: dict[str, str]
+    """SHA-256 by file (or of the built-in text); for a hub dataset its name and revision say it instead."""
+    tokenizer: TokenizerSettings
+    tokenizer_hash: str | None
+    """SHA-256 of a local tokenizer's files."""
+    entities: tuple[str, ...]
+    """For `word`: names that are one token each, and below the words of the templates."""
+    template_texts: tuple[str, ...]
+
+    @property
+    def tokens_id(self) -> str:
+        content = self.model_dump(mode="json")
+        # Where a file lies changes nothing; what it holds is in its hash, and the order of files in their numbering.
+        content["background"].pop("path")
+        content["background_hashes"] = list(self.background_hashes.values())
+        if self.tokenizer_hash:
+            content["tokenizer"].pop("name")
+        return content_id(content)
+
+
+class RunSpec(Section):
+    """Everything that one training run needs beside its token files and fact sets."""
+
+    run_id: str
+    model: ModelShape
+    frequency: int
+    num_tokens: int
+    num_templates: int
+    seed: int
+    learning_rate: float
+    mixture: MixtureSettings
+    stages: StagesSettings | None
+    training: TrainingSettings
+    init_from: str | None
+    init_hash: str | None
+    evaluation: EvaluationSettings
+    evaluation_id: str
+    facts_id: str
+    tokens_id: str
+    keep_weights: str
+    checkpoint_every_s: float
+    micro_batch_size: int | None
+
+
+def written_facts_id(facts: FactSets, *, num_statements: int, question_template: int | None) -> str:
+    """A name for all fact text that a run may write: the facts of the partition and the templates used for them."""
+    content: dict[str, Any] = {
+        "prior": facts.prior,
+        "infused": facts.infused,
+        "statements": {relation: texts[:num_statements] for relation, texts in facts.statements.items()},
+    }
+    if question_template is not None:
+        content["questions"] = {relation: texts[question_template] for relation, texts in facts.questions.items()}
+    return content_id(content)
+
+
+def run_identity(spec: RunSpec, written_facts: str) -> dict[str, Any]:
+    """What changes the training of `spec`, and nothing else. Its hash is part of the run's id."""
+    return {
+        "semantics": TRAINING_SEMANTICS,
+        "model": spec.model.model_dump(exclude={"name"}),
+        "frequency": spec.frequency,
+        "num_tokens": spec.num_tokens,
+        "num_templates": spec.num_templates,
+        "seed": spec.seed,
+        "learning_rate": spec.learning_rate,
+        "mixture": spec.mixture.model_dump(mode="json"),
+        "stages": spec.stages.model_dump(mode="json") if spec.stages else None,
+        "training": spec.training.model_dump(mode="json", exclude={"learning_rate", "init_from"}),
+        "init": spec.init_hash or spec.init_from,
+        "tokens": spec.tokens_id,
+        "facts": written_facts,
+    }
+
+
+def evaluation_identity(evaluation: EvaluationSettings, facts: FactSets) -> dict[str, Any]:
+    """What changes the questions asked. How often they are asked during training does not."""
+    return {
+        "settings": evaluation.model_dump(mode="json", exclude={"every_tokens"}),
+        "facts": facts.model_dump(mode="json", exclude={"questions", "statements"}),
+        "questions": {relation: texts[evaluation.question_template] for relation, texts in facts.questions.items()},
+    }
