@@ -1,0 +1,170 @@
+"""`metrics.jsonl`: what a run reports while it trains. One flushed JSON object a line, append-only, tailed by byte offset."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+FACT_SETS = ("infused", "prior", "unseen", "verbatim")
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SetScore(Record):
+    """How one fact set was answered."""
+
+    num_questions: int
+    num_choices: int
+    correct: int
+    """Questions whose right answer has the largest summed log-probability."""
+    correct_norm: int
+    """The same after division by the answer's length in characters."""
+    mean_logprob: float
+    """Mean natural log-probability of the right answer."""
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.num_questions
+
+    @property
+    def retention(self) -> float:
+        return retention_of(self.accuracy, self.num_choices)
+
+
+def retention_of(accuracy: float, num_choices: int) -> float:
+    """R: accuracy rescaled so that chance is 0 and perfection 1; negative below chance."""
+    chance = 1.0 / num_choices
+    return (accuracy - chance) / (1.0 - chance)
+
+
+def overall_retention(sets: dict[str, SetScore]) -> float | None:
+    """The plain mean of infused and prior retention; of the infused alone where there are no prior facts."""
+    parts = [sets[name].retention for name in ("infused", "prior") if name in sets]
+    return sum(parts) / len(parts) if "infused" in sets else None
+
+
+class Exposures(Record):
+    """How often the facts of a set were written into what was trained on so far, counted from its tokens."""
+
+    planned_mean: float
+    mean: float
+    minimum: int
+    maximum: int
+
+
+class StepRecord(Record):
+    kind: Literal["step"] = "step"
+    attempt: int
+    step: int
+    num_tokens: int
+    loss: float | None
+    """Mean cross-entropy over the steps since the last record, in nats; None where it is not finite."""
+    learning_rate: float
+    gradient_norm: float | None
+    tokens_per_s: float
+    time_s: float = Field(default_factory=time.time)
+
+
+class RetentionRecord(Record):
+    kind: Literal["retention"] = "retention"
+    attempt: int
+    step: int
+    num_tokens: int
+    evaluation_id: str
+    sets: dict[str, SetScore]
+    background_loss: float | None
+    exposures: dict[str, Exposures]
+    time_s: float = Field(default_factory=time.time)
+
+
+class EventRecord(Record):
+    kind: Literal["event"] = "event"
+    attempt: int
+    step: int
+    name: str
+    text: str = ""
+    time_s: float = Field(default_factory=time.time)
+
+
+AnyRecord = StepRecord | RetentionRecord | EventRecord
+_ADAPTER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="kind")])
+
+
+class MetricsWriter:
+    """Appends records. A line that a killed attempt left unfinished is ended first, so that it spoils no other."""
+
+    def __init__(self, path: Path) -> None:
+        self._handle = path.open("ab")
+        if self._handle.tell() > 0:
+            with path.open("rb") as existing:
+                existing.seek(-1, os.SEEK_END)
+                if existing.read(1) != b"\n":
+                    self._handle.write(b"\n")
+
+    def write(self, record: AnyRecord) -> None:
+        self._handle.write(record.model_dump_json().encode() + b"\n")
+        self._handle.flush()
+
+    def close(self) -> None:
+        self._handle.close()
+
+
+class MetricsTail:
+    """Reads a metrics file from where it last stopped. A missing file, a torn last line and a torn line in the
+    middle (of a killed attempt) are all ordinary."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+        self.num_unreadable = 0
+
+    def read_new(self, max_bytes: int = 16 * 2**20) -> list[AnyRecord]:
+        """Records of the complete lines added since the last call, at most about `max_bytes` of them."""
+        try:
+            if os.stat(self.path).st_size <= self.offset:
+                return []
+            with self.path.open("rb") as handle:
+                handle.seek(self.offset)
+                chunk = handle.read(max_bytes)
+        except FileNotFoundError:
+            return []
+        end = chunk.rfind(b"\n") + 1
+        self.offset += end
+        records = []
+        for line in chunk[:end].splitlines():
+            try:
+                records.append(_ADAPTER.validate_json(line))
+            except ValidationError:
+                self.num_unreadable += bool(line.strip())
+        return records
+
+
+def read_metrics(path: Path) -> list[AnyRecord]:
+    """All records so far, of each (kind, step) the last attempt's."""
+    tail = MetricsTail(path)
+    records: list[AnyRecord] = []
+    while new := tail.read_new():
+        records.extend(new)
+    return last_attempts(records)
+
+
+def last_attempts(records: Iterable[AnyRecord]) -> list[AnyRecord]:
+    """Without what a later attempt did again: a resumed run repeats the steps after its checkpoint."""
+    kept: dict[tuple[object, ...], AnyRecord] = {}
+    for record in records:
+        # Events are a history, and none replaces another; nor do scores by other questions.
+        key: tuple[object, ...] = (record.kind, record.step)
+        if isinstance(record, EventRecord):
+            key = (record.kind, record.step, record.attempt, record.name)
+        elif isinstance(record, RetentionRecord):
+            key = (record.kind, record.step, record.evaluation_id)
+        kept.pop(key, None)
+        kept[key] = record
+    return list(kept.values())

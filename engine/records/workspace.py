@@ -1,0 +1,130 @@
+"""Where everything lies in a workspace, and how files are replaced there so that no reader sees half of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from engine.errors import StateError
+
+
+class Workspace:
+    """The folder that holds sweeps, runs and token files. Paths only; nothing is created until `create`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().resolve()
+        self.state = self.root / "state.json"
+        self.queue = self.root / "queue"
+        self.probe = self.root / "probe.json"
+        self.supervisor_lock = self.root / "supervisor.lock"
+        self.supervisor_log = self.root / "supervisor.log"
+
+    def create(self) -> None:
+        """Make the folders, readable by this user alone. StateError where that cannot be."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (
+                self.queue,
+                self.root / "sweeps",
+                self.root / "runs",
+                self.root / "tokens",
+                self.root / "facts",
+            ):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StateError(
+                f"the workspace cannot be made: {error.strerror}.",
+                where=str(self.root),
+                mend="Give another folder with --workspace or KITUI_WORKSPACE.",
+            ) from None
+
+    def sweep(self, name: str) -> SweepFolder:
+        return SweepFolder(self.root / "sweeps" / name)
+
+    def sweep_names(self) -> list[str]:
+        folder = self.root / "sweeps"
+        return sorted(p.name for p in folder.iterdir() if (p / "plan.json").exists()) if folder.is_dir() else []
+
+    def run(self, run_id: str) -> RunFolder:
+        return RunFolder(self.root / "runs" / run_id)
+
+    def tokens(self, tokens_id: str) -> Path:
+        return self.root / "tokens" / tokens_id
+
+    def facts(self, facts_id: str) -> Path:
+        return self.root / "facts" / f"{facts_id}.json"
+
+
+class SweepFolder:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.sweep_toml = root / "sweep.toml"
+        self.bundle = root / "bundle.json"
+        self.plan = root / "plan.json"
+        self.law = root / "law.json"
+        self.results = root / "results.parquet"
+        self.prepare_log = root / "prepare.log"
+        self.prepare_error = root / "prepare-error.json"
+
+
+class RunFolder:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.spec = root / "spec.json"
+        self.launch = root / "launch.json"
+        self.guard = root / "guard.json"
+        self.exit = root / "exit.json"
+        self.metrics = root / "metrics.jsonl"
+        self.log = root / "log.txt"
+        self.lock = root / "run.lock"
+        self.checkpoints = root / "checkpoints"
+        self.latest = root / "latest"
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.root.parent.parent)
+
+    def result(self, evaluation_id: str) -> Path:
+        """One file for each set of questions a run was scored with."""
+        return self.root / f"result-{evaluation_id}.json"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` with `content`: readers see the old file or the new one, also after a crash or on a full disk."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and new names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_atomically(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")
+
+
+def read_json(path: Path) -> Any | None:
+    """The JSON in a file that is replaced atomically, or None where there is none yet."""
+    try:
+        return orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (orjson.JSONDecodeError, OSError) as error:
+        raise StateError(f"cannot be read: {error}.", where=str(path)) from None
