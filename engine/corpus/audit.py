@@ -1,0 +1,99 @@
+"""Counting exposures in the tokens that were trained on, without asking the schedule.
+
+Every rendering of every fact is looked for in every row by a rolling hash; the longest match wins where one rendering
+holds another. So a mistake in the mixture, and facts that the background happens to state, both show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from engine.corpus.facts import all_texts, written
+from engine.corpus.keyed import random_bits
+from engine.corpus.tokenizer import Tokenizer
+from engine.spec.runspec import FactSets
+
+SETS: Final = ("infused", "prior", "unseen")
+_BASE: Final = np.uint64(0x9E3779B97F4A7C15)
+_INVERSE_BASE: Final = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
+
+
+class ExposureAudit:
+    """`counts[fact_set][fact, column]`: exposures found so far; columns as in `Renderings.columns`, negative ones
+    from the end."""
+
+    def __init__(self, facts: FactSets, tokenizer: Tokenizer) -> None:
+        num_columns = max(
+            len(facts.statements[relation]) + len(facts.questions[relation]) for relation in facts.statements
+        )
+        self.counts = {name: np.zeros((len(getattr(facts, name)), num_columns), dtype=np.int64) for name in SETS}
+        owners, texts = [], []
+        for name in SETS:
+            for index, fact in enumerate(getattr(facts, name)):
+                for column, text in all_texts(facts, fact).items():
+                    owners.append((name, index, column))
+                    texts.append(written(text))
+        by_length: dict[int, list[int]] = {}
+        self._owners = owners
+        self._renderings = [np.array(ids, dtype=np.int64) for ids in tokenizer.encode_many(texts)]
+        for index, ids in enumerate(self._renderings):
+            by_length.setdefault(len(ids), []).append(index)
+        self._tables = {}
+        for length in sorted(by_length, reverse=True):
+            indices = np.array(by_length[length])
+            hashes = _row_hashes(np.stack([self._renderings[i] for i in indices]))
+            order = np.argsort(hashes, kind="stable")
+            self._tables[length] = (hashes[order], indices[order])
+
+    def count(self, rows: Sequence[np.ndarray]) -> None:
+        """Add the exposures in these rows of token ids. None is looked for across the end of a row."""
+        if not rows:
+            return
+        # A token id that no rendering has stands between rows.
+        flat = np.concatenate([part for row in rows for part in (row, _BREAK)])
+        taken = np.zeros(len(flat), dtype=bool)
+        hashes = _window_hashes(flat, list(self._tables))
+        for length, (known, indices) in self._tables.items():
+            windows = hashes[length]
+            place = np.minimum(np.searchsorted(known, windows), len(known) - 1)
+            for start in np.flatnonzero(known[place] == windows).tolist():
+                rendering = int(indices[place[start]])
+                window = slice(start, start + length)
+                if not taken[window].any() and np.array_equal(flat[window], self._renderings[rendering]):
+                    taken[window] = True
+                    name, fact, column = self._owners[rendering]
+                    self.counts[name][fact, column] += 1
+
+    def per_fact(self, fact_set: str) -> np.ndarray:
+        """Exposures of each fact of the set, in all renderings together."""
+        return self.counts[fact_set].sum(axis=1)
+
+
+_BREAK: Final = np.array([-1], dtype=np.int64)
+
+
+def _powers(base: np.uint64, count: int) -> np.ndarray:
+    return np.cumprod(np.concatenate([[np.uint64(1)], np.full(count, base)]))
+
+
+def _row_hashes(tokens_RL: np.ndarray) -> np.ndarray:
+    """The hash of each row: a polynomial over uint64, wrapping, of the tokens, mixed to 64 bits first."""
+    with np.errstate(over="ignore"):
+        return (random_bits(0, tokens_RL) * _powers(_BASE, tokens_RL.shape[1] - 1)).sum(axis=1, dtype=np.uint64)
+
+
+def _window_hashes(tokens: np.ndarray, lengths: list[int]) -> dict[int, np.ndarray]:
+    """For each length, `_row_hashes` of every window of so many tokens: differences of prefix sums, shifted back to
+    power 0 so that equal windows have equal hashes wherever they are."""
+    with np.errstate(over="ignore"):
+        terms = random_bits(0, tokens) * _powers(_BASE, len(tokens) - 1)
+        sums = np.concatenate([[np.uint64(0)], np.cumsum(terms)])
+        inverse = _powers(_INVERSE_BASE, len(tokens))
+        hashes = {}
+        for n in lengths:
+            num_windows = max(0, len(tokens) - n + 1)
+            hashes[n] = (sums[n : n + num_windows] - sums[:num_windows]) * inverse[:num_windows]
+        return hashes

@@ -1,0 +1,281 @@
+"""The corpus command: plan a sweep file, or make the token files that a launched sweep needs.
+
+    python -m engine.corpus.prepare plan SWEEP.toml --workspace DIR     prints the sweep's bundle; writes nothing
+    python -m engine.corpus.prepare make SWEEP_FOLDER                   writes tokens/<tokens_id>/ and plan.json
+
+A fault of the user's is printed as `{"error": …}` JSON, with the error's exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from engine.corpus.background import open_background, read_documents, write_background
+from engine.corpus.facts import check_distinct, infused_renderings, prior_renderings
+from engine.corpus.mixture import planned_prior_exposures, tokens_on_top
+from engine.corpus.schedule import ceiling, fits
+from engine.corpus.tokenizer import Tokenizer, load_tokenizer, make_tokenizer, save_tokenizer
+from engine.errors import DataError, KituiError, SpecError
+from engine.records.bundle import SweepBundle, read_bundle
+from engine.records.results import Dose, Plan, PlannedCell
+from engine.records.workspace import SweepFolder, Workspace, sync_folder, write_json
+from engine.spec.resolve import resolve
+from engine.spec.runspec import CorpusSpec, FactSets, RunSpec
+from engine.spec.sweep import AnalysisSettings
+
+# Where no tokenizer can be had: English runs at about 4 characters a token under the usual 32k to 128k vocabularies.
+_GUESSED_CHARS_PER_TOKEN = 4.0
+_GUESSED_VOCAB_SIZE = 50_257
+# Training a tokenizer only to count tokens is worth it up to here.
+_LARGEST_PLANNED_TEXT_BYTES = 64 * 2**20
+
+
+def plan(sweep_path: Path, workspace: Workspace) -> SweepBundle:
+    """A sweep's bundle: its cells, what they cost in tokens, and the ceiling. Writes nothing."""
+    resolved = resolve(sweep_path)
+    tokens_folder = workspace.tokens(resolved.corpus.tokens_id)
+    tokenizer, background_tokens = None, None
+    notes = list(resolved.notes)
+    if tokens_folder.exists():
+        tokenizer = load_tokenizer(tokens_folder)
+        background_tokens = len(open_background(tokens_folder).tokens)
+    elif _cheap_to_plan(resolved.corpus):
+        try:
+            tokenizer = make_tokenizer(resolved.corpus, read_documents(resolved.corpus))
+        except DataError as error:
+            if resolved.corpus.tokenizer.kind != "hf":
+                raise
+            notes.append(f"estimated: {error.what}")
+    if tokenizer is None and not any(note.startswith("estimated") for note in notes):
+        notes.append("estimated: the tokenizer is made from the background, which is read when the sweep is prepared")
+    if tokenizer is not None:
+        check_distinct(resolved.facts, tokenizer)
+    planned = _measure(
+        resolved.runs,
+        resolved.facts,
+        tokenizer,
+        name=resolved.sweep.name,
+        where=str(sweep_path),
+        notes=tuple(notes),
+        analysis=resolved.sweep.analysis,
+        background_tokens=background_tokens,
+    )
+    return SweepBundle(
+        sweep_toml=resolved.path.read_text(encoding="utf-8-sig"),
+        plan=planned,
+        corpus=resolved.corpus,
+        facts=resolved.facts,
+        runs=resolved.runs,
+        slots=resolved.sweep.execution.slots,
+        max_attempts=resolved.sweep.execution.max_attempts,
+    )
+
+
+def make(sweep_folder: SweepFolder, workspace: Workspace) -> Plan:
+    """Write the sweep's token files unless they are there, and its plan.json with everything measured."""
+    bundle = read_bundle(sweep_folder.bundle)
+    if bundle is None:
+        raise DataError("there is no launched sweep in this folder.", where=str(sweep_folder.root))
+    folder = workspace.tokens(bundle.corpus.tokens_id)
+    if not folder.exists():
+        _write_tokens(bundle.corpus, folder)
+    tokenizer = load_tokenizer(folder)
+    check_distinct(bundle.facts, tokenizer)
+    background = open_background(folder)
+    planned = _measure(
+        bundle.runs,
+        bundle.facts,
+        tokenizer,
+        name=bundle.plan.sweep,
+        where=str(sweep_folder.sweep_toml),
+        notes=tuple(note for note in bundle.plan.notes if not note.startswith("estimated")),
+        analysis=bundle.plan.analysis,
+        background_tokens=len(background.tokens),
+    )
+    if len(background.tokens) < bundle.runs[0].training.context_length:
+        raise DataError(
+            f"the background has only {len(background.tokens):,} tokens to train on, less than one row.",
+            where=str(sweep_folder.sweep_toml),
+            key="background",
+            mend="Give more text, or lower background.heldout_tokens.",
+        )
+    write_json(sweep_folder.plan, planned.model_dump(mode="json"))
+    return planned
+
+
+def _write_tokens(corpus: CorpusSpec, folder: Path) -> None:
+    """Build the token folder aside and rename it in, so that a folder of that name is always complete."""
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        tokenizer = make_tokenizer(corpus, read_documents(corpus))
+        save_tokenizer(tokenizer, building)
+        write_background(corpus, tokenizer, building)
+        write_json(building / "corpus.json", corpus.model_dump(mode="json"))
+        for file in building.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        sync_folder(building)
+        os.replace(building, folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        if folder.exists():  # another preparation was quicker
+            return
+        raise DataError(f"the token files cannot be written: {error.strerror}.", where=str(folder)) from None
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _cheap_to_plan(corpus: CorpusSpec) -> bool:
+    if corpus.tokenizer.kind == "hf" or corpus.background.source == "builtin":
+        return True
+    sizes = [Path(p).stat().st_size for p in corpus.background.paths]
+    return corpus.background.source == "files" and sum(sizes) <= _LARGEST_PLANNED_TEXT_BYTES
+
+
+def _measure(
+    runs: tuple[RunSpec, ...],
+    facts: FactSets,
+    tokenizer: Tokenizer | None,
+    *,
+    name: str,
+    where: str,
+    notes: tuple[str, ...],
+    analysis: AnalysisSettings,
+    background_tokens: int | None,
+) -> Plan:
+    """The plan of these runs, one a cell. SpecError for a dose that does not pack."""
+    first = runs[0]
+    length = first.training.context_length
+    most_templates = max(run.num_templates for run in runs)
+    vocab_size = tokenizer.vocab_size if tokenizer else None
+    if tokenizer is None:
+        characters = [len(f.subject) + len(f.object) + 20 for f in facts.infused]
+        tokens_per_fact = sum(characters) / len(characters) / _GUESSED_CHARS_PER_TOKEN
+    else:
+        infused = infused_renderings(facts, most_templates, tokenizer)
+        prior = prior_renderings(facts, first, tokenizer)
+        tokens_per_fact = float(infused.lengths_FT.mean())
+        for fact_set, renderings in (("infused", infused), ("prior", prior)):
+            _check_lengths(renderings.lengths_FT, length, fact_set, where)
+
+    doses = {}
+    for num_tokens in sorted({run.num_tokens for run in runs}):
+        rows = num_tokens // length
+        if tokenizer and not fits(
+            prior.lengths_FT, planned_prior_exposures(first.mixture.prior_rate, num_tokens), rows, length
+        ):
+            raise SpecError(
+                f"the prior facts alone do not pack into {num_tokens:,} tokens.",
+                where=where,
+                key="mixture.prior_rate",
+                value=first.mixture.prior_rate,
+                mend=f"At most {ceiling(prior.lengths_FT, rows, length) * 1e6 / num_tokens:.0f} exposures per million fit.",
+            )
+        for templates in sorted({run.num_templates for run in runs}):
+            top = None
+            if first.mixture.kind == "displace":
+                top = (
+                    ceiling(infused.lengths_FT[:, :templates], rows, length)
+                    if tokenizer
+                    else int(num_tokens / (tokens_per_fact * len(facts.infused)))
+                )
+            doses[num_tokens, templates] = Dose(num_tokens=num_tokens, num_templates=templates, ceiling_frequency=top)
+    for run in runs:
+        top = doses[run.num_tokens, run.num_templates].ceiling_frequency
+        if top is not None and run.frequency > top:
+            raise SpecError(
+                f"above the ceiling: {run.num_tokens:,} tokens hold {len(facts.infused):,} facts of "
+                f"{tokens_per_fact:.1f} tokens at most {top:,} times each.",
+                where=where,
+                key="grid.infusion_frequency",
+                value=run.frequency,
+                mend=f"Use {top:,} or less, more tokens, or fewer infused facts.",
+            )
+    cells = tuple(
+        _cell(run, vocab_size, run.num_tokens + tokens_on_top(run, infused) if tokenizer else None) for run in runs
+    )
+    return Plan(
+        sweep=name,
+        estimated=tokenizer is None,
+        evaluation_id=first.evaluation_id,
+        facts_id=first.facts_id,
+        tokens_id=first.tokens_id,
+        fill=next((run.mixture.fill for run in runs if run.frequency), first.mixture.fill),
+        mixture=first.mixture.kind,
+        stages=next((f"two, replay {run.stages.replay_share:g}" for run in runs if run.stages), None),
+        num_infused_facts=len(facts.infused),
+        num_prior_facts=len(facts.prior),
+        num_choices=first.evaluation.num_choices,
+        vocab_size=vocab_size,
+        tokens_per_fact=tokens_per_fact,
+        prior_exposures=first.mixture.prior_rate * first.num_tokens / 1e6,
+        background_tokens=background_tokens,
+        doses=tuple(doses.values()),
+        analysis=analysis,
+        cells=cells,
+        notes=notes,
+    )
+
+
+def _cell(run: RunSpec, vocab_size: int | None, total_tokens: int | None) -> PlannedCell:
+    vocabulary = vocab_size or _GUESSED_VOCAB_SIZE
+    length = run.training.context_length
+    rows = run.micro_batch_size or run.training.batch_size
+    return PlannedCell(
+        run_id=run.run_id,
+        model=run.model.name,
+        num_params=run.model.num_params,
+        num_params_total=run.model.num_params_total(vocabulary),
+        num_tokens=run.num_tokens,
+        frequency=run.frequency,
+        num_templates=run.num_templates,
+        seed=run.seed,
+        total_tokens=total_tokens,
+        train_flops=run.model.train_flops_per_token(vocabulary, length) * (total_tokens or run.num_tokens),
+        memory_bytes=run.model.train_memory_bytes(vocabulary, length, rows),
+    )
+
+
+def _check_lengths(lengths_FT: Any, row_length: int, fact_set: str, where: str) -> None:
+    if lengths_FT.size and int(lengths_FT.max()) > row_length:
+        raise SpecError(
+            f"an exposure of {int(lengths_FT.max())} tokens ({fact_set}) is longer than a row.",
+            where=where,
+            key="training.context_length",
+            value=row_length,
+            mend="Use a longer context, or shorter templates.",
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m engine.corpus.prepare")
+    commands = parser.add_subparsers(dest="command", required=True)
+    planning = commands.add_parser("plan")
+    planning.add_argument("sweep", type=Path)
+    planning.add_argument("--workspace", type=Path, required=True)
+    making = commands.add_parser("make")
+    making.add_argument("folder", type=Path)
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "plan":
+            bundle = plan(options.sweep, Workspace(options.workspace))
+            sys.stdout.buffer.write(bundle.model_dump_json().encode())
+        else:
+            folder = options.folder.resolve()
+            make(SweepFolder(folder), Workspace(folder.parent.parent))
+    except KituiError as error:
+        sys.stdout.buffer.write(orjson.dumps(error.to_json()))
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""Tokenizers: one token a word and an entity (nano models), BPE trained on the spot, or any ready fast tokenizer.
+
+Whatever its kind, a tokenizer is a folder that `transformers.AutoTokenizer` loads, and here a `tokenizers.Tokenizer`
+with one special token that begins every row and every background document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import tokenizers
+from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from engine.errors import DataError, SpecError
+from engine.records.workspace import read_json, write_json
+from engine.spec.runspec import CorpusSpec
+
+BOS, UNKNOWN = "<bos>", "<unk>"
+_WORD = re.compile(r"\w+|[^\w\s]+")
+
+
+class Tokenizer(NamedTuple):
+    backend: tokenizers.Tokenizer
+    bos_id: int
+
+    @property
+    def vocab_size(self) -> int:
+        return self.backend.get_vocab_size(with_added_tokens=True)
+
+    def encode(self, text: str) -> list[int]:
+        return self.backend.encode(text, add_special_tokens=False).ids
+
+    def encode_many(self, texts: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
+
+
+def make_tokenizer(spec: CorpusSpec, documents: Iterable[str]) -> Tokenizer:
+    """The tokenizer a corpus asks for. `documents` is the background text, read only where one is trained on it."""
+    if spec.tokenizer.kind == "word":
+        return _word_tokenizer(spec, documents)
+    if spec.tokenizer.kind == "bpe":
+        return _bpe_tokenizer(spec, documents)
+    return _ready_tokenizer(spec)
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write the files that `load_tokenizer` and `transformers` read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.backend.save(str(folder / "tokenizer.json"))
+    bos = tokenizer.backend.id_to_token(tokenizer.bos_id)
+    unknown = {"unk_token": UNKNOWN} if tokenizer.backend.token_to_id(UNKNOWN) is not None else {}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": bos, "eos_token": bos, "pad_token": bos}
+    write_json(folder / "tokenizer_config.json", {**config, **unknown, "clean_up_tokenization_spaces": False})
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    config = read_json(folder / "tokenizer_config.json") or {}
+    return Tokenizer(backend, backend.token_to_id(config["bos_token"]))
+
+
+def _word_tokenizer(spec: CorpusSpec, documents: Iterable[str]) -> Tokenizer:
+    """Every name one token, every word of a template, and the background's most frequent words, in small letters."""
+    template_words = {w for text in spec.template_texts for w in _words(text.replace("{", " ").replace("}", " "))}
+    counts = Counter(word for document in documents for word in _words(document))
+    frequent = sorted(counts, key=lambda word: (-counts[word], word))[: spec.tokenizer.vocab_size]
+    words = [BOS, UNKNOWN, *sorted(template_words), *(w for w in frequent if w not in template_words)]
+    backend = tokenizers.Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token=UNKNOWN))
+    backend.normalizer = normalizers.Lowercase()
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    # Matched in the raw text before it is put into small letters, the longest name first, and only as whole words.
+    backend.add_tokens([AddedToken(name, normalized=False, single_word=True) for name in spec.entities])
+    return _with_bos(backend)
+
+
+def _words(text: str) -> Iterator[str]:
+    return (match[0] for match in _WORD.finditer(text.lower()))
+
+
+def _bpe_tokenizer(spec: CorpusSpec, documents: Iterable[str]) -> Tokenizer:
+    backend = tokenizers.Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=spec.tokenizer.vocab_size, special_tokens=[BOS], initial_alphabet=alphabet, show_progress=False
+    )
+    backend.train_from_iterator(documents, trainer)
+    return _with_bos(backend)
+
+
+def _with_bos(backend: tokenizers.Tokenizer) -> Tokenizer:
+    backend.add_special_tokens([BOS])
+    bos_id = backend.token_to_id(BOS)
+    # So that tools which add special tokens (lm-evaluation-harness with add_bos_token) begin as our rows do.
+    backend.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, bos_id)])
+    return Tokenizer(backend, bos_id)
+
+
+def _ready_tokenizer(spec: CorpusSpec) -> Tokenizer:
+    from transformers import AutoTokenizer  # two seconds to import
+
+    name = str(spec.tokenizer.name)
+    try:
+        ready = AutoTokenizer.from_pretrained(name, revision=spec.tokenizer.revision, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the tokenizer cannot be had: {str(error).splitlines()[0]}",
+            key="tokenizer.name",
+            value=name,
+            mend="Give a folder, or a hub name that this machine can reach.",
+        ) from None
+    backend = getattr(ready, "backend_tokenizer", None)
+    bos_id = ready.bos_token_id if ready.bos_token_id is not None else ready.eos_token_id
+    if backend is None or bos_id is None:
+        what = "it has no fast version" if backend is None else "it has neither a BOS nor an EOS token"
+        raise SpecError(f"this tokenizer cannot be used: {what}.", key="tokenizer.name", value=name)
+    return Tokenizer(backend, bos_id)
