@@ -1,0 +1,183 @@
+"""The model: a transformers `LlamaForCausalLM`, and the shorter way through it that training and scoring take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from transformers.models.llama.configuration_llama import LlamaConfig
+from transformers.models.llama.modeling_llama import LlamaForCausalLM
+
+from engine.errors import DataError
+from engine.spec.models import ModelShape
+
+# Shape suffixes: B rows, L positions, H heads, K key-value heads, C channels a head, D width, V vocabulary.
+
+
+def make_model(
+    shape: ModelShape, *, vocab_size: int, context_length: int, initializer_range: float, seed: int
+) -> LlamaForCausalLM:
+    """A freshly initialised model, in fp32 on the CPU, the same for the same arguments."""
+    config = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=shape.hidden_size,
+        intermediate_size=shape.intermediate_size,
+        num_hidden_layers=shape.num_layers,
+        num_attention_heads=shape.num_heads,
+        num_key_value_heads=shape.num_kv_heads,
+        tie_word_embeddings=shape.tied_embeddings,
+        max_position_embeddings=context_length,
+        initializer_range=initializer_range,
+        rms_norm_eps=1e-6,
+        use_cache=False,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(config)
+
+
+def load_model(checkpoint: str, shape: ModelShape, *, vocab_size: int) -> LlamaForCausalLM:
+    """A model to start from (`init_from`): a folder or a hub name. DataError unless it is a Llama of this shape."""
+    try:
+        model = LlamaForCausalLM.from_pretrained(
+            checkpoint, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, use_cache=False
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"this checkpoint cannot be loaded: {str(error).splitlines()[0]}",
+            key="training.init_from",
+            value=checkpoint,
+            mend="Give a Llama checkpoint in safetensors that this machine can reach.",
+        ) from None
+    config = model.config
+    expected = {
+        "model_type": "llama",
+        "hidden_size": shape.hidden_size,
+        "num_hidden_layers": shape.num_layers,
+        "num_attention_heads": shape.num_heads,
+        "num_key_value_heads": shape.num_kv_heads,
+        "intermediate_size": shape.intermediate_size,
+        "vocab_size": vocab_size,
+    }
+    for key, wanted in expected.items():
+        if getattr(config, key) != wanted:
+            raise DataError(
+                f"the checkpoint has {key} = {getattr(config, key)}, but {shape.name} with this tokenizer has {wanted}.",
+                key="training.init_from",
+                value=checkpoint,
+            )
+    return model
+
+
+def hidden_states(model: LlamaForCausalLM, input_ids_BL: torch.Tensor, rotary: Rotary) -> torch.Tensor:
+    """The final normalised hidden states, [B, L, D]: what `model.model(input_ids)` returns, by fewer operations.
+
+    transformers' own forward builds masks, caches and output objects that cost a small model a third of its time.
+    Rows attend causally to all before them; right-padding therefore changes nothing to its left.
+    tests/engine/training/test_model.py holds it to transformers' forward, values and gradients.
+    """
+    body = model.model
+    h_BLD = body.embed_tokens(input_ids_BL)
+    for layer in body.layers:
+        h_BLD = h_BLD + _attention(layer.self_attn, _rms_norm(layer.input_layernorm, h_BLD), rotary)
+        a_BLD = _rms_norm(layer.post_attention_layernorm, h_BLD)
+        mlp = layer.mlp
+        h_BLD = h_BLD + mlp.down_proj(F.silu(mlp.gate_proj(a_BLD)) * mlp.up_proj(a_BLD))
+    return _rms_norm(body.norm, h_BLD)
+
+
+class Rotary:
+    """Cosines and sines of the rotary positions of one model, [context_length, C], made once."""
+
+    def __init__(self, model: LlamaForCausalLM, context_length: int) -> None:
+        device = model.device
+        positions = torch.arange(context_length, device=device).unsqueeze(0)
+        cos, sin = model.model.rotary_emb(torch.zeros(1, device=device), positions)
+        half = sin.shape[-1] // 2
+        self.cos = cos[0]
+        # rotate_half(x) is (-x2, x1): rolling by half and negating the first half of the sines does the same.
+        self.signed_sin = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
+
+    def __call__(self, x_BHLC: torch.Tensor) -> torch.Tensor:
+        length, half = x_BHLC.shape[-2], x_BHLC.shape[-1] // 2
+        return x_BHLC * self.cos[:length].to(x_BHLC.dtype) + torch.roll(x_BHLC, half, -1) * self.signed_sin[:length].to(
+            x_BHLC.dtype
+        )
+
+
+def _attention(attention: Any, x_BLD: torch.Tensor, rotary: Rotary) -> torch.Tensor:
+    batch, length, _ = x_BLD.shape
+    heads = (batch, length, -1, attention.head_dim)
+    q_BHLC = rotary(attention.q_proj(x_BLD).view(heads).transpose(1, 2))
+    k_BKLC = rotary(attention.k_proj(x_BLD).view(heads).transpose(1, 2))
+    v_BKLC = attention.v_proj(x_BLD).view(heads).transpose(1, 2)
+    grouped = attention.num_key_value_groups > 1
+    out_BHLC = F.scaled_dot_product_attention(q_BHLC, k_BKLC, v_BKLC, is_causal=True, enable_gqa=grouped)
+    return attention.o_proj(out_BHLC.transpose(1, 2).reshape(batch, length, -1))
+
+
+def _rms_norm(norm: Any, x_BLD: torch.Tensor) -> torch.Tensor:
+    return F.rms_norm(x_BLD, norm.weight.shape, norm.weight.to(x_BLD.dtype), norm.variance_epsilon)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Cross-entropy of `hidden @ weight.T`, its gradients made in the forward pass, so that each logit is touched as
+    seldom as can be and none is kept. The idea is Liger Kernel's (Hsu et al. 2024, arXiv 2410.10989)."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden_TD: torch.Tensor, weight_VD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
+        weight = weight_VD.to(hidden_TD.dtype)
+        logits_TV = (hidden_TD @ weight.T).float()
+        largest_T1 = logits_TV.amax(dim=1, keepdim=True)
+        of_target_T1 = logits_TV.gather(1, targets_T[:, None]) - largest_T1
+        logits_TV.sub_(largest_T1).exp_()
+        sums_T1 = logits_TV.sum(dim=1, keepdim=True)
+        loss = (sums_T1.log() - of_target_T1).sum()
+        logits_TV.div_(sums_T1)
+        logits_TV.scatter_add_(1, targets_T[:, None], torch.full_like(of_target_T1, -1.0))
+        gradient_TV = logits_TV.to(hidden_TD.dtype)
+        ctx.save_for_backward(gradient_TV @ weight, gradient_TV.T @ hidden_TD)
+        ctx.weight_dtype = weight_VD.dtype
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:  # type: ignore[override]
+        hidden_grad, weight_grad = ctx.saved_tensors
+        return hidden_grad * grad.to(hidden_grad.dtype), weight_grad.to(ctx.weight_dtype) * grad, None
+
+
+# Positions whose logits exist at once: 4,096 of 50k logits in fp32 are 0.8 GB.
+_LOSS_CHUNK = 4096
+
+
+def summed_cross_entropy(model: LlamaForCausalLM, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
+    """The summed loss in nats of predicting `targets` from `hidden`, a scalar in fp32."""
+    weight = model.lm_head.weight
+    losses = [
+        _LinearCrossEntropy.apply(hidden, weight, targets)
+        for hidden, targets in zip(hidden_TD.split(_LOSS_CHUNK), targets_T.split(_LOSS_CHUNK), strict=True)
+    ]
+    return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+
+def save_weights(model: LlamaForCausalLM, folder: Path) -> None:
+    """`config.json` and `model.safetensors`, as `transformers` loads them; tied embeddings stand there once."""
+    from safetensors.torch import save_file
+
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    if model.config.tie_word_embeddings:
+        state.pop("lm_head.weight")
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    model.config.architectures = ["LlamaForCausalLM"]
+    model.config.save_pretrained(folder)
+
+
+def load_weights(model: LlamaForCausalLM, folder: Path) -> None:
+    from safetensors.torch import load_file
+
+    missing, unexpected = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    if unexpected or set(missing) - {"lm_head.weight"}:
+        raise DataError(f"weights of another model: {[*missing, *unexpected][:3]}.", where=str(folder))

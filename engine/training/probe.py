@@ -1,0 +1,103 @@
+"""The probe: this machine's training speed at a sweep's shapes, measured by training on random tokens for a moment.
+
+    python -m engine.training.probe WORKSPACE < bundle.json        prints a Probe; keeps it in probe.json
+
+Shapes measured before are not measured again, and shapes too large to try here are left out: they are forecast by
+their arithmetic.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.records.bundle import SweepBundle
+from engine.records.forecast import Probe, Rate
+from engine.records.results import validated
+from engine.records.workspace import Workspace, read_json, write_json
+from engine.spec.runspec import RunSpec, content_id
+from engine.training.model import Rotary, hidden_states, make_model, summed_cross_entropy
+from engine.training.optim import make_optimizer
+from engine.training.run import device_name, keep_freed_memory
+
+_WARMUP_STEPS, _MEASURE_S = 3, 0.7
+# FLOP of one step: more than this takes too long to try (a CPU core does some 10^10 a second, a GPU some 10^14).
+_LARGEST_STEP_FLOPS = {"cpu": 4e10, "cuda": 2e15}
+
+
+def probe(bundle: SweepBundle, workspace: Workspace) -> Probe:
+    """Measure each of the sweep's model sizes once."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    name = device_name(device)
+    stored = read_json(workspace.probe)
+    known = validated(Probe, stored, workspace.probe) if stored else None
+    rates = dict(known.rates) if known is not None and known.device == name else {}
+    chosen: dict[str, Rate] = {}
+    for run in {run.model.name: run for run in bundle.runs}.values():
+        vocab_size = bundle.plan.vocab_size or 50_257
+        key = shape_key(run, vocab_size)
+        flops = run.model.train_flops_per_token(vocab_size, run.training.context_length)
+        rows = run.micro_batch_size or run.training.batch_size
+        if key not in rates and flops * rows * run.training.context_length <= _LARGEST_STEP_FLOPS[device.type]:
+            speed = _measure(run, vocab_size, rows, device)
+            rates[key] = Rate(
+                model=run.model.name, num_params=run.model.num_params, train_flops_per_token=flops, tokens_per_s=speed
+            )
+        if key in rates:
+            chosen[run.model.name] = rates[key]
+    measured = Probe(device=name, num_threads=1, rates=rates)
+    if workspace.root.is_dir():
+        write_json(workspace.probe, measured.model_dump(mode="json"))
+    return measured.model_copy(update={"rates": chosen})
+
+
+def shape_key(run: RunSpec, vocab_size: int) -> str:
+    training = run.training
+    shape = run.model.model_dump(exclude={"name"})
+    return content_id([shape, vocab_size, training.context_length, training.batch_size, training.precision])
+
+
+def _measure(run: RunSpec, vocab_size: int, rows: int, device: torch.device) -> float:
+    """Tokens per second of whole training steps."""
+    length = run.training.context_length
+    model = make_model(run.model, vocab_size=vocab_size, context_length=length, initializer_range=0.02, seed=0).to(
+        device
+    )
+    rotary, optimizer = Rotary(model, length), make_optimizer(model, run.training)
+    tokens = torch.from_numpy(np.random.default_rng(0).integers(0, vocab_size, (rows, length))).to(device)
+    num_steps, started = 0, 0.0
+    while num_steps <= _WARMUP_STEPS or time.perf_counter() - started < _MEASURE_S:
+        if num_steps == _WARMUP_STEPS:
+            _wait(device)
+            started = time.perf_counter()
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.training.precision == "bf16"):
+            hidden_TD = hidden_states(model, tokens, rotary).flatten(0, 1)
+            loss = summed_cross_entropy(model, hidden_TD, tokens.flatten()) / tokens.numel()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        num_steps += 1
+    _wait(device)
+    return (num_steps - _WARMUP_STEPS) * tokens.numel() / (time.perf_counter() - started)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def main() -> int:
+    bundle = SweepBundle.model_validate_json(sys.stdin.buffer.read())
+    sys.stdout.write(probe(bundle, Workspace(Path(sys.argv[1]))).model_dump_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

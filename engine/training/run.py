@@ -1,0 +1,155 @@
+"""One run: a run folder in, a finished run out.
+
+    python -m engine.training.run RUN_FOLDER [--threads N]
+
+Exit codes: 0 finished (done or diverged: the result says which) · 75 interrupted after a checkpoint, to be started
+again · 2 a fault in the run's inputs · 1 anything else. CUDA is used where a device is visible.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import platform
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from engine.corpus.background import open_background
+from engine.corpus.tokenizer import load_tokenizer
+from engine.errors import DataError, KituiError
+from engine.records.metrics import MetricsWriter
+from engine.records.results import Execution, RunResult, validated
+from engine.records.workspace import RunFolder, read_json, write_json
+from engine.spec.runspec import FactSets, RunSpec
+from engine.training.trainer import Trainer
+
+EXIT_INTERRUPTED = 75  # EX_TEMPFAIL
+
+
+def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) -> int:
+    """Train the run in `folder` from wherever it stands, and write its result. Returns the exit code."""
+    started = time.time()
+    torch.set_num_threads(num_threads)
+    keep_freed_memory()
+    spec = validated(RunSpec, _required(folder.spec), folder.spec)
+    workspace = folder.workspace
+    facts_file = workspace.facts(spec.facts_id)
+    facts = validated(FactSets, _required(facts_file), facts_file)
+    tokens = workspace.tokens(spec.tokens_id)
+    stop_requested = False
+
+    def request_stop(*_: object) -> None:
+        nonlocal stop_requested
+        stop_requested = True
+
+    signal.signal(signal.SIGTERM, request_stop)
+    signal.signal(signal.SIGINT, request_stop)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    writer = MetricsWriter(folder.metrics)
+    trainer = Trainer(
+        folder,
+        spec,
+        facts,
+        load_tokenizer(tokens),
+        open_background(tokens),
+        device=device,
+        attempt=attempt,
+        writer=writer,
+    )
+    ending = trainer.train(lambda: stop_requested)
+    writer.close()
+    if ending.status == "interrupted":
+        return EXIT_INTERRUPTED
+    flops = spec.model.train_flops_per_token(trainer.model.config.vocab_size, spec.training.context_length)
+    result = RunResult(
+        run_id=spec.run_id,
+        evaluation_id=spec.evaluation_id,
+        status="done" if ending.status == "done" else "diverged",
+        attempt=attempt,
+        num_steps=ending.num_steps,
+        num_tokens=ending.num_tokens,
+        background_epochs=ending.background_epochs,
+        num_params=ending.num_params,
+        num_params_total=ending.num_params_total,
+        train_flops=flops * ending.num_tokens,
+        sets=ending.sets,
+        background_loss=ending.background_loss,
+        exposures=ending.exposures,
+        exposures_as_planned=ending.exposures_as_planned,
+        questions=ending.questions,
+        execution=Execution(
+            device=device_name(device),
+            num_threads=num_threads,
+            torch_version=torch.__version__,
+            host=platform.node(),
+            started_s=started,
+            elapsed_s=time.time() - started,
+            tokens_per_s=ending.trained_tokens / ending.train_s if ending.train_s else 0.0,
+            warm_start=warm_start,
+        ),
+    )
+    write_json(folder.result(spec.evaluation_id), result.model_dump(mode="json"))
+    return 0
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep freed blocks instead of returning them to the kernel after every step.
+
+    A small model allocates and frees the same few megabytes each step; faulting the pages in again took a third to a
+    half of its time. Other C libraries have no mallopt, and need none of this.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD: its largest value
+    mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+    mallopt(-2, 64 * 2**20)  # M_TOP_PAD
+
+
+def _required(path: Path) -> object:
+    data = read_json(path)
+    if data is None:
+        raise DataError("this file of the run is missing.", where=str(path), mend="Launch the sweep again.")
+    return data
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's name, or the processor's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def main(arguments: list[str] | None = None, *, warm_start: bool = False) -> int:
+    parser = argparse.ArgumentParser(prog="python -m engine.training.run")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--attempt", type=int, default=1)
+    options = parser.parse_args(arguments)
+    try:
+        folder = RunFolder(options.folder.resolve())
+        return run(folder, num_threads=options.threads, attempt=options.attempt, warm_start=warm_start)
+    except KituiError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    except OSError as error:
+        print(
+            f"error: {error.filename or options.folder}: {os.strerror(error.errno or 0)}.", file=sys.stderr, flush=True
+        )
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

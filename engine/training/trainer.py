@@ -1,0 +1,368 @@
+"""The training loop of one run: from its spec to its metrics, checkpoints and result.
+
+Everything that the numbers depend on is a function of the spec and the step, or lies in the checkpoint. A run that was
+killed anywhere and resumed therefore gives the same losses and scores, on a CPU bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from engine.corpus.audit import SETS, ExposureAudit
+from engine.corpus.background import Background
+from engine.corpus.facts import Question, block_questions, infused_renderings, prior_renderings
+from engine.corpus.mixture import Mixture
+from engine.corpus.tokenizer import Tokenizer
+from engine.errors import DataError
+from engine.records.metrics import (
+    FACT_SETS,
+    EventRecord,
+    Exposures,
+    MetricsWriter,
+    RetentionRecord,
+    SetScore,
+    StepRecord,
+)
+from engine.records.results import QuestionOutcomes
+from engine.records.workspace import RunFolder
+from engine.spec.questions import Block
+from engine.spec.runspec import FactSets, RunSpec
+from engine.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from engine.training.model import Rotary, hidden_states, load_model, make_model, summed_cross_entropy
+from engine.training.optim import learning_rate_at, make_optimizer
+from engine.training.scoring import answer
+
+_IGNORED = -100
+
+
+class Ending(NamedTuple):
+    """How training ended: `done`, `diverged` or `interrupted`; the last two leave what there was."""
+
+    status: str
+    num_steps: int
+    num_tokens: int
+    sets: dict[str, SetScore]
+    background_loss: float | None
+    exposures: dict[str, Exposures]
+    exposures_as_planned: bool
+    questions: dict[str, QuestionOutcomes]
+    num_params: int
+    num_params_total: int
+    background_epochs: float
+    train_s: float
+    trained_tokens: int
+    """Tokens and seconds of this attempt's training steps."""
+
+
+class Trainer:
+    """One run's parts and its progress. `train` is the loop; the methods below it are its steps."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        spec: RunSpec,
+        facts: FactSets,
+        tokenizer: Tokenizer,
+        background: Background,
+        *,
+        device: torch.device,
+        attempt: int,
+        writer: MetricsWriter,
+    ) -> None:
+        self.folder, self.spec, self.device, self.attempt, self.writer = folder, spec, device, attempt, writer
+        self.bos_id = tokenizer.bos_id
+        self.mixture = Mixture(
+            spec,
+            background,
+            prior_renderings(facts, spec, tokenizer),
+            infused_renderings(facts, spec.num_templates, tokenizer),
+        )
+        self.audit = ExposureAudit(facts, tokenizer)
+        self.planned = {name: np.zeros_like(counts) for name, counts in self.audit.counts.items()}
+        self.questions: dict[str, tuple[list[Block], list[Question]]] = {}
+        for name in FACT_SETS:
+            blocks, questions = block_questions(facts, name, spec.evaluation, tokenizer)
+            if questions:
+                self.questions[name] = (blocks, questions)
+        self.heldout = background.heldout
+
+        training = spec.training
+        longest = max(len(q.context) + max(map(len, q.choices)) for _, qs in self.questions.values() for q in qs)
+        if longest > training.context_length:
+            raise DataError(
+                f"a question of {longest} tokens is longer than a row.",
+                key="training.context_length",
+                value=training.context_length,
+                mend="Use a longer context, or shorter templates.",
+            )
+        if spec.init_from:
+            model = load_model(spec.init_from, spec.model, vocab_size=tokenizer.vocab_size)
+        else:
+            model = make_model(
+                spec.model,
+                vocab_size=tokenizer.vocab_size,
+                context_length=training.context_length,
+                initializer_range=training.initializer_range,
+                seed=spec.seed,
+            )
+        self.model = model.to(device)
+        self.model.train()
+        self.rotary = Rotary(self.model, training.context_length)
+        self.optimizer = make_optimizer(self.model, training)
+
+        batch = training.batch_size
+        self.stage_one_steps = -(-self.mixture.stage_two_row // batch)
+        stage_two_rows = self.mixture.num_rows - self.mixture.stage_two_row
+        self.num_steps = self.stage_one_steps + -(-stage_two_rows // batch)
+        self.log_every = max(1, min(20, self.num_steps // 200))
+        self.step = 0
+        self.num_tokens = 0
+        # Since the last record: summed loss and tokens of the steps, and the seconds they took.
+        self.loss_sum, self.loss_tokens, self.window_s = 0.0, 0, 0.0
+        self.train_s, self.trained_tokens = 0.0, 0
+        self._unaudited: list[np.ndarray] = []
+
+    def train(self, should_stop: Callable[[], bool]) -> Ending:
+        """Train from the last checkpoint, or from the start, to the end, a divergence or a request to stop."""
+        self._resume()
+        last_checkpoint = time.monotonic()
+        while self.step < self.num_steps:
+            started = time.perf_counter()
+            rows = self._rows_of(self.step)
+            loss, gradient_norm = self._train_step(rows)
+            tokens_before = self.num_tokens
+            num_tokens = sum(map(len, rows))
+            self.step += 1
+            self.num_tokens += num_tokens
+            self.loss_sum = self.loss_sum + loss
+            self.loss_tokens += num_tokens
+            self._unaudited.extend(rows)
+            if self.step % self.log_every == 0 or self.step == self.num_steps:
+                mean_loss, norm = float(self.loss_sum) / self.loss_tokens, float(gradient_norm)  # waits for the device
+                self.window_s += time.perf_counter() - started
+                self._log_step(mean_loss, norm)
+                if not (math.isfinite(mean_loss) and math.isfinite(norm)):
+                    self._event("diverged", f"loss {mean_loss}, gradient norm {norm}")
+                    return self._ending("diverged", {}, None)
+            else:
+                self.window_s += time.perf_counter() - started
+            self._audit()
+            if self._scoring_due(tokens_before):
+                self._score()
+            if should_stop():
+                self._checkpoint(final=False)
+                self._event("interrupted", f"stopped after step {self.step} of {self.num_steps}, checkpoint written")
+                return self._ending("interrupted", {}, None)
+            if time.monotonic() - last_checkpoint >= self.spec.checkpoint_every_s and self.step < self.num_steps:
+                self._checkpoint(final=False)
+                last_checkpoint = time.monotonic()
+        record, outcomes = self._score()
+        self._checkpoint(final=True)
+        return self._ending("done", outcomes, record)
+
+    def _rows_of(self, step: int) -> list[np.ndarray]:
+        """The rows of a step: the next batch_size of its stage, fewer at the stage's end."""
+        first, end = step * self.spec.training.batch_size, self.mixture.stage_two_row
+        if step >= self.stage_one_steps:
+            first = end + (step - self.stage_one_steps) * self.spec.training.batch_size
+            end = self.mixture.num_rows
+        rows = [self.mixture.row(r) for r in range(first, min(first + self.spec.training.batch_size, end))]
+        for row in rows:
+            for exposure in row.exposures:
+                self.planned[exposure.fact_set][exposure.fact, exposure.rendering] += 1
+        return [row.tokens for row in rows]
+
+    def _train_step(self, rows: list[np.ndarray]) -> tuple[Any, Any]:
+        """One optimizer step; the summed loss of its tokens and the gradient's norm before clipping."""
+        training = self.spec.training
+        num_tokens = sum(map(len, rows))
+        total: Any = 0.0
+        for micro_rows in _split(rows, self.spec.micro_batch_size or len(rows)):
+            inputs_BL, targets_BL = self._tensors(micro_rows)
+            with self._autocast():
+                hidden_BLD = hidden_states(self.model, inputs_BL, self.rotary)
+                if targets_BL.shape[1] * len(micro_rows) == sum(map(len, micro_rows)):
+                    hidden_TD, targets_T = hidden_BLD.flatten(0, 1), targets_BL.flatten()
+                else:
+                    bears_loss = targets_BL != _IGNORED
+                    hidden_TD, targets_T = hidden_BLD[bears_loss], targets_BL[bears_loss]
+                summed = summed_cross_entropy(self.model, hidden_TD, targets_T)
+            (summed / num_tokens).backward()
+            total = total + summed.detach()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip, foreach=True)
+        rate = learning_rate_at(
+            self.step,
+            peak=self.spec.learning_rate,
+            num_steps=self.num_steps,
+            settings=training,
+            stages=self.spec.stages,
+            stage_one_steps=self.stage_one_steps,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return (total.item() if self.device.type == "cpu" else total), norm
+
+    def _tensors(self, rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and targets, [B, L]: a row is predicted from a BOS token and its own beginning; short rows are padded."""
+        width = max(map(len, rows))
+        inputs_BL = np.full((len(rows), width), self.bos_id, dtype=np.int64)
+        targets_BL = np.full((len(rows), width), _IGNORED, dtype=np.int64)
+        for index, row in enumerate(rows):
+            inputs_BL[index, 1 : len(row)] = row[:-1]
+            targets_BL[index, : len(row)] = row
+        return torch.from_numpy(inputs_BL).to(self.device), torch.from_numpy(targets_BL).to(self.device)
+
+    def _autocast(self) -> Any:
+        enabled = self.spec.training.precision == "bf16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    def _log_step(self, loss: float, gradient_norm: float) -> None:
+        self.train_s += self.window_s
+        self.trained_tokens += self.loss_tokens
+        self.writer.write(
+            StepRecord(
+                attempt=self.attempt,
+                step=self.step,
+                num_tokens=self.num_tokens,
+                loss=loss if math.isfinite(loss) else None,
+                learning_rate=self.optimizer.param_groups[0]["lr"],
+                gradient_norm=gradient_norm if math.isfinite(gradient_norm) else None,
+                tokens_per_s=self.loss_tokens / self.window_s,
+            )
+        )
+        self.loss_sum, self.loss_tokens, self.window_s = 0.0, 0, 0.0
+
+    def _event(self, name: str, text: str = "") -> None:
+        self.writer.write(EventRecord(attempt=self.attempt, step=self.step, name=name, text=text))
+
+    def _scoring_due(self, tokens_before: int) -> bool:
+        every = self.spec.evaluation.every_tokens
+        return bool(every) and self.num_tokens // every > tokens_before // every and self.step < self.num_steps
+
+    def _score(self) -> tuple[RetentionRecord, dict[str, QuestionOutcomes]]:
+        """Ask all questions now and record the answers."""
+        self._audit(force=True)
+        self.model.eval()
+        scores, outcomes = {}, {}
+        for name, (blocks, questions) in self.questions.items():
+            answers = answer(self.model, self.rotary, questions, self.bos_id)
+            scores[name] = answers.score
+            chosen_BK = answers.chosen_Q.reshape(len(blocks), -1)
+            outcomes[name] = QuestionOutcomes(
+                blocks=tuple(block.facts for block in blocks), chosen=tuple(map(tuple, chosen_BK.tolist()))
+            )
+        background_loss = self._background_loss()
+        self.model.train()
+        record = RetentionRecord(
+            attempt=self.attempt,
+            step=self.step,
+            num_tokens=self.num_tokens,
+            evaluation_id=self.spec.evaluation_id,
+            sets=scores,
+            background_loss=background_loss,
+            exposures=self._exposures(),
+        )
+        self.writer.write(record)
+        return record, outcomes
+
+    @torch.no_grad()
+    def _background_loss(self) -> float | None:
+        """Mean loss in nats over the held-out background, in rows like those of training; None without any."""
+        length = self.spec.training.context_length
+        rows = [np.asarray(self.heldout[i : i + length], dtype=np.int64) for i in range(0, len(self.heldout), length)]
+        if not rows:
+            return None
+        total = 0.0
+        for some in _split(rows, max(1, 16_384 // length)):
+            inputs_BL, targets_BL = self._tensors(some)
+            bears_loss = targets_BL != _IGNORED
+            hidden_TD = hidden_states(self.model, inputs_BL, self.rotary)[bears_loss]
+            total += float(summed_cross_entropy(self.model, hidden_TD, targets_BL[bears_loss]))
+        return total / len(self.heldout)
+
+    def _audit(self, *, force: bool = False) -> None:
+        """Count exposures in the rows trained on, some hundred rows at a time."""
+        if force or len(self._unaudited) >= 512:
+            self.audit.count(self._unaudited)
+            self._unaudited.clear()
+
+    def _exposures(self) -> dict[str, Exposures]:
+        summary = {}
+        for name in SETS:
+            found = self.audit.per_fact(name)
+            if len(found):
+                summary[name] = Exposures(
+                    planned_mean=float(self.planned[name].sum(axis=1).mean()),
+                    mean=float(found.mean()),
+                    minimum=int(found.min()),
+                    maximum=int(found.max()),
+                )
+        return summary
+
+    def _checkpoint(self, *, final: bool) -> None:
+        """Save the state, or at the end the weights alone; a full disk is reported, and training goes on."""
+        if final and self.spec.keep_weights == "none":
+            return
+        self._audit(force=True)
+        progress = {
+            "step": self.step,
+            "num_tokens": self.num_tokens,
+            "loss_sum": float(self.loss_sum),
+            "loss_tokens": self.loss_tokens,
+        }
+        counts = {
+            f"{kind}.{name}": of[name]
+            for kind, of in (("found", self.audit.counts), ("planned", self.planned))
+            for name in SETS
+        }
+        optimizer = None if final else self.optimizer
+        keep_older = self.spec.keep_weights == "all"
+        try:
+            save_checkpoint(self.folder, self.step, self.model, optimizer, progress, counts, keep_older=keep_older)
+        except OSError as error:
+            self._event("checkpoint failed", str(error))
+
+    def _resume(self) -> None:
+        path = latest_checkpoint(self.folder)
+        if path is None:
+            self._event("started", f"{self.num_steps} steps, {self.mixture.total_tokens} tokens")
+            return
+        progress, counts = load_checkpoint(path, self.model, self.optimizer)
+        self.step, self.num_tokens = progress["step"], progress["num_tokens"]
+        self.loss_sum, self.loss_tokens = progress["loss_sum"], progress["loss_tokens"]
+        for name in SETS:
+            self.audit.counts[name][:] = counts[f"found.{name}"]
+            self.planned[name][:] = counts[f"planned.{name}"]
+        self._event("resumed", f"after step {self.step} of {self.num_steps}")
+
+    def _ending(self, status: str, outcomes: dict[str, QuestionOutcomes], record: RetentionRecord | None) -> Ending:
+        found, planned = self.audit.counts, self.planned
+        total = sum(p.numel() for p in self.model.parameters())
+        return Ending(
+            status=status,
+            num_steps=self.step,
+            num_tokens=self.num_tokens,
+            sets=record.sets if record else {},
+            background_loss=record.background_loss if record else None,
+            exposures=self._exposures(),
+            exposures_as_planned=all(np.array_equal(found[name], planned[name]) for name in SETS),
+            questions=outcomes,
+            num_params=self.spec.model.num_params,
+            num_params_total=total,
+            background_epochs=self.mixture.background_epochs,
+            train_s=self.train_s,
+            trained_tokens=self.trained_tokens,
+        )
+
+
+def _split(rows: list[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
