@@ -1,0 +1,156 @@
+"""Retention curves: the results of a sweep, gathered by condition and fact set, seeds side by side."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from engine.records.metrics import retention_of
+from engine.records.results import Plan, RunResult, read_result
+from engine.records.workspace import Workspace
+
+SETS = ("overall", "prior", "infused", "verbatim", "unseen")
+
+
+class Condition(NamedTuple):
+    """All that is fixed along one retention curve; None where unknown."""
+
+    num_params: int
+    num_params_total: int | None
+    num_tokens: int
+    templates: int | None
+    fill: str | None
+    stages: str | None
+    mixture: str | None
+    num_infused_facts: int | None
+    ceiling_frequency: float | None
+
+    def law_condition(self) -> tuple[Any, ...]:
+        """What curves of one law share: all but the size, the budget and what follows from them."""
+        return (self.templates, self.fill, self.stages, self.mixture, self.num_infused_facts)
+
+
+class Observation(NamedTuple):
+    """One run's score on one fact set. Without counts (`correct` is None) only `retention` is known."""
+
+    condition: Condition
+    frequency: int
+    seed: int
+    fact_set: str
+    retention: float
+    correct: int | None
+    num_questions: int | None
+    num_choices: int | None
+    prior_exposures: float | None
+
+
+class Curve(NamedTuple):
+    """One condition and fact set: observations by dose. `parts` are the curves of `prior` and `infused` that an
+    `overall` curve is made of; a curve without parts is analysed as it is."""
+
+    condition: Condition
+    fact_set: str
+    observations: tuple[Observation, ...]
+    parts: tuple[Curve, ...]
+    missing: dict[int, int]
+    """Planned runs without a result, by frequency."""
+
+    @property
+    def frequencies(self) -> list[int]:
+        return sorted({o.frequency for o in self.observations} | set(self.missing))
+
+    def at(self, frequency: int) -> list[Observation]:
+        return sorted((o for o in self.observations if o.frequency == frequency), key=lambda o: o.seed)
+
+
+def sweep_observations(plan: Plan, workspace: Workspace) -> tuple[list[Observation], dict[Condition, dict[int, int]]]:
+    """The results of a sweep's finished runs, and how many planned runs of each condition and dose have none yet."""
+    observations: list[Observation] = []
+    missing: dict[Condition, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for cell in plan.cells:
+        result = read_result(workspace.run(cell.run_id).result(plan.evaluation_id))
+        # A cell with nothing infused belongs to the curve of every number of templates.
+        templates = {d.num_templates for d in plan.doses} if cell.frequency == 0 else {cell.num_templates}
+        for num_templates in sorted(templates):
+            condition = Condition(
+                num_params=cell.num_params,
+                num_params_total=cell.num_params_total,
+                num_tokens=cell.num_tokens,
+                templates=num_templates,
+                fill=plan.fill,
+                stages=plan.stages,
+                mixture=plan.mixture,
+                num_infused_facts=plan.num_infused_facts,
+                ceiling_frequency=plan.ceiling(cell.num_tokens, num_templates),
+            )
+            if result is None or result.status != "done":
+                missing[condition][cell.frequency] += 1
+            else:
+                observations.extend(_of_result(condition, cell.frequency, cell.seed, result))
+    return observations, {c: dict(by_dose) for c, by_dose in missing.items()}
+
+
+def _of_result(condition: Condition, frequency: int, seed: int, result: RunResult) -> Iterable[Observation]:
+    prior = result.exposures.get("prior")
+    for fact_set, score in result.sets.items():
+        yield Observation(
+            condition=condition,
+            frequency=frequency,
+            seed=seed,
+            fact_set=fact_set,
+            retention=score.retention,
+            correct=score.correct,
+            num_questions=score.num_questions,
+            num_choices=score.num_choices,
+            prior_exposures=prior.mean if prior else None,
+        )
+
+
+def gather(observations: Iterable[Observation], missing: dict[Condition, dict[int, int]] | None = None) -> list[Curve]:
+    """Curves by condition and fact set, with `overall` built where prior and infused retention of a run are known.
+
+    Rows that name no fact set ("") are one unnamed set and become `overall` as they are.
+    """
+    missing = missing or {}
+    grouped: dict[tuple[Condition, str], list[Observation]] = defaultdict(list)
+    for observation in observations:
+        grouped[observation.condition, observation.fact_set or "overall"].append(observation)
+    conditions = sorted({c for c, _ in grouped} | set(missing), key=_sort_key)
+    curves = []
+    for condition in conditions:
+        absent = missing.get(condition, {})
+        sets = {name: tuple(obs) for (c, name), obs in grouped.items() if c == condition}
+        named = {name: Curve(condition, name, obs, (), absent) for name, obs in sets.items()}
+        if "infused" in named and "overall" not in named:
+            named["overall"] = _overall(named["infused"], named.get("prior"))
+        curves.extend(named[name] for name in SETS if name in named)
+        if not named:
+            curves.append(Curve(condition, "overall", (), (), absent))
+    return curves
+
+
+def _overall(infused: Curve, prior: Curve | None) -> Curve:
+    """The plain mean of infused and prior retention, run by run; the infused curve's own where nothing is prior."""
+    if prior is None:
+        return infused._replace(fact_set="overall", parts=(infused,))
+    of_prior = {(o.frequency, o.seed): o for o in prior.observations}
+    both = []
+    for observation in infused.observations:
+        other = of_prior.get((observation.frequency, observation.seed))
+        if other is not None:
+            mean = (observation.retention + other.retention) / 2
+            both.append(observation._replace(fact_set="overall", retention=mean, correct=None, num_questions=None))
+    return Curve(infused.condition, "overall", tuple(both), (prior, infused), infused.missing)
+
+
+def _sort_key(condition: Condition) -> tuple[Any, ...]:
+    return tuple((value is not None, value) for value in condition)
+
+
+def observation_of_counts(
+    condition: Condition, frequency: int, seed: int, fact_set: str, correct: int, num_questions: int, num_choices: int
+) -> Observation:
+    """An observation from counts alone."""
+    retention = retention_of(correct / num_questions, num_choices)
+    return Observation(condition, frequency, seed, fact_set, retention, correct, num_questions, num_choices, None)
