@@ -1,0 +1,76 @@
+"""The state of everything, as a reader sees it: counts by sweep, alerts, hosts. Quick, and without starting anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from engine.control.store import Lock, State
+from engine.records.results import SCHEMA_VERSION, read_plan
+from engine.records.workspace import Workspace
+
+STATES = ("done", "running", "queued", "preparing", "paused", "failed", "diverged", "lost", "unreachable", "cancelled")
+
+
+def cell_state(sweep: dict[str, Any], run: dict[str, Any] | None) -> str:
+    """How a cell of this sweep stands: its own scores count, whatever the run does for another sweep."""
+    if run is None:
+        return "queued"
+    result = run.get("results", {}).get(sweep["evaluation_id"])
+    if result is not None:
+        return str(result)
+    if run["state"] == "running":
+        return "running"
+    if run["state"] in ("queued", "done", "diverged"):
+        if not sweep["active"]:
+            return "cancelled"
+        return "preparing" if sweep["prepared"] is None else "queued"
+    return str(run["state"])
+
+
+def sweep_status(name: str, sweep: dict[str, Any], runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """One sweep's line of `kitui status --json`."""
+    counts = dict.fromkeys(STATES, 0)
+    alerts = [f"preparation failed: {sweep['prepare_error']}"] if sweep["prepare_error"] else []
+    if sweep.get("analysis_error"):
+        alerts.append(sweep["analysis_error"])
+    for run_id in sweep["run_ids"]:
+        run = runs.get(run_id)
+        state = cell_state(sweep, run)
+        counts[state] += 1
+        if run is not None and state in ("failed", "lost", "diverged"):
+            alerts.append(f"{run_id} {state}" + (f": {run['reason']}" if run["reason"] else ""))
+        elif run is not None and state == "done" and not run.get("summary", {}).get("exposures_as_planned", True):
+            alerts.append(f"{run_id}: realised exposures differ from the plan")
+    eta_at = sweep.get("eta_at_s")
+    remaining = counts["running"] + counts["queued"] + counts["preparing"]
+    return {
+        "name": name,
+        "simulated": False,
+        "cells": len(sweep["run_ids"]),
+        **counts,
+        "eta_s": max(0.0, eta_at - time.time()) if eta_at and remaining else None,
+        "alerts": alerts,
+    }
+
+
+def status(workspace: Workspace, state: State, only: str | None = None) -> dict[str, Any]:
+    """The document of `kitui status --json`. `state` is refreshed first."""
+    state.refresh()
+    sweeps = [sweep_status(n, s, state.runs) for n, s in sorted(state.sweeps.items()) if only in (None, n)]
+    for name in workspace.sweep_names():
+        if name not in state.sweeps and only in (None, name):
+            plan = read_plan(workspace.sweep(name).plan)
+            if plan is not None and (plan.imported or plan.simulated):
+                done = dict.fromkeys(STATES, 0) | {"done": len(plan.cells)}
+                row = {"name": name, "simulated": plan.simulated, "cells": len(plan.cells), **done}
+                sweeps.append(row | {"eta_s": None, "alerts": []})
+    holder = Lock(workspace).holder()
+    running = sum(run["state"] == "running" for run in state.runs.values())
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "sweeps": sweeps,
+        "supervisor": {"alive": holder is not None, "pid": holder["pid"] if holder else None},
+        "hosts": [{"name": "local", "cores": len(os.sched_getaffinity(0)), "running": running}],
+    }

@@ -1,0 +1,456 @@
+"""The supervisor: one detached process a workspace, the only writer of its state.
+
+    python -m engine.control.supervisor WORKSPACE
+
+It takes commands from the queue folder, prepares sweeps, starts runs on free slots, notices how they end, and keeps one
+analysis going for each active sweep. Everything it knows is in files: killed and started again, it adopts what runs.
+It ends by itself when nothing is left to do.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from engine.control.commands import pending_commands, reply
+from engine.control.launchers.base import Slot
+from engine.control.launchers.local import LocalLauncher
+from engine.control.store import Store
+from engine.errors import KituiError, SpecError, StateError, nearest
+from engine.records import forecast
+from engine.records.bundle import SweepBundle, read_bundle
+from engine.records.metrics import overall_retention
+from engine.records.results import read_result, results_digest
+from engine.records.workspace import Workspace, read_json, write_json
+from engine.spec.runspec import RunSpec
+
+TICK_S = 0.2
+IDLE_LIMIT_S = 5.0
+
+MAX_ANALYSIS_FAILURES = 3
+ENDED = ("done", "diverged", "failed", "lost", "cancelled")
+
+
+class Supervisor:
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.store = Store(workspace)
+        self.launcher = LocalLauncher(workspace)
+        self.bundles: dict[str, SweepBundle] = {}
+        self.specs: dict[str, dict[str, RunSpec]] = {}
+        self.preparing: dict[str, subprocess.Popen[bytes]] = {}
+        self.followers: dict[str, subprocess.Popen[bytes]] = {}
+        self.stop_requested = False
+
+    def run(self) -> None:
+        """Work until there is nothing left to do, or a request to stop."""
+        idle_since = time.monotonic()
+        while not self.stop_requested:
+            self.take_commands()
+            self.notice_endings()
+            self.prepare()
+            self.start_runs()
+            self.follow()
+            self.store.flush()
+            if self.has_work():
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > IDLE_LIMIT_S and not pending_commands(self.workspace):
+                break
+            time.sleep(TICK_S)
+        self.launcher.close()
+        for process in (*self.followers.values(), *self.preparing.values()):
+            process.terminate()
+        self.store.close()
+
+    def has_work(self) -> bool:
+        running = any(run["state"] == "running" for run in self.store.runs.values())
+        return running or bool(self.preparing) or any(sweep["active"] for sweep in self.store.sweeps.values())
+
+    # Commands
+
+    def take_commands(self) -> None:
+        for path, command in pending_commands(self.workspace):
+            try:
+                answer = {"ok": True} | self._obey(command)
+            except KituiError as error:
+                answer = {"ok": False} | error.to_json()
+            except Exception:
+                traceback.print_exc()
+                answer = {"ok": False} | KituiError(
+                    "the supervisor could not do this.", where=str(self.workspace.supervisor_log)
+                ).to_json()
+            try:
+                self.store.flush()
+            except OSError as error:
+                answer = {"ok": False} | StateError(
+                    f"the state cannot be written: {error.strerror}.", where=str(self.workspace.state)
+                ).to_json()
+            reply(path, answer)
+
+    def _obey(self, command: dict[str, Any]) -> dict[str, Any]:
+        if command["command"] == "launch":
+            return self._launch(SweepBundle.model_validate(command["bundle"]), command.get("slots"))
+        if command["command"] == "cancel":
+            return self._cancel(command["names"])
+        if command["command"] == "retry":
+            return self._retry(command["names"])
+        raise SpecError("unknown command.", value=command["command"])
+
+    def _launch(self, bundle: SweepBundle, slots: int | None) -> dict[str, Any]:
+        """Take a sweep in, or take in its new form: runs that are done stay done, and only new cells are trained."""
+        name = bundle.plan.sweep
+        folder = self.workspace.sweep(name)
+        if folder.results.exists():
+            raise StateError(
+                "an imported or simulated sweep has this name.", where=str(folder.root), mend="Rename yours."
+            )
+        folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_json(self.workspace.facts(bundle.plan.facts_id), bundle.facts.model_dump(mode="json"))
+        write_json(folder.bundle, bundle.model_dump(mode="json"))
+        folder.sweep_toml.write_text(bundle.sweep_toml, encoding="utf-8")
+        self.bundles[name] = bundle
+        self.specs.pop(name, None)
+        run_ids = [run.run_id for run in bundle.runs]
+        num_done = 0
+        for run_id in run_ids:
+            run = self.store.runs.get(run_id)
+            if self._has_result(run_id, bundle.plan.evaluation_id):
+                num_done += 1
+            elif run is None or run["state"] in ("cancelled", "failed", "lost"):
+                attempt = run["attempt"] if run else 0
+                self.store.put("runs", run_id, state="queued", attempt=attempt, failures=0, reason="", held=False)
+        previous = self.store.sweeps.get(name)
+        orphaned = len(set(previous["run_ids"]) - set(run_ids)) if previous else 0
+        self.store.put(
+            "sweeps",
+            name,
+            active=True,
+            run_ids=run_ids,
+            evaluation_id=bundle.plan.evaluation_id,
+            slots=slots or bundle.slots,
+            max_attempts=bundle.max_attempts,
+            prepared=None,
+            prepare_error=None,
+            launched_s=time.time(),
+            ended_s=None,
+            eta_at_s=None,
+            analysis_failures=0,
+            analysis_error=None,
+        )
+        return {"sweep": name, "cells": len(run_ids), "done": num_done, "orphaned": orphaned}
+
+    def _cancel(self, names: list[str]) -> dict[str, Any]:
+        """Sweeps are given up: their runs end unless another active sweep wants them. A run named itself ends anyway."""
+        cancelled = 0
+        for name in names:
+            if name in self.store.sweeps:
+                self.store.put("sweeps", name, active=False)
+                wanted = {r for s in self.store.sweeps.values() if s["active"] for r in s["run_ids"]}
+                chosen = [r for r in self.store.sweeps[name]["run_ids"] if r not in wanted]
+                if name in self.preparing:
+                    self.preparing.pop(name).terminate()
+            else:
+                chosen = [self._known_run(name)]
+            for run_id in chosen:
+                cancelled += self._cancel_run(run_id, held=name not in self.store.sweeps)
+        return {"cancelled": cancelled}
+
+    def _cancel_run(self, run_id: str, *, held: bool) -> bool:
+        run = self.store.runs.get(run_id)
+        if run is None or run["state"] not in ("queued", "running"):
+            return False
+        if run["state"] == "running":
+            # It stays "running" until its guard says that it ended.
+            self.store.put("runs", run_id, cancelling=True, held=held)
+            self.launcher.stop(self.workspace.run(run_id))
+        else:
+            self.store.put("runs", run_id, state="cancelled", held=held)
+        return True
+
+    def _retry(self, names: list[str]) -> dict[str, Any]:
+        """Failed, lost and cancelled runs are queued again, from their last checkpoints."""
+        retried = 0
+        for name in names:
+            if name in self.store.sweeps:
+                self.store.put("sweeps", name, active=True, ended_s=None)
+                if self.store.sweeps[name]["prepare_error"]:
+                    self.store.put("sweeps", name, prepared=None, prepare_error=None)
+                chosen = self.store.sweeps[name]["run_ids"]
+            else:
+                chosen = [self._known_run(name)]
+            for run_id in chosen:
+                if self.store.runs[run_id]["state"] in ("failed", "lost", "cancelled"):
+                    self.store.put("runs", run_id, state="queued", failures=0, reason="", held=False)
+                    retried += 1
+        return {"retried": retried}
+
+    def _known_run(self, name: str) -> str:
+        matching = [r for r in self.store.runs if r == name] or [r for r in self.store.runs if r.startswith(name)]
+        if len(matching) != 1:
+            known = [*self.store.sweeps, *self.store.runs]
+            what = "several runs begin so." if matching else "no sweep and no run has this name."
+            raise SpecError(what, value=name, mend=nearest(name, (matching or known)[:20]))
+        return matching[0]
+
+    # Preparing
+
+    def prepare(self) -> None:
+        """Make token files for sweeps that lack them, beside everything else."""
+        for name, sweep in self.store.sweeps.items():
+            if not sweep["active"] or sweep["prepared"] is not None or name in self.preparing:
+                continue
+            folder = self.workspace.sweep(name)
+            with folder.prepare_error.open("wb") as out, folder.prepare_log.open("ab") as log:
+                argv = [sys.executable, "-m", "engine.corpus.prepare", "make", str(folder.root)]
+                self.preparing[name] = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log, cwd="/")
+        for name, process in list(self.preparing.items()):
+            code = process.poll()
+            if code is not None:
+                del self.preparing[name]
+                error = None if code == 0 else _prepare_error(self.workspace, name, code)
+                self.store.put("sweeps", name, prepared=code == 0, prepare_error=error, active=code == 0)
+
+    # Runs
+
+    def notice_endings(self) -> None:
+        for run_id, run in self.store.runs.items():
+            if run["state"] != "running":
+                continue
+            standing = self.launcher.standing(self.workspace.run(run_id), run["attempt"])
+            if standing.state == "ended":
+                assert standing.exit is not None
+                self._end(run_id, run, standing.exit)
+            elif standing.state == "lost":
+                self._fail(run_id, run, "lost", "its guard is gone and left no word")
+
+    def _end(self, run_id: str, run: dict[str, Any], ending: dict[str, Any]) -> None:
+        """Book an ended attempt by what the guard and the run itself left behind."""
+        result = read_result(self.workspace.run(run_id).result(run["evaluation_id"]))
+        if ending["returncode"] == 0 and result is not None:
+            results = run.get("results", {}) | {run["evaluation_id"]: result.status}
+            summary = {
+                "elapsed_s": result.execution.elapsed_s,
+                "tokens_per_s": result.execution.tokens_per_s,
+                "trained_tokens": result.num_tokens,
+                "num_params_total": result.num_params_total,
+                "exposures_as_planned": result.exposures_as_planned,
+                "retention": {name: score.retention for name, score in result.sets.items()},
+                "overall": overall_retention(result.sets),
+                "background_loss": result.background_loss,
+                "prior_exposures": result.exposures["prior"].mean if "prior" in result.exposures else None,
+            }
+            self._put_end(run_id, result.status, "", results=results, summary=summary)
+        elif run.get("cancelling"):
+            self._put_end(run_id, "cancelled", "cancelled")
+        elif ending["signal"] or ending["returncode"] == 75:
+            self._fail(
+                run_id, run, "failed", f"ended by {ending['signal'] or 'a request to stop'} {ending['reason']}".strip()
+            )
+        else:
+            # The same inputs would fail again in the same way: that is for a person to look at.
+            self._put_end(run_id, "failed", ending["reason"] or f"exit code {ending['returncode']}")
+
+    def _fail(self, run_id: str, run: dict[str, Any], state: str, reason: str) -> None:
+        """An ending from outside: the run is started again from its checkpoint, a few times."""
+        failures = run["failures"] + 1
+        limit = max((s["max_attempts"] for s in self.store.sweeps.values() if run_id in s["run_ids"]), default=1)
+        if run.get("cancelling"):
+            self._put_end(run_id, "cancelled", "cancelled")
+        elif failures < limit:
+            self._put_end(run_id, "queued", reason, failures=failures)
+        else:
+            self._put_end(run_id, state, f"{reason} ({failures} times)", failures=failures)
+
+    def _put_end(self, run_id: str, state: str, reason: str, **fields: Any) -> None:
+        self.store.put(
+            "runs", run_id, state=state, reason=reason, slot=None, cancelling=False, ended_s=time.time(), **fields
+        )
+        self._forecast(run_id)
+
+    def start_runs(self) -> None:
+        """Fill free slots, sweeps in the order of their launch."""
+        taken = {run["slot"] for run in self.store.runs.values() if run["state"] == "running"}
+        wanted = [s["slots"] for s in self.store.sweeps.values() if s["active"] and s["slots"]]
+        slots = self.launcher.slots(max(wanted) if wanted else None)
+        free = [slot for slot in slots if slot.name not in taken]
+        for name, run_id in self._startable(len(free)):
+            self._start(name, run_id, free.pop(0))
+
+    def _startable(self, limit: int) -> list[tuple[str, str]]:
+        """(sweep, run) pairs to start next, each sweep within its own number of slots."""
+        chosen: list[tuple[str, str]] = []
+        for name, sweep in sorted(self.store.sweeps.items(), key=lambda item: item[1]["launched_s"]):
+            if not sweep["active"] or not sweep["prepared"]:
+                continue
+            running = sum(self.store.runs[r]["state"] == "running" for r in sweep["run_ids"])
+            room = sweep["slots"] - running if sweep["slots"] else limit
+            for run_id in sweep["run_ids"]:
+                if len(chosen) >= limit or room <= 0:
+                    break
+                run = self.store.runs[run_id]
+                unscored = run["state"] in ("done", "diverged") and not self._has_result(run_id, sweep["evaluation_id"])
+                if (
+                    (run["state"] == "queued" or unscored)
+                    and not run.get("held")
+                    and all(run_id != r for _, r in chosen)
+                ):
+                    chosen.append((name, run_id))
+                    room -= 1
+        return chosen
+
+    def _start(self, name: str, run_id: str, slot: Slot) -> None:
+        spec = self._spec(name, run_id)
+        folder = self.workspace.run(run_id)
+        run = self.store.runs[run_id]
+        attempt = run["attempt"] + 1
+        try:
+            folder.root.mkdir(mode=0o700, exist_ok=True)
+            write_json(folder.spec, spec.model_dump(mode="json"))
+            # Durable before it happens: a supervisor killed in between finds a run to adopt, not one to start twice.
+            self.store.put(
+                "runs",
+                run_id,
+                state="running",
+                attempt=attempt,
+                slot=slot.name,
+                started_s=time.time(),
+                evaluation_id=spec.evaluation_id,
+                reason="",
+            )
+            self.store.flush()
+            self.launcher.start(folder, slot, attempt)
+        except (OSError, KituiError) as error:
+            self._put_end(run_id, "failed", str(error))
+
+    def _spec(self, name: str, run_id: str) -> RunSpec:
+        if name not in self.specs:
+            bundle = self._bundle(name)
+            self.specs[name] = {run.run_id: run for run in bundle.runs}
+        return self.specs[name][run_id]
+
+    def _bundle(self, name: str) -> SweepBundle:
+        if name not in self.bundles:
+            bundle = read_bundle(self.workspace.sweep(name).bundle)
+            if bundle is None:
+                raise StateError("the sweep's bundle is gone.", where=str(self.workspace.sweep(name).root))
+            self.bundles[name] = bundle
+        return self.bundles[name]
+
+    def _has_result(self, run_id: str, evaluation_id: str) -> bool:
+        run = self.store.runs.get(run_id)
+        if run is not None and evaluation_id in run.get("results", {}):
+            return True
+        if run is not None and run["state"] == "running":
+            return False
+        # A result that is there without the state knowing it: trained before the state was lost, or copied in.
+        result = read_result(self.workspace.run(run_id).result(evaluation_id))
+        if result is None:
+            return False
+        results = (run or {}).get("results", {}) | {evaluation_id: result.status}
+        attempt = run["attempt"] if run else result.attempt
+        self.store.put(
+            "runs", run_id, state=result.status, attempt=attempt, failures=0, reason="", results=results, held=False
+        )
+        return True
+
+    # Analysis
+
+    def follow(self) -> None:
+        """Keep one analysis process for each active sweep; a sweep whose runs have ended and whose law is written is over."""
+        for name, sweep in self.store.sweeps.items():
+            process = self.followers.get(name)
+            if sweep["active"] and sweep["prepared"]:
+                if process is None or process.poll() is not None:
+                    self._start_follower(name, sweep, failed=process is not None)
+                if all(self._is_over(r, sweep["evaluation_id"]) for r in sweep["run_ids"]) and not self._law_is_behind(
+                    name
+                ):
+                    self.store.put("sweeps", name, active=False, ended_s=time.time())
+            elif process is not None:
+                process.terminate()
+                process.wait()
+                del self.followers[name]
+
+    def _start_follower(self, name: str, sweep: dict[str, Any], *, failed: bool) -> None:
+        failures = sweep.get("analysis_failures", 0) + failed
+        if failures > MAX_ANALYSIS_FAILURES:
+            return
+        words = (
+            f"the analysis ended by itself: see {self.workspace.supervisor_log}"
+            if failures == MAX_ANALYSIS_FAILURES
+            else None
+        )
+        self.store.put("sweeps", name, analysis_failures=failures, analysis_error=words)
+        argv = [sys.executable, "-m", "engine.analysis.fit", str(self.workspace.sweep(name).root), "--follow"]
+        with self.workspace.supervisor_log.open("ab") as log:
+            self.followers[name] = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                cwd="/",
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )
+
+    def _is_over(self, run_id: str, evaluation_id: str) -> bool:
+        run = self.store.runs[run_id]
+        return run["state"] in ENDED and (
+            run["state"] not in ("done", "diverged") or self._has_result(run_id, evaluation_id)
+        )
+
+    def _law_is_behind(self, name: str) -> bool:
+        """Whether law.json still lacks a result, and can be hoped for."""
+        if self.store.sweeps[name].get("analysis_failures", 0) > MAX_ANALYSIS_FAILURES:
+            return False
+        folder = self.workspace.sweep(name)
+        law = read_json(folder.law)
+        return law is None or law["inputs"] != results_digest(self._bundle(name).plan, folder, self.workspace)
+
+    def _forecast(self, run_id: str) -> None:
+        """Put down when the sweeps of this run should be over, by the speed of what has ended."""
+        for name, sweep in self.store.sweeps.items():
+            if sweep["active"] and sweep["prepared"] and run_id in sweep["run_ids"]:
+                plan = self._bundle(name).plan
+                rates = forecast.rates_of_runs(plan, self.store.runs)
+                left = [c for c in plan.cells if not self._is_over(c.run_id, sweep["evaluation_id"])]
+                cost = forecast.cost(left, rates, forecast.flops_rate(plan, rates))
+                num_slots = len(self.launcher.slots(sweep["slots"]))
+                eta = None if cost is None else time.time() + forecast.eta_s(cost, num_slots)
+                self.store.put("sweeps", name, eta_at_s=eta)
+
+
+def _prepare_error(workspace: Workspace, name: str, code: int) -> str:
+    folder = workspace.sweep(name)
+    try:
+        return str(KituiError.from_json(orjson.loads(folder.prepare_error.read_bytes())))
+    except (OSError, orjson.JSONDecodeError):
+        return f"preparation ended with code {code}: see {folder.prepare_log}"
+
+
+def main() -> int:
+    workspace = Workspace(Path(sys.argv[1]))
+    try:
+        supervisor = Supervisor(workspace)
+    except StateError as error:
+        print(f"{time.strftime('%F %T')} {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+
+    def request_stop(*_: object) -> None:
+        supervisor.stop_requested = True
+
+    signal.signal(signal.SIGTERM, request_stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    supervisor.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
