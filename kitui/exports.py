@@ -1,0 +1,82 @@
+"""`kitui export` and `kitui export-model`: results as a table, a run's weights as a folder that transformers loads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from engine.analysis.curves import sweep_observations
+from engine.analysis.imports import read_imported, row_of
+from engine.errors import DataError, SpecError, nearest
+from engine.records.results import validated
+from engine.records.workspace import Workspace, read_json
+from engine.spec.runspec import RunSpec
+from kitui.console import note
+from kitui.run_list import known_run
+from kitui.sweeps import known_sweep
+
+FORMATS = ("csv", "parquet", "json")
+
+
+def export_results(workspace: Workspace, sweep: str, to: str, output: Path | None) -> None:
+    """Write one row a run and fact set, in the columns that `kitui import` reads."""
+    if to not in FORMATS:
+        raise SpecError("no such format.", key="--to", value=to, mend=nearest(to, FORMATS))
+    if to == "parquet" and output is None:
+        raise SpecError("a Parquet file cannot go to the terminal.", key="--output", mend="Give -o FILE.")
+    name, folder, plan = known_sweep(workspace, sweep)
+    observations = read_imported(folder) if folder.results.exists() else sweep_observations(plan, workspace)[0]
+    rows = [row_of(o) | ({"simulated": True} if plan.simulated else {}) for o in observations]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    if to == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({c: [row.get(c) for row in rows] for c in columns}), output)
+    else:
+        content = _csv(rows, columns) if to == "csv" else b"".join(orjson.dumps(row) + b"\n" for row in rows)
+        if output is None:
+            sys.stdout.buffer.write(content)
+            return
+        output.write_bytes(content)
+    note(f"{len(rows):,} rows of {name} written to {output}")
+
+
+def _csv(rows: list[dict[str, Any]], columns: list[str]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def export_run(workspace: Workspace, run: str, target: Path) -> None:
+    """Copy a run's last weights, its tokenizer and where they come from. DataError where no weights were kept."""
+    run_id = known_run(workspace, run)
+    folder = workspace.run(run_id)
+    spec = validated(RunSpec, read_json(folder.spec), folder.spec)
+    step = folder.latest.read_text().strip() if folder.latest.exists() else None
+    checkpoint = folder.checkpoints / step if step else None
+    if checkpoint is None or not (checkpoint / "model.safetensors").exists():
+        raise DataError(
+            "no weights were kept of this run.",
+            where=str(folder.root),
+            mend='Set execution.keep_weights = "last" and train again, or wait for its first checkpoint.',
+        )
+    if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
+        raise DataError("it exists and is not an empty folder.", value=str(target), mend="Choose another.")
+    target.mkdir(parents=True, exist_ok=True)
+    tokens = workspace.tokens(spec.tokens_id)
+    for file in (checkpoint / "config.json", checkpoint / "model.safetensors"):
+        shutil.copy2(file, target)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy2(tokens / name, target)
+    origin = spec.model_dump(mode="json") | {"step": int(step or 0)}
+    (target / "kitui_run.json").write_bytes(orjson.dumps(origin, option=orjson.OPT_INDENT_2))
+    note(f"{run_id} after step {step} written to {target}")

@@ -1,0 +1,208 @@
+"""Launching and watching without the app: progress bars on a terminal, plain lines elsewhere, a summary at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from engine.control.launchers.local import visible_gpus
+from engine.control.status import status, sweep_status
+from engine.control.store import State
+from engine.errors import KituiError, LaunchError
+from engine.records.metrics import MetricsTail, RetentionRecord, StepRecord, overall_retention
+from engine.records.results import read_plan, results_digest
+from engine.records.workspace import Workspace, read_json
+from kitui.console import err, note, printable
+from kitui.format import duration, retention
+from kitui.reporting import print_status, print_summary
+from kitui.samples import sample_path
+from kitui.sweeps import analysis, known_sweep, launch, plan_sweep
+
+_REFRESH_S = 0.5
+_LINE_EVERY_S = 10.0
+_OPEN = ("running", "queued", "preparing")
+
+
+def run_demo(workspace: Workspace, *, headless: bool) -> None:
+    """Launch the laptop sweep, show it, and end with its summary."""
+    bundle = plan_sweep(sample_path("laptop.toml"), workspace)
+    answer = launch(workspace, bundle, None)
+    name = answer["sweep"]
+    if not headless:
+        from kitui.app import run_app
+
+        run_app(workspace, sweep=name)
+        if _open_cells(workspace, name):
+            note(f"the runs go on; kitui --workspace {workspace.root} opens them again")
+            return
+    else:
+        note(_launched_words(answer))
+        _watch(workspace, [name])
+    print_summary(workspace, name, analysis(workspace, name))
+
+
+def launch_sweep(workspace: Workspace, path: Path, *, host: str, slots: int | None, watch: bool) -> None:
+    """`kitui launch`: queue a sweep's runs and return, or stay and show them."""
+    if host != "local":
+        raise LaunchError("no such host.", key="--host", value=host, mend="Known: local.")
+    gpus = visible_gpus()
+    if slots and gpus and slots > len(gpus):
+        raise LaunchError(
+            f"there are {len(gpus)} GPUs here.", key="--slots", value=slots, mend="Ask for as many or fewer."
+        )
+    answer = launch(workspace, plan_sweep(path, workspace), slots)
+    note(_launched_words(answer))
+    if not watch:
+        note(f"kitui watch {answer['sweep']} shows them; they go on without this terminal")
+        return
+    _watch(workspace, [answer["sweep"]])
+    print_summary(workspace, answer["sweep"], analysis(workspace, answer["sweep"]))
+
+
+def watch_sweeps(workspace: Workspace, sweep: str | None, *, once: bool) -> None:
+    """`kitui watch`: progress of one sweep, or of all active ones, until they have ended."""
+    state = State(workspace)
+    state.refresh()
+    name = known_sweep(workspace, sweep)[0] if sweep else None
+    names = [name] if name else [n for n, s in state.sweeps.items() if s["active"]]
+    if once or not names:
+        print_status(status(workspace, state, name))
+        return
+    _watch(workspace, names)
+    print_status(status(workspace, state, name))
+
+
+def _launched_words(answer: dict[str, Any]) -> str:
+    new = answer["cells"] - answer["done"]
+    words = f"{answer['sweep']}: {new:,} run{'' if new == 1 else 's'} queued, {answer['done']:,} of {answer['cells']:,} already trained"
+    if answer["orphaned"]:
+        words += f"; {answer['orphaned']:,} runs of its earlier form are no longer part of it (they are kept)"
+    return words
+
+
+def _open_cells(workspace: Workspace, name: str) -> int:
+    row = status(workspace, State(workspace), name)["sweeps"]
+    return sum(row[0][s] for s in _OPEN) if row else 0
+
+
+def _watch(workspace: Workspace, names: list[str]) -> None:
+    """Show progress until no cell of these sweeps is open and the law is written. Ctrl-C leaves; runs go on."""
+    console = err()
+    state = State(workspace)
+    latest = _Latest(workspace)
+    try:
+        if console.is_terminal:
+            with Live(console=console, refresh_per_second=4, transient=True) as live:
+                while not _over(workspace, state, names):
+                    live.update(_progress(workspace, state, names, latest))
+                    time.sleep(_REFRESH_S)
+        else:
+            next_line, said = 0.0, ""
+            while not _over(workspace, state, names):
+                lines = "\n".join(_progress_lines(state, names, latest))
+                if time.monotonic() >= next_line and lines != said:
+                    print(lines, file=sys.stderr, flush=True)
+                    next_line, said = time.monotonic() + _LINE_EVERY_S, lines
+                time.sleep(_REFRESH_S)
+            print("\n".join(_progress_lines(state, names, latest)), file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        note(f"\nthe runs go on: kitui watch {' '.join(names)} shows them again, kitui cancel {names[0]} ends them")
+        raise
+    for name in names:
+        for alert in sweep_status(name, state.sweeps[name], state.runs)["alerts"]:
+            note(f"! {name}: {alert}")
+        if state.sweeps[name]["prepare_error"]:
+            raise KituiError(state.sweeps[name]["prepare_error"], where=name)
+
+
+def _over(workspace: Workspace, state: State, names: list[str]) -> bool:
+    state.refresh()
+    for name in names:
+        sweep = state.sweeps.get(name)
+        if sweep is None or (sweep["active"] and _law_is_behind(workspace, name)):
+            return False
+        counts = sweep_status(name, sweep, state.runs)
+        if any(counts[s] for s in _OPEN):
+            return False
+    return True
+
+
+def _law_is_behind(workspace: Workspace, name: str) -> bool:
+    folder = workspace.sweep(name)
+    plan, law = read_plan(folder.plan), read_json(folder.law)
+    return plan is None or law is None or law["inputs"] != results_digest(plan, folder, workspace)
+
+
+class _Latest:
+    """What running runs last reported, by tailing their metrics."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._tails: dict[tuple[str, int], MetricsTail] = {}
+        self.tokens: dict[str, int] = {}
+        self.scores: dict[str, str] = {}
+        self.last_score = ""
+
+    def refresh(self, state: State, names: list[str]) -> None:
+        for name in names:
+            for run_id in state.sweeps.get(name, {"run_ids": []})["run_ids"]:
+                run = state.runs.get(run_id)
+                if run is None or run["state"] != "running":
+                    continue
+                tail = self._tails.setdefault(
+                    (run_id, run["attempt"]), MetricsTail(self._workspace.run(run_id).metrics)
+                )
+                for record in tail.read_new():
+                    if isinstance(record, StepRecord):
+                        self.tokens[run_id] = record.num_tokens
+                    elif isinstance(record, RetentionRecord):
+                        parts = {"overall": overall_retention(record.sets)}
+                        parts |= {s: score.retention for s, score in record.sets.items() if s in ("prior", "infused")}
+                        words = "  ".join(f"{s} {retention(r)}" for s, r in parts.items())
+                        self.scores[run_id] = words
+                        self.last_score = f"{run_id.rsplit('-', 1)[0]}: {words}"
+
+
+def _progress(workspace: Workspace, state: State, names: list[str], latest: _Latest) -> Table:
+    latest.refresh(state, names)
+    grid = Table.grid(padding=(0, 1))
+    for name in names:
+        sweep = state.sweeps.get(name)
+        if sweep is None:
+            continue
+        row = sweep_status(name, sweep, state.runs)
+        ended = row["cells"] - sum(row[s] for s in _OPEN)
+        filled = round(30 * ended / max(1, row["cells"]))
+        bar = Text("█" * filled + "░" * (30 - filled))
+        words = (
+            "preparing token files" if row["preparing"] else f"{row['running']} running · ETA {duration(row['eta_s'])}"
+        )
+        grid.add_row(printable(name), bar, f"{ended}/{row['cells']}", words)
+        for run_id in sweep["run_ids"]:
+            run = state.runs.get(run_id)
+            if run is not None and run["state"] == "running":
+                tokens = latest.tokens.get(run_id, 0)
+                grid.add_row("", Text(run_id.rsplit("-", 1)[0]), f"{tokens:,}", latest.scores.get(run_id, "tokens"))
+    return grid
+
+
+def _progress_lines(state: State, names: list[str], latest: _Latest) -> list[str]:
+    latest.refresh(state, names)
+    lines = []
+    for name in names:
+        sweep = state.sweeps.get(name)
+        if sweep is None:
+            continue
+        row = sweep_status(name, sweep, state.runs)
+        ended = row["cells"] - sum(row[s] for s in _OPEN)
+        filled = round(20 * ended / max(1, row["cells"]))
+        line = f"{printable(name)} [{'#' * filled}{'.' * (20 - filled)}] {ended}/{row['cells']}"
+        line += " preparing" if row["preparing"] else f" · {row['running']} running · ETA {duration(row['eta_s'])}"
+        lines.append(line + (f" · {latest.last_score}" if latest.last_score else ""))
+    return lines

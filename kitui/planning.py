@@ -1,0 +1,139 @@
+"""`kitui plan`: what a sweep will take, before anything is trained."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from engine.control.launchers.local import visible_gpus
+from engine.records import forecast
+from engine.records.bundle import SweepBundle
+from engine.records.forecast import Probe
+from engine.records.results import SCHEMA_VERSION, PlannedCell
+from engine.records.workspace import Workspace
+from engine.spec.axes import format_count
+from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, PEAK_FLOPS_PER_S
+from engine.spec.models import preset
+from kitui.console import out
+from kitui.format import duration, number, size_of_bytes
+from kitui.sweeps import plan_sweep, probe
+
+
+def plan_document(path: Path, workspace: Workspace) -> dict[str, Any]:
+    """The document of `kitui plan --json`."""
+    bundle = plan_sweep(path, workspace)
+    plan = bundle.plan
+    new = [c for c in plan.cells if not workspace.run(c.run_id).result(plan.evaluation_id).exists()]
+    measured = Probe.model_validate(probe(workspace, bundle))
+    gpus = visible_gpus()
+    slots = bundle.slots or len(gpus) or len(os.sched_getaffinity(0))
+    rates = {model: rate.tokens_per_s for model, rate in measured.rates.items()}
+    flops_rate = forecast.flops_rate(plan, rates)
+    here = forecast.cost(new, rates, flops_rate)
+    eta_s = forecast.eta_s(here, slots) if here and new else 0.0 if not new else None
+    train_flops = sum(c.train_flops or 0.0 for c in new)
+    if gpus and here:
+        gpu_hours, basis = here.slot_s / 3600, f"measured on {measured.device}"
+    else:
+        rate = PEAK_FLOPS_PER_S[ASSUMED_GPU] * ASSUMED_FLOPS_UTILISATION
+        gpu_hours = train_flops / rate / 3600
+        basis = f"assumed: {ASSUMED_GPU} at {ASSUMED_FLOPS_UTILISATION:.0%} of its bf16 peak"
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "sweep": plan.sweep,
+        "estimated": plan.estimated,
+        "cells": {"total": len(plan.cells), "new": len(new), "trained": len(plan.cells) - len(new)},
+        "facts": {"infused": plan.num_infused_facts, "prior": plan.num_prior_facts},
+        "tokens_per_fact": plan.tokens_per_fact,
+        "vocab_size": plan.vocab_size,
+        "prior_exposures": plan.prior_exposures,
+        "ceilings": [d.model_dump() for d in plan.doses],
+        "models": _models(plan.cells),
+        "train_tokens": sum(c.total_tokens or c.num_tokens for c in new),
+        "train_flops": train_flops,
+        "gpu_hours": gpu_hours,
+        "gpu_hours_basis": basis,
+        "eta_s": eta_s,
+        "eta_basis": _eta_basis(measured, here, slots),
+        "slots": slots,
+        "disk_bytes": forecast.disk_bytes(plan, bundle.runs[0].keep_weights) + _tokens_bytes(bundle, workspace),
+        "memory_bytes_per_run": max(c.memory_bytes or 0 for c in plan.cells),
+        "notes": list(plan.notes),
+    }
+
+
+def print_plan(document: dict[str, Any]) -> None:
+    console = out()
+    cells = document["cells"]
+    table = Table.grid(padding=(0, 2))
+    rows = [
+        ("sweep", document["sweep"] + ("  (estimated)" if document["estimated"] else "")),
+        ("cells", f"{cells['total']:,}: {cells['new']:,} new, {cells['trained']:,} already trained"),
+        ("facts", f"{document['facts']['infused']:,} infused, {document['facts']['prior']:,} prior"),
+        ("tokens a fact", f"{document['tokens_per_fact']:.1f}"),
+        ("prior exposures", f"{document['prior_exposures']:.0f} of each prior fact at F = 0"),
+        *(
+            (
+                f"ceiling, D = {format_count(d['num_tokens'])}, {d['num_templates']} template{'s'[: d['num_templates'] > 1]}",
+                "none: exposures come on top" if d["ceiling_frequency"] is None else f"F ≤ {d['ceiling_frequency']:,}",
+            )
+            for d in document["ceilings"]
+        ),
+        ("to train", f"{format_count(document['train_tokens'])} tokens, {document['train_flops']:.2g} FLOP"),
+        ("GPU-hours", f"{number(document['gpu_hours'])}  ({document['gpu_hours_basis']})"),
+        ("time here", f"{duration(document['eta_s'])}  ({document['eta_basis']})"),
+        ("disk", size_of_bytes(document["disk_bytes"])),
+        ("memory a run", f"{size_of_bytes(document['memory_bytes_per_run'])}, the largest"),
+    ]
+    for name, value in rows:
+        table.add_row(name, value)
+    console.print(table)
+    sizes = Table(box=None, pad_edge=False)
+    for column in ("size", "N", "total", "cells", "learning rate"):
+        sizes.add_column(column, justify="left" if column == "size" else "right")
+    for model in document["models"]:
+        total = format_count(model["num_params_total"]) if model["num_params_total"] else "–"
+        sizes.add_row(model["name"], f"{model['num_params']:,}", total, str(model["cells"]), "")
+    sizes.columns.pop()
+    console.print()
+    console.print(sizes)
+    for text in document["notes"]:
+        console.print(f"note: {text}")
+
+
+def _models(cells: tuple[PlannedCell, ...]) -> list[dict[str, Any]]:
+    names = dict.fromkeys(c.model for c in cells)
+    rows = []
+    for name in names:
+        of_model = [c for c in cells if c.model == name]
+        shape = preset(name)
+        rows.append(
+            {
+                "name": name,
+                "num_params": shape.num_params,
+                "num_params_total": of_model[0].num_params_total,
+                "cells": len(of_model),
+                "memory_bytes": of_model[0].memory_bytes,
+            }
+        )
+    return rows
+
+
+def _eta_basis(measured: Probe, here: forecast.Cost | None, slots: int) -> str:
+    if here is None:
+        return "these sizes are too large to try on this machine"
+    how = "measured" if here.measured else "larger sizes by their FLOP"
+    return f"{how} on {measured.device}, {slots} slot{'s'[: slots > 1]}"
+
+
+def _tokens_bytes(bundle: SweepBundle, workspace: Workspace) -> int:
+    """The token files, where they are still to be made and their size is known."""
+    if workspace.tokens(bundle.plan.tokens_id).exists():
+        return 0
+    limit = bundle.corpus.background.max_tokens
+    width = 2 if (bundle.plan.vocab_size or math.inf) <= 2**16 else 4
+    return width * limit if limit else 0

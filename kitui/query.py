@@ -1,0 +1,149 @@
+"""The filter language of run lists: `params>1M and frequency>=64 and state=running`.
+
+Comparisons of a column with a number (3B, 100k, 1e6), a word or a quoted text, joined by and, or, not and parentheses;
+`~` asks for a part of a text. An empty value fits no comparison but `!=`.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from engine.errors import SpecError, nearest
+from engine.spec.axes import parse_number
+
+Row = Mapping[str, Any]
+Predicate = Callable[[Row], bool]
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<op><=|>=|!=|==|=|<|>|~)|(?P<paren>[()])|(?P<text>"[^"]*"|'[^']*')|(?P<word>[^\s()<>=!~"']+))"""
+)
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "==": operator.eq,
+}
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+
+def parse_filter(expression: str, columns: tuple[str, ...]) -> Predicate:
+    """The expression as a function of a row. SpecError points at what is wrong."""
+    tokens = _tokenise(expression)
+    parser = _Parser(expression, tokens, columns)
+    predicate = parser.any_of()
+    if parser.place < len(tokens):
+        parser.complain("expected and, or, or the end here")
+    return predicate
+
+
+def _tokenise(expression: str) -> list[_Token]:
+    tokens, place = [], 0
+    while expression[place:].strip():
+        match = _TOKEN.match(expression, place)
+        if not match:
+            raise SpecError(f"not understood at character {place + 1}.", key="--where", value=expression)
+        kind = str(match.lastgroup)
+        tokens.append(_Token(kind, match[kind], match.start(kind)))
+        place = match.end()
+    return tokens
+
+
+class _Parser:
+    """Recursive descent: any_of → all_of → one_of → comparison."""
+
+    def __init__(self, expression: str, tokens: list[_Token], columns: tuple[str, ...]) -> None:
+        self.expression, self.tokens, self.columns, self.place = expression, tokens, columns, 0
+
+    def any_of(self) -> Predicate:
+        parts = [self.all_of()]
+        while self.take_word("or"):
+            parts.append(self.all_of())
+        return parts[0] if len(parts) == 1 else lambda row: any(part(row) for part in parts)
+
+    def all_of(self) -> Predicate:
+        parts = [self.one_of()]
+        while self.take_word("and"):
+            parts.append(self.one_of())
+        return parts[0] if len(parts) == 1 else lambda row: all(part(row) for part in parts)
+
+    def one_of(self) -> Predicate:
+        if self.take_word("not"):
+            inner = self.one_of()
+            return lambda row: not inner(row)
+        token = self.next("a column")
+        if token.text == "(":
+            inside = self.any_of()
+            if self.next("a closing parenthesis").text != ")":
+                self.complain("expected a closing parenthesis here", back=1)
+            return inside
+        return self.comparison(token)
+
+    def comparison(self, column: _Token) -> Predicate:
+        name = column.text
+        if column.kind != "word" or name not in self.columns:
+            raise SpecError(
+                f"no column {name!r}.", key="--where", value=self.expression, mend=nearest(name, self.columns)
+            )
+        symbol = self.next("a comparison such as = or >=")
+        if symbol.kind != "op":
+            self.complain("expected one of = != < <= > >= ~ here", back=1)
+        value = self.next("a value")
+        if value.kind not in ("word", "text"):
+            self.complain("expected a value here", back=1)
+        return _comparison(name, symbol.text, value.text.strip("\"'") if value.kind == "text" else value.text)
+
+    def take_word(self, word: str) -> bool:
+        token = self.tokens[self.place] if self.place < len(self.tokens) else None
+        if token is not None and token.kind == "word" and token.text.lower() == word:
+            self.place += 1
+            return True
+        return False
+
+    def next(self, wanted: str) -> _Token:
+        if self.place >= len(self.tokens):
+            self.complain(f"expected {wanted} at the end")
+        self.place += 1
+        return self.tokens[self.place - 1]
+
+    def complain(self, what: str, back: int = 0) -> None:
+        index = self.place - back
+        at = self.tokens[index].position if index < len(self.tokens) else len(self.expression)
+        raise SpecError(
+            f"{what} (character {at + 1}).",
+            key="--where",
+            value=self.expression,
+            mend="Such as: params>1M and frequency>=64 and state=running.",
+        )
+
+
+def _comparison(name: str, symbol: str, text: str) -> Predicate:
+    number: float | None
+    try:
+        number = float(parse_number(text))
+    except ValueError:
+        number = None
+
+    def holds(row: Row) -> bool:
+        value = row.get(name)
+        if symbol == "~":
+            return text.lower() in str(value or "").lower()
+        if value is None:
+            return symbol == "!="
+        if isinstance(value, (int, float)) and number is not None:
+            left: Any = float(value)
+            right: Any = number
+        else:
+            left, right = str(value).lower(), text.lower()
+        return left != right if symbol == "!=" else _COMPARE[symbol](left, right)
+
+    return holds

@@ -1,0 +1,248 @@
+"""Tables for the terminal: status, curves, collapse points and laws, and the summary of a sweep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from engine.control.status import status
+from engine.control.store import State
+from engine.errors import SpecError, nearest
+from engine.records.results import SCHEMA_VERSION
+from engine.records.workspace import Workspace
+from engine.spec.axes import format_count
+from kitui.console import out, printable
+from kitui.format import duration, interval, number, retention
+from kitui.sweeps import known_sweep
+
+FACT_SETS = ("overall", "prior", "infused", "verbatim", "unseen")
+_LAW_KEYS = (
+    "condition",
+    "form",
+    "parameters",
+    "aicc",
+    "sigma_log",
+    "num_points",
+    "num_censored",
+    "equation",
+    "candidates",
+    "leave_largest_out",
+    "warnings",
+)
+# A verdict is never shown by colour alone, and reads the same everywhere.
+VERDICTS = {
+    "observed": "● observed",
+    "left_censored": "◀ below first F",
+    "right_censored": "▶ beyond last F",
+    "none_below_ceiling": "▶ none to ceiling",
+    "insufficient": "○ insufficient",
+}
+
+
+def checked_fact_set(name: str) -> str:
+    if name not in FACT_SETS:
+        raise SpecError("no such fact set.", key="--fact-set", value=name, mend=nearest(name, FACT_SETS))
+    return name
+
+
+def status_document(workspace: Workspace, sweep: str | None) -> dict[str, Any]:
+    name = known_sweep(workspace, sweep)[0] if sweep else None
+    return status(workspace, State(workspace), name)
+
+
+def print_status(document: dict[str, Any]) -> None:
+    console = out()
+    if not document["sweeps"]:
+        console.print("No sweeps yet. kitui demo shows one; kitui init writes a sweep file to start from.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("sweep", "cells", "done", "running", "queued", "failed", "ETA"):
+        table.add_column(column, justify="left" if column == "sweep" else "right")
+    for row in document["sweeps"]:
+        failed = row["failed"] + row["diverged"] + row["lost"]
+        waiting = row["queued"] + row["preparing"]
+        table.add_row(
+            printable(row["name"]) + (" (simulated)" if row["simulated"] else ""),
+            f"{row['cells']:,}",
+            f"{row['done']:,}",
+            f"{row['running']:,}",
+            f"{waiting:,}",
+            f"{failed:,}",
+            duration(row["eta_s"]) if row["eta_s"] is not None else "–",
+        )
+    console.print(table)
+    for row in document["sweeps"]:
+        for alert in row["alerts"][:10]:
+            console.print(f"! {row['name']}: {printable(alert)}")
+    supervisor = document["supervisor"]
+    console.print(
+        f"supervisor: {'process ' + str(supervisor['pid']) if supervisor['alive'] else 'not running (nothing to do)'}"
+    )
+
+
+def curves_document(analysis: dict[str, Any]) -> dict[str, Any]:
+    """The document of `kitui curves --json`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "sweep": analysis["sweep"],
+        "simulated": analysis["simulated"],
+        "curves": analysis["curves"],
+    }
+
+
+def print_curves(document: dict[str, Any]) -> None:
+    console = out()
+    console.print(f"{document['sweep']}{simulated_label(document)}: retention, mean over seeds ± sd")
+    for fact_set in FACT_SETS:
+        curves = [c for c in document["curves"] if c["fact_set"] == fact_set]
+        if curves:
+            console.print()
+            console.print(retention_table(curves, fact_set, with_sd=True))
+
+
+def retention_table(curves: list[dict[str, Any]], title: str, *, with_sd: bool) -> Table:
+    """Sizes down, frequencies across: the mean over seeds; missing runs are marked, never filled in."""
+    frequencies = sorted({p["frequency"] for c in curves for p in c["points"]})
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    table.add_column("N" if len({_budget(c) for c in curves}) == 1 else "N · D", justify="left", no_wrap=True)
+    for frequency in frequencies:
+        table.add_column(f"F={frequency:,}" if frequency == frequencies[0] else f"{frequency:,}", justify="right")
+    for curve in curves:
+        by_dose = {p["frequency"]: p for p in curve["points"]}
+        label = format_count(curve["condition"]["num_params"])
+        if len({_budget(c) for c in curves}) > 1:
+            label += f" · {format_count(curve['condition']['num_tokens'])}"
+        if curve["condition"]["templates"] not in (None, 1):
+            label += f" · {curve['condition']['templates']} templates"
+        table.add_row(label, *(_dose_text(by_dose.get(f), with_sd) for f in frequencies))
+    return table
+
+
+def _dose_text(point: dict[str, Any] | None, with_sd: bool) -> str:
+    if point is None:
+        return ""
+    if point["mean"] is None:
+        return "…"
+    text = retention(point["mean"])
+    if with_sd and point["sd"] is not None:
+        text += f"±{retention(point['sd'])}"
+    return text + ("*" if point["missing"] else "")
+
+
+def law_document(law: dict[str, Any]) -> dict[str, Any]:
+    """The document of `kitui law --json`: what the analysis keeps for itself is left out."""
+    return law | {"laws": [{key: one[key] for key in _LAW_KEYS} for one in law["laws"]]}
+
+
+def print_law(law: dict[str, Any]) -> None:
+    console = out()
+    console.print(f"{law['sweep']}{simulated_label(law)}: collapse points, {law['fact_set']} retention")
+    console.print()
+    console.print(collapse_table(law["collapse_points"]))
+    console.print()
+    for line in law_lines(law):
+        console.print(line)
+
+
+def collapse_table(points: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("N", "D", "F*", "95 %", "half drop", "F acquired", "drop", "p", "verdict"):
+        table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
+    for p in points:
+        table.add_row(
+            format_count(p["condition"]["num_params"]),
+            format_count(p["condition"]["num_tokens"]),
+            number(p["frequency"]),
+            interval(p["interval"]),
+            number(p["half_drop_frequency"]),
+            number(p["acquisition_frequency"]),
+            "–" if p["drop"] is None else f"{p['drop']:.0%}",
+            "–" if p["p_value_no_collapse"] is None else f"{p['p_value_no_collapse']:.3f}",
+            VERDICTS[p["status"]],
+        )
+    return table
+
+
+def law_lines(law: dict[str, Any]) -> list[str]:
+    """The law in words, or why there is none; what speaks for and against it; the next size up."""
+    lines = []
+    for point in law["collapse_points"]:
+        if point["status"] != "observed":
+            lines.append(f"N = {format_count(point['condition']['num_params'])}: {point['reason']}")
+    for one in law["laws"]:
+        lines.append(f"law ({one['form']}): {one['equation']}")
+        for name, parameter in one["parameters"].items():
+            if name.startswith(("exponent", "slope")):
+                lines.append(
+                    f"  {name.replace('_', ' ')} {number(parameter['value'])} {interval(parameter['interval'])}"
+                )
+        left_out = one["leave_largest_out"]
+        if left_out:
+            lines.append(
+                f"  without the largest size it predicts {number(left_out['predicted'])} {interval(left_out['interval'])} "
+                f"there; observed {number(left_out['observed'])}"
+            )
+        lines.extend(f"  {warning}" for warning in one["warnings"])
+        if one.get("next_size"):
+            lines.extend(prediction_lines(one["next_size"]))
+    if law["reason"]:
+        lines.append(f"no law: {law['reason']}")
+    effect = law["template_effect"]
+    if effect:
+        lines.append(
+            f"templates: {effect['difference']:+.3f} retention, 95 % {interval(effect['interval'])}, p = {effect['p']:.3f}"
+        )
+    lines.extend(law["warnings"])
+    return lines
+
+
+def prediction_lines(document: dict[str, Any]) -> list[str]:
+    condition = document["condition"]
+    size = format_count(condition["num_params"])
+    name = f" ({document['model']})" if document.get("model") else ""
+    lines = [
+        f"at N = {size}{name}, D = {format_count(condition['num_tokens'])}: F* = {number(document['frequency'])} "
+        f"{interval(document['interval'])}, {number(document['extrapolation'])} × the largest size fitted",
+    ]
+    if document["acquisition_frequency"] is not None:
+        lines.append(
+            f"  acquired from F = {number(document['acquisition_frequency'])} {interval(document['acquisition_interval'])}"
+        )
+    if document["recommended_frequency"] is not None:
+        lines.append(f"  use F = {number(document['recommended_frequency'])}: the lower end of F*, above acquisition")
+    else:
+        lines.append(f"  no frequency recommended: {document['reason']}")
+    lines.extend(f"  {warning}" for warning in document["warnings"])
+    return lines
+
+
+def simulated_label(document: dict[str, Any]) -> str:
+    return " (simulated)" if document["simulated"] else ""
+
+
+def _budget(curve: dict[str, Any]) -> int:
+    return int(curve["condition"]["num_tokens"])
+
+
+def print_summary(workspace: Workspace, name: str, analysis: dict[str, Any]) -> None:
+    """What a sweep has shown, at its end: retention, collapse points, the law or why there is none, and the files."""
+    console = out()
+    law = analysis["law"]
+    console.rule(f"{name}{simulated_label(analysis)}")
+    console.print("Retention R, mean over seeds (0 chance, 1 perfect; * runs missing)")
+    for fact_set in ("prior", "infused", "overall"):
+        curves = [c for c in analysis["curves"] if c["fact_set"] == fact_set]
+        if curves:
+            console.print(retention_table(curves, fact_set, with_sd=False))
+    console.print()
+    console.print("Collapse points F* (the last frequency with at least 90 % of the highest overall retention)")
+    console.print(collapse_table(law["collapse_points"]))
+    console.print()
+    for line in law_lines(law):
+        console.print(line)
+    folder = workspace.sweep(name)
+    console.print()
+    console.print(f"sweep    {folder.root}", soft_wrap=True)
+    console.print(f"law      {folder.law}", soft_wrap=True)
+    console.print(f"runs     {workspace.root / 'runs'}", soft_wrap=True)
