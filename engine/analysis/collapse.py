@@ -25,7 +25,6 @@ from engine.analysis.shape import (
     Part,
     first_crossing,
     last_crossing,
-    log_likelihood,
     shape,
 )
 
@@ -69,7 +68,7 @@ def collapse_point(curve: Curve, scatter: Scatter, *, target_retention: float = 
         return _insufficient(curve, "no cell of the sweep has two seeds: the scatter between seeds is unknown")
 
     parts = [_part(c, doses, scatter) for c in curves]
-    by_dose = [[_dose_part(part, dose) for part in parts] for dose in doses]
+    by_dose = [[_dose_part(part, j) for part in parts] for j in range(len(doses))]
     dispersion = scatter.dispersion if len(parts) == 2 else 1.0
     test = collapse_test(by_dose, dispersion=dispersion, residual_df=scatter.df)
     fitted = fit(parts, doses)
@@ -85,7 +84,7 @@ def collapse_point(curve: Curve, scatter: Scatter, *, target_retention: float = 
         return _insufficient(curve, reason, p_value=test.p_value)
 
     # Two-sided 95 %: few residual degrees of freedom widen it as they widen a t interval.
-    num_observations = sum(len(part.x) for part in parts)
+    num_observations = sum(len(seeds) for part in parts for seeds in part.seeds_J)
     residual_df = max(1, min(scatter.df, num_observations - NUM_PARAMETERS * len(parts)))
     threshold = 0.5 * float(student_t.ppf(0.975, residual_df)) ** 2
     profile = _softened(collapse_profile(fitted), dispersion)
@@ -167,13 +166,12 @@ def _part(curve: Curve, doses: Array, scatter: Scatter) -> Part:
         num_choices=int(observations[0].num_choices or 0) if counted else 0,
         rho=scatter.rho.get(curve.fact_set, 1e-5),
         sd=max(scatter.sd[curve.fact_set], 1e-6),
+        doses=doses,
     )
 
 
-def _dose_part(part: Part, dose: float) -> DosePart:
-    here = part.x == dose
-    n = int(part.num_questions[here].mean()) if here.any() else 1
-    return DosePart(part.retentions[here], n, part.num_choices, part.rho, part.sd)
+def _dose_part(part: Part, j: int) -> DosePart:
+    return DosePart(part.seeds_J[j], part.num_questions, part.num_choices, part.rho, part.sd)
 
 
 def _acquisition(curves: Sequence[Curve], fitted: Fit, target: float) -> tuple[float | None, Profile | None]:
@@ -182,7 +180,7 @@ def _acquisition(curves: Sequence[Curve], fitted: Fit, target: float) -> tuple[f
     index = next((i for i, c in enumerate(curves) if c.fact_set == "infused"), None)
     if index is None:
         return None, None
-    loglik = float(log_likelihood(fitted.parts[index], shape(fitted.theta[index], fitted.parts[index].x)).sum())
+    loglik = float(fitted.parts[index].log_likelihood(shape(fitted.theta[index], fitted.doses)))
     infused = Fit((fitted.parts[index],), fitted.theta[index : index + 1], loglik, fitted.doses)
     return first_crossing(infused.theta, infused.doses, target), acquisition_profile(infused, target)
 

@@ -64,12 +64,29 @@ class Curve(NamedTuple):
         return sorted((o for o in self.observations if o.frequency == frequency), key=lambda o: o.seed)
 
 
-def sweep_observations(plan: Plan, workspace: Workspace) -> tuple[list[Observation], dict[Condition, dict[int, int]]]:
+class Results:
+    """The results of a sweep's runs, each read once: a result that is there never changes."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._read: dict[tuple[str, str], RunResult] = {}
+
+    def of(self, plan: Plan, run_id: str) -> RunResult | None:
+        key = (run_id, plan.evaluation_id)
+        if key not in self._read:
+            result = read_result(self._workspace.run(run_id).result(plan.evaluation_id))
+            if result is None:
+                return None
+            self._read[key] = result
+        return self._read[key]
+
+
+def sweep_observations(plan: Plan, results: Results) -> tuple[list[Observation], dict[Condition, dict[int, int]]]:
     """The results of a sweep's finished runs, and how many planned runs of each condition and dose have none yet."""
     observations: list[Observation] = []
     missing: dict[Condition, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for cell in plan.cells:
-        result = read_result(workspace.run(cell.run_id).result(plan.evaluation_id))
+        result = results.of(plan, cell.run_id)
         # A cell with nothing infused belongs to the curve of every number of templates.
         templates = {d.num_templates for d in plan.doses} if cell.frequency == 0 else {cell.num_templates}
         for num_templates in sorted(templates):
@@ -117,7 +134,7 @@ def gather(observations: Iterable[Observation], missing: dict[Condition, dict[in
     for observation in observations:
         grouped[observation.condition, observation.fact_set or "overall"].append(observation)
     conditions = sorted({c for c, _ in grouped} | set(missing), key=_sort_key)
-    curves = []
+    curves: list[Curve] = []
     for condition in conditions:
         absent = missing.get(condition, {})
         sets = {name: tuple(obs) for (c, name), obs in grouped.items() if c == condition}

@@ -22,13 +22,13 @@ import orjson
 
 from engine.analysis.checks import UNSEEN_SIGNIFICANCE, template_effect, unseen_check
 from engine.analysis.collapse import CollapsePoint, collapse_point
-from engine.analysis.curves import Condition, Curve, gather, sweep_observations
+from engine.analysis.curves import Condition, Curve, Results, gather, sweep_observations
 from engine.analysis.imports import read_imported
 from engine.analysis.law import Law, LawPoint, LawResult, fit_law, predict
 from engine.analysis.predictions import equation, finite, law_json, prediction_json
 from engine.analysis.scatter import Scatter, pooled_scatter
 from engine.errors import FitError, KituiError, StateError
-from engine.records.results import SCHEMA_VERSION, Plan, read_plan, read_result, results_digest
+from engine.records.results import SCHEMA_VERSION, Plan, read_plan, results_digest
 from engine.records.workspace import SweepFolder, Workspace, write_json
 from engine.spec.models import next_size_up
 
@@ -41,6 +41,7 @@ class Analysis:
 
     def __init__(self, folder: SweepFolder, workspace: Workspace) -> None:
         self.folder, self.workspace = folder, workspace
+        self._results = Results(workspace)
         self._points: dict[tuple[Any, ...], CollapsePoint] = {}
 
     def document(self, fact_set: str = "overall", target_retention: float | None = None) -> dict[str, Any]:
@@ -52,7 +53,7 @@ class Analysis:
         if self.folder.results.exists():
             curves = gather(read_imported(self.folder))
         else:
-            curves = gather(*sweep_observations(plan, self.workspace))
+            curves = gather(*sweep_observations(plan, self._results))
         scatter = pooled_scatter([*curves, *(part for curve in curves for part in curve.parts)])
         chosen = [c for c in curves if c.fact_set == fact_set]
         target = plan.analysis.target_retention if target_retention is None else target_retention
@@ -76,7 +77,7 @@ class Analysis:
         return self._points[key]
 
     def _unseen_warning(self, plan: Plan) -> list[str]:
-        results = (read_result(self.workspace.run(c.run_id).result(plan.evaluation_id)) for c in plan.cells)
+        results = (self._results.of(plan, cell.run_id) for cell in plan.cells)
         outcomes = [r.questions["unseen"] for r in results if r is not None and "unseen" in r.questions]
         check = unseen_check(outcomes)
         if check is None:
@@ -212,7 +213,7 @@ def _one_law_json(result: LawResult, law: Law, members: list[CollapsePoint]) -> 
         condition.pop(varying)
     best = min(c.aicc for c in result.candidates)
     ranked = all(math.isfinite(c.aicc) for c in result.candidates) and law.num_points >= 6
-    acquisition = fit_law(_acquisition_points(members), what="acquisition frequency")
+    acquisition = fit_law(_acquisition_points(members), what="acquisition frequency", leave_largest_out=False)
     left_out = result.leave_largest_out
     tokens = {p.condition.num_tokens for p in members}
     next_up = next_size_up(law.largest_params)
@@ -288,7 +289,7 @@ def run_once(
     """Analyse now; the sweep's own analysis is kept as law.json too, unless a resident follower owns that."""
     document = Analysis(folder, workspace).document(fact_set, target_retention)
     if fact_set == "overall" and target_retention is None:
-        with _ownership(folder) as owned:
+        with _Ownership(folder) as owned:
             if owned:
                 write_json(folder.law, document)
     return document
@@ -296,7 +297,7 @@ def run_once(
 
 def follow(folder: SweepFolder, workspace: Workspace) -> None:
     """Keep law.json current until the parent ends. Sole writer: a second follower of the same sweep leaves at once."""
-    with _ownership(folder) as owned:
+    with _Ownership(folder) as owned:
         if not owned:
             return
         analysis = Analysis(folder, workspace)
@@ -305,13 +306,16 @@ def follow(folder: SweepFolder, workspace: Workspace) -> None:
         while os.getppid() == parent:
             plan = read_plan(folder.plan)
             digest = results_digest(plan, folder, workspace) if plan else None
+            pause_s = _POLL_S
             if digest is not None and digest != seen:
-                seen = digest
+                seen, started = digest, time.monotonic()
                 write_json(folder.law, analysis.document())
-            time.sleep(_POLL_S)
+                # Runs train on the same cores: take a third of one at most.
+                pause_s = max(_POLL_S, 2 * (time.monotonic() - started))
+            time.sleep(pause_s)
 
 
-class _ownership:
+class _Ownership:
     """The right to write a sweep's law.json, held by a lock file; entering gives whether it was free."""
 
     def __init__(self, folder: SweepFolder) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,6 @@ from engine.analysis.shape import (
     Part,
     first_crossing,
     last_crossing,
-    log_likelihood,
     mean_curve,
     shape,
 )
@@ -58,8 +57,8 @@ class Profile(NamedTuple):
 
 
 def fit(parts: Sequence[Part], doses: Array, *, num_starts: int = 6) -> Fit:
-    """The maximum-likelihood curve. Parts share no parameter, so each is fitted alone, from the best starts of a grid of
-    rises and falls. (A published hinge fit of the ryegrass data is a local optimum: starts matter.)"""
+    """The maximum-likelihood curve. Parts share no parameter, so each is fitted alone, from the best starts of a grid
+    of rises and falls. (A published hinge fit of the ryegrass data is a local optimum: starts matter.)"""
     thetas, total = [], 0.0
     for part in parts:
         values, found = maximise([part], doses, _starts(part, doses, num_starts)[:, None, :])
@@ -81,7 +80,7 @@ def collapse_profile(fitted: Fit, share: float = COLLAPSE_SHARE) -> Profile:
 
     def holds(theta: Array, x: float) -> bool:
         reached = last_crossing(theta, doses, share)
-        return abs((doses[-1] if reached is None else reached) - x) < 0.05
+        return abs((float(doses[-1]) if reached is None else reached) - x) < 0.05
 
     moved = np.repeat(fitted.theta[None], len(grid), axis=0)
     moved[:, :, 5] += (grid - centre)[:, None]
@@ -120,9 +119,14 @@ def acquisition_profile(fitted: Fit, level: float) -> Profile:
     return _relative(grid, values, below, beyond, fitted.loglik)
 
 
-def _profile(fitted: Fit, grid: Array, starts: list[Array], holding: object, holds: object) -> Array:
+def _profile(
+    fitted: Fit,
+    grid: Array,
+    starts: list[Array],
+    holding: Callable[[Array], Constraint],
+    holds: Callable[[Array, float], bool],
+) -> Array:
     """The constrained maximum at each place of the grid; a second round starts from the neighbours' solutions."""
-    assert callable(holding) and callable(holds)
     num = len(grid)
     values, thetas = np.full(num, -np.inf), np.repeat(fitted.theta[None], num, axis=0)
 
@@ -162,7 +166,7 @@ def _no_fall(theta: Array, _: NDArray[np.intp], with_gradient: bool) -> tuple[Ar
 
 def _starts(part: Part, doses: Array, num_starts: int) -> Array:
     """The best of a grid of rises and falls that differ in where they rise or fall, [num_starts, 7]."""
-    levels = np.array([part.retentions[part.x == d].mean() for d in doses if (part.x == d).any()])
+    levels = part.means_J[np.isfinite(part.means_J)]
     top = float(np.clip(levels.max(), 0.02, 0.98))
     first, last = (float(np.clip(levels[i] / top, 0.02, 0.98)) for i in (0, -1))
     step = max(0.25, float(doses[-1] - doses[0]) / 10)
@@ -179,7 +183,7 @@ def _starts(part: Part, doses: Array, num_starts: int) -> Array:
             for w2 in (0.08, 0.3)
         ]
     ).reshape(-1, NUM_PARAMETERS)
-    order = np.argsort(-log_likelihood(part, shape(grid, part.x)).sum(axis=-1))
+    order = np.argsort(-part.log_likelihood(shape(grid, doses)))
     chosen: list[Array] = []
     for index in order:
         if all(np.abs(grid[index] - other)[[3, 5]].max() > 0.2 for other in chosen):

@@ -3,7 +3,7 @@
 Both are order-restricted fits of the doses' mean retentions, weighted by the precision that the counts and the pooled
 scatter of seeds give them: isotonic regression against unimodal regression (Robertson, Wright, Dykstra 1988). The
 level of the test comes from a parametric bootstrap under the null. There, levels within two standard errors of the
-highest are set equal, the least favourable case: with the isotonic fit itself as the null, the test's size is too large.
+highest are set equal, the least favourable case: with the isotonic fit itself as the null, the test is too large.
 """
 
 from __future__ import annotations

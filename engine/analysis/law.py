@@ -26,8 +26,9 @@ from engine.errors import FitError
 MIN_OBSERVED_SIZES = 3
 MIN_POINTS_TO_RANK = 6
 MIN_SIZES_FOR_OFFSET = 6
-_NUM_STARTS, _NUM_CLIMBS = 100, 8
-_SMALLEST_SIGMA = 1e-3
+_NUM_STARTS, _NUM_CLIMBS = 100, 4
+# Scatter under 2 % means nothing, and is finer than the cells that profiles are cut into.
+_SMALLEST_SIGMA = 0.02
 # N and D are one variable where they are this strongly correlated (designs such as D = 20 N).
 _LARGEST_CORRELATION = 0.98
 
@@ -114,7 +115,13 @@ class LawResult(NamedTuple):
     reason: str | None
 
 
-def fit_law(points: Sequence[LawPoint], *, declared_form: str = "power", what: str = "collapse point") -> LawResult:
+def fit_law(
+    points: Sequence[LawPoint],
+    *,
+    declared_form: str = "power",
+    what: str = "collapse point",
+    leave_largest_out: bool = True,
+) -> LawResult:
     """Fit one condition's points, choose the form, and check it by leaving the largest size out."""
     observed = [p for p in points if p.observed]
     sizes = {p.num_params for p in observed}
@@ -124,7 +131,7 @@ def fit_law(points: Sequence[LawPoint], *, declared_form: str = "power", what: s
             f"there {'is' if len(sizes) == 1 else 'are'} {len(sizes)}"
         )
         return LawResult(None, (), None, (), reason)
-    warnings = []
+    warnings: list[str] = []
     allowed = _allowed_forms(points, warnings)
     fitted = {}
     for form in allowed:
@@ -145,7 +152,8 @@ def fit_law(points: Sequence[LawPoint], *, declared_form: str = "power", what: s
     if len(points) < MIN_POINTS_TO_RANK:
         warnings.append(f"{len(points)} points: the form is taken as given, and the others are not ranked")
     candidates = tuple(Candidate(law.form, law.aicc) for law in ranked)
-    return LawResult(fitted[chosen], candidates, _leave_largest_out(points, chosen), tuple(warnings), None)
+    left_out = _leave_largest_out(points, chosen) if leave_largest_out else None
+    return LawResult(fitted[chosen], candidates, left_out, tuple(warnings), None)
 
 
 def predict(law: Law, num_params: float, num_tokens: float, ceiling: float | None = None) -> Prediction:
@@ -185,7 +193,7 @@ def _allowed_forms(points: Sequence[LawPoint], warnings: list[str]) -> list[str]
 def _fit_form(points: Sequence[LawPoint], form: str) -> Law:
     sizes = np.array([p.num_params for p in points])
     budgets = np.array([p.num_tokens for p in points])
-    centre = (float(np.exp(np.log(sizes).mean())), float(np.exp(np.log(budgets).mean())))
+    centre = (_round_centre(sizes), _round_centre(budgets))
     evidence = _evidence(points, form)
     observed = evidence.peaks[[p.observed for p in points]]
     num_coefficients = {"power": 2, "power N and D": 3, "bounded": 2, "offset": 3}[form]
@@ -226,7 +234,7 @@ def _fit_form(points: Sequence[LawPoint], form: str) -> Law:
     beta = np.asarray(best.x[:-1])
     loglik = -float(best.fun) * len(points)
     sigma = _restricted_sigma(form, evidence, beta, design(beta), float(np.exp(best.x[-1])))
-    covariance = np.linalg.pinv(_information(form, evidence, beta, design(beta), sigma))
+    covariance = np.asarray(np.linalg.pinv(_information(form, evidence, beta, design(beta), sigma)), dtype=np.float64)
     k = num_coefficients + 1
     spare = len(points) - k - 1
     aicc = 2 * k - 2 * loglik + (2 * k * (k + 1) / spare if spare > 0 else np.inf)
@@ -246,6 +254,11 @@ def _fit_form(points: Sequence[LawPoint], form: str) -> Law:
         num_censored=len(points) - len(observed),
         largest_params=float(max(p.num_params for p in points)),
     )
+
+
+def _round_centre(values: Array) -> float:
+    """The geometric mean to two digits: what a law's coefficient refers to, and short to read."""
+    return float(f"{np.exp(np.log(values).mean()):.2g}")
 
 
 class _Evidence(NamedTuple):
@@ -330,7 +343,7 @@ def _restricted_sigma(form: str, evidence: _Evidence, beta: Array, rows: Array, 
 def _information(form: str, evidence: _Evidence, beta: Array, rows: Array, sigma: float) -> Array:
     """The observed information about the coefficients: the slope in each point's mean of its marginal's derivative."""
     means = _mean(form, beta, rows)
-    step = 1e-3 * max(1.0, sigma)
+    step = max(_SMALLEST_SIGMA, 0.3 * sigma)
     _, by_mean, _ = _marginals(evidence, means + np.array([[step], [-step]]), sigma)
     curvature = np.maximum(-(by_mean[0] - by_mean[1]) / (2 * step), 0.0)
     gradient = _mean_gradient(form, beta, rows)

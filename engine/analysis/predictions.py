@@ -1,4 +1,4 @@
-"""A fitted law as JSON and back, and what it predicts at a size and budget: the window between acquisition and collapse."""
+"""A fitted law as JSON and back, and what it predicts: the window between acquisition and collapse."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.analysis.law import Law, predict
+from engine.spec.axes import format_count
 
 
 def prediction_json(
@@ -65,7 +66,7 @@ def law_from_json(data: dict[str, Any]) -> Law:
 
 def equation(law: Law, name: str = "F*") -> str:
     """The law in words, on the scale people read."""
-    size, budget = (f"{c:,.4g}" for c in law.centre)
+    size, budget = (format_count(c) for c in law.centre)
     b = [float(x) for x in law.beta]
     if law.form == "bounded":
         return f"{name} = ceiling · S({b[0]:.3g} + {b[1]:.3g} · ln(N / {size})),  S the logistic function"

@@ -8,6 +8,7 @@ and infused exceeds what the two would have if they were independent.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -64,10 +65,11 @@ def _rho(cells: Sequence[Sequence[Observation]]) -> float:
     """Solve Σ squares = Σ (m − 1)·p(1 − p)/n·(1 + (n − 1)·rho) for rho."""
     squares = binomial = slope = 0.0
     for cell in cells:
-        if any(o.correct is None or not o.num_questions for o in cell):
+        counts = [(o.correct, o.num_questions) for o in cell if o.correct is not None and o.num_questions]
+        if len(counts) < len(cell):
             return _SMALLEST_RHO
-        accuracies = np.array([o.correct / o.num_questions for o in cell])  # type: ignore[operator]
-        n = float(np.mean([o.num_questions for o in cell]))  # type: ignore[arg-type]
+        accuracies = np.array([correct / asked for correct, asked in counts])
+        n = float(np.mean([asked for _, asked in counts]))
         squares += _squares(accuracies)
         # The mean of p̂(1 − p̂) over seeds is already short of p(1 − p) by the scatter itself: what is used here is
         # the product at the mean, which is short by its share 1/m only.
@@ -98,5 +100,6 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 
 def _round(value: float) -> float:
-    """To two significant digits: one more run then seldom changes the fits of all other curves."""
-    return float(f"{value:.2g}")
+    """To the nearest tenth of a decade (a quarter more or less): one more run then seldom changes the fits of all other
+    curves, and no interval depends on it more closely than that."""
+    return float(f"{10 ** (round(10 * math.log10(value)) / 10):.3g}")

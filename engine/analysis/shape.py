@@ -8,13 +8,11 @@ h the plateau, u and v the shares of it before the rise and after the fall. Numb
 beta-binomial with intraclass correlation rho, which carries the scatter between seeds; where only retentions are
 known they are normal. `overall` is the mean of its parts' g, and its likelihood their product.
 
-Shape suffixes: B problems solved side by side, P parts, I observations, X places on the dose axis. A parameter vector
-has 7 entries: h, u, v, a, ln w₁, c, ln w₂.
+Shape suffixes: B problems solved side by side, P parts, J doses, K table entries, X places on the dose axis. A
+parameter vector has 7 entries: h, u, v, a, ln w₁, c, ln w₂.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,25 +25,93 @@ COLLAPSE_SHARE = 0.9
 HALF_SHARE = 0.5
 _HIGHEST_LEVEL = 0.9995
 _FEWEST_OCTAVES, _MOST_OCTAVES = 0.04, 1.5  # widths of rise and fall
+_TABLE_SIZE = 257
 
 
-class Part(NamedTuple):
-    """One fact set's observations at positive doses. With `num_choices` 0, `values` are retentions with standard
-    deviation `sd`; else numbers of correct answers out of `num_questions`, with intraclass correlation `rho`."""
+class Part:
+    """One fact set's observations at the tested doses, as a likelihood of the levels g there.
 
-    x: Array
-    values: Array
-    num_questions: Array
-    num_choices: int
-    rho: float
-    sd: float
+    With `num_choices` 0, `values` are retentions with standard deviation `sd`; else numbers of correct answers out of
+    `num_questions`, with intraclass correlation `rho`. `x` are log2 doses, one an observation.
 
-    @property
-    def retentions(self) -> Array:
-        if not self.num_choices:
-            return self.values
-        chance = 1 / self.num_choices
-        return (self.values / self.num_questions - chance) / (1 - chance)
+    A fit asks for the likelihood of levels many thousand times, always of the same counts: it is tabulated once, a
+    function of g for each dose (closer together towards 0 and 1), and read off by cubic Hermite interpolation.
+    """
+
+    def __init__(
+        self, x: Array, values: Array, num_questions: Array, num_choices: int, rho: float, sd: float, doses: Array
+    ) -> None:
+        self.doses = doses
+        self.num_choices = num_choices
+        retentions = values
+        if num_choices:
+            chance = 1 / num_choices
+            retentions = (values / num_questions - chance) / (1 - chance)
+        self.seeds_J = [retentions[x == dose] for dose in doses]
+        self.means_J = np.array([r.mean() if len(r) else np.nan for r in self.seeds_J])
+        self.num_questions = int(num_questions.mean())
+        self.rho, self.sd = rho, sd
+        # The expected information about g is precision · (a function of p), summed over a dose's observations.
+        self._precision_J = np.array(
+            [float((_precision(num_questions, rho, sd, num_choices) * (x == d)).sum()) for d in doses]
+        )
+        levels_K = (1 - np.cos(np.linspace(0, np.pi, _TABLE_SIZE))) / 2
+        observed = [(values[x == d], num_questions[x == d]) for d in doses]
+        tables = [_tabulate(v, n, levels_K, num_choices, rho, sd) for v, n in observed]
+        self._levels_K = levels_K
+        self._values_JK = np.stack([t[0] for t in tables])
+        self._slopes_JK = np.stack([t[1] for t in tables])
+
+    def log_likelihood(self, g: Array) -> Array:
+        """The log-likelihood, up to a constant, of levels g [..., J]: [...]."""
+        return np.asarray(self._interpolate(g)[0].sum(axis=-1))
+
+    def score_and_information(self, g: Array) -> tuple[Array, Array]:
+        """The log-likelihood's derivative in g and the expected information about g, each [..., J]."""
+        information = np.broadcast_to(self._precision_J, g.shape)
+        if self.num_choices:
+            chance = 1 / self.num_choices
+            p = np.clip(chance + (1 - chance) * g, 1e-4, 1 - 1e-4)
+            information = information * (1 - chance) ** 2 / (p * (1 - p))
+        return self._interpolate(g)[1], information
+
+    def _interpolate(self, g: Array) -> tuple[Array, Array]:
+        """Value and derivative of the tabulated log-likelihoods at g [..., J]."""
+        place = np.arccos(1 - 2 * np.clip(g, 0.0, 1.0)) * ((_TABLE_SIZE - 1) / np.pi)
+        cell = np.minimum(place.astype(np.intp), _TABLE_SIZE - 2)
+        dose = np.arange(len(self.doses))
+        low, high = self._levels_K[cell], self._levels_K[cell + 1]
+        width = high - low
+        t = (g - low) / width
+        y0, y1 = self._values_JK[dose, cell], self._values_JK[dose, cell + 1]
+        m0, m1 = self._slopes_JK[dose, cell] * width, self._slopes_JK[dose, cell + 1] * width
+        rise = y1 - y0
+        c2, c3 = 3 * rise - 2 * m0 - m1, m0 + m1 - 2 * rise
+        return y0 + t * (m0 + t * (c2 + t * c3)), (m0 + t * (2 * c2 + 3 * t * c3)) / width
+
+
+def _precision(num_questions: Array, rho: float, sd: float, num_choices: int) -> Array:
+    if not num_choices:
+        return np.full(len(num_questions), sd**-2)
+    return num_questions / (1 + (num_questions - 1) * rho)
+
+
+def _tabulate(
+    values: Array, num_questions: Array, levels_K: Array, num_choices: int, rho: float, sd: float
+) -> tuple[Array, Array]:
+    """Log-likelihood and its derivative in g at each level, summed over one dose's observations."""
+    g = levels_K[:, None]
+    if not num_choices:
+        residual = (values - g) / sd
+        return (-0.5 * residual**2).sum(axis=1), (residual / sd).sum(axis=1)
+    chance = 1 / num_choices
+    p = np.clip(chance + (1 - chance) * g, 1e-5, 1 - 1e-5)
+    size = (1 - rho) / rho
+    alpha, beta = p * size, (1 - p) * size
+    right, wrong = values, num_questions - values
+    value = betaln(right + alpha, wrong + beta) - betaln(alpha, beta)
+    slope = size * (digamma(right + alpha) - digamma(wrong + beta) - digamma(alpha) + digamma(beta))
+    return value.sum(axis=1), (slope * (1 - chance)).sum(axis=1)
 
 
 def box(doses: Array) -> tuple[Array, Array]:
@@ -80,34 +146,6 @@ def shape_gradient(theta: Array, x: Array) -> tuple[Array, Array]:
     ):
         gradient[..., index, :] = derivative
     return g, gradient
-
-
-def log_likelihood(part: Part, g: Array) -> Array:
-    """Each observation's log-likelihood at the levels g [..., I], up to a constant."""
-    if not part.num_choices:
-        return np.asarray(-0.5 * ((part.values - g) / part.sd) ** 2)
-    alpha, beta, _ = _beta_parameters(part, g)
-    return np.asarray(betaln(part.values + alpha, part.num_questions - part.values + beta) - betaln(alpha, beta))
-
-
-def score_and_information(part: Part, g: Array) -> tuple[Array, Array]:
-    """The log-likelihood's derivative in g and the expected information about g, each [..., I]."""
-    if not part.num_choices:
-        return (part.values - g) / part.sd**2, np.full_like(g, part.sd**-2)
-    chance, n = 1 / part.num_choices, part.num_questions
-    alpha, beta, p = _beta_parameters(part, g)
-    right, wrong = part.values, n - part.values
-    size = (1 - part.rho) / part.rho
-    slope = size * (digamma(right + alpha) - digamma(wrong + beta) - digamma(alpha) + digamma(beta))
-    information = n / (p * (1 - p) * (1 + (n - 1) * part.rho))
-    return slope * (1 - chance), information * (1 - chance) ** 2
-
-
-def _beta_parameters(part: Part, g: Array) -> tuple[Array, Array, Array]:
-    chance = 1 / part.num_choices
-    p = np.clip(chance + (1 - chance) * g, 1e-5, 1 - 1e-5)
-    size = (1 - part.rho) / part.rho
-    return p * size, (1 - p) * size, p
 
 
 def mean_curve(theta: Array, x: Array) -> Array:

@@ -2,7 +2,7 @@
 
 A profile likelihood is the same fit repeated with one quantity held at each place of a grid. All these problems have
 the same shape, so they are solved side by side: Fisher scoring with Levenberg–Marquardt damping, on parameters mapped
-into their box by a logistic, with an equality constraint carried by its Lagrange multiplier (a Newton–KKT step, accepted
+into their box by a logistic, with an equality constraint carried by its Lagrange multiplier (a Newton–KKT step, taken
 if it lowers −log L + penalty · |constraint|). One curve's whole profile takes about as long as one ordinary fit.
 """
 
@@ -19,15 +19,13 @@ from engine.analysis.shape import (
     Array,
     Part,
     box,
-    log_likelihood,
     mean_curve,
-    score_and_information,
     shape,
     shape_gradient,
 )
 
-_MAX_STEPS = 80
-_TOLERANCE = 1e-5  # log-likelihood gained in a step, and distance from the constraint, at which a problem is solved
+_MAX_STEPS = 60
+_TOLERANCE = 1e-4  # log-likelihood gained in a step, and distance from the constraint, at which a problem is solved
 
 # For parameters [B, P, 7] of the problems with these numbers: the constraint's value [B], and its gradient [B, P, 7]
 # where asked for.
@@ -97,7 +95,7 @@ def maximise(
 def _evaluate(
     parts: Sequence[Part], theta: Array, constraint: Constraint | None, problems: NDArray[np.intp]
 ) -> tuple[Array, Array]:
-    total = sum(log_likelihood(part, shape(theta[:, i], part.x)).sum(axis=-1) for i, part in enumerate(parts))
+    total = sum(part.log_likelihood(shape(theta[:, i], part.doses)) for i, part in enumerate(parts))
     gap = constraint(theta, problems, False)[0] if constraint else np.zeros(len(theta))
     return np.asarray(total), gap
 
@@ -116,9 +114,9 @@ def _step(
     system = np.zeros((num_problems, size + 1, size + 1))
     right = np.zeros((num_problems, size + 1))
     for i, part in enumerate(parts):
-        g, gradient = shape_gradient(theta[:, i], part.x)
+        g, gradient = shape_gradient(theta[:, i], part.doses)
         gradient = gradient * slope_of_box[:, i, :, None]
-        score, information = score_and_information(part, g)
+        score, information = part.score_and_information(g)
         block = slice(i * NUM_PARAMETERS, (i + 1) * NUM_PARAMETERS)
         right[:, block] = (gradient * score[:, None, :]).sum(axis=-1)
         system[:, block, block] = (gradient * information[:, None, :]) @ gradient.transpose(0, 2, 1)
