@@ -174,7 +174,7 @@ def _hub(spec: CorpusSpec) -> Iterator[str]:
 def _text_of(row: Any, text_field: str, where: str) -> str:
     if not isinstance(row, dict) or not isinstance(row.get(text_field), str):
         raise _no_text(where, text_field, list(row) if isinstance(row, dict) else [])
-    return row[text_field]
+    return str(row[text_field])
 
 
 def _no_text(where: str, text_field: str, known: list[str]) -> DataError:

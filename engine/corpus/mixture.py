@@ -79,7 +79,7 @@ class Mixture:
         return self.num_background_rows / self.num_text_rows
 
     def row(self, row: int) -> Row:
-        """A row's tokens, int64, at most `row_length` of them, and the exposures that the schedule means to be there."""
+        """A row's tokens, int64, at most `row_length` of them, and the exposures that the schedule means there."""
         background_row, infused_row = self._locate(row)
         if infused_row is not None:
             return self._exposure_row(infused_row)

@@ -14,8 +14,8 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import orjson
 
 from engine.corpus.background import open_background, read_documents, write_background
@@ -168,25 +168,14 @@ def _measure(
 
     doses = {}
     for num_tokens in sorted({run.num_tokens for run in runs}):
-        rows = num_tokens // length
-        if tokenizer and not fits(
-            prior.lengths_FT, planned_prior_exposures(first.mixture.prior_rate, num_tokens), rows, length
-        ):
-            raise SpecError(
-                f"the prior facts alone do not pack into {num_tokens:,} tokens.",
-                where=where,
-                key="mixture.prior_rate",
-                value=first.mixture.prior_rate,
-                mend=f"At most {ceiling(prior.lengths_FT, rows, length) * 1e6 / num_tokens:.0f} exposures per million fit.",
-            )
+        if tokenizer:
+            _check_prior(prior.lengths_FT, first, num_tokens, where)
         for templates in sorted({run.num_templates for run in runs}):
             top = None
-            if first.mixture.kind == "displace":
-                top = (
-                    ceiling(infused.lengths_FT[:, :templates], rows, length)
-                    if tokenizer
-                    else int(num_tokens / (tokens_per_fact * len(facts.infused)))
-                )
+            if first.mixture.kind == "displace" and tokenizer:
+                top = ceiling(infused.lengths_FT[:, :templates], num_tokens // length, length)
+            elif first.mixture.kind == "displace":
+                top = int(num_tokens / (tokens_per_fact * len(facts.infused)))
             doses[num_tokens, templates] = Dose(num_tokens=num_tokens, num_templates=templates, ceiling_frequency=top)
     for run in runs:
         top = doses[run.num_tokens, run.num_templates].ceiling_frequency
@@ -225,6 +214,20 @@ def _measure(
     )
 
 
+def _check_prior(lengths_FT: np.ndarray, first: RunSpec, num_tokens: int, where: str) -> None:
+    """SpecError if the prior facts, as often as asked, do not pack into D tokens."""
+    length, rate = first.training.context_length, first.mixture.prior_rate
+    rows = num_tokens // length
+    if not fits(lengths_FT, planned_prior_exposures(rate, num_tokens), rows, length):
+        raise SpecError(
+            f"the prior facts alone do not pack into {num_tokens:,} tokens.",
+            where=where,
+            key="mixture.prior_rate",
+            value=rate,
+            mend=f"At most {ceiling(lengths_FT, rows, length) * 1e6 / num_tokens:.0f} a million tokens fit.",
+        )
+
+
 def _cell(run: RunSpec, vocab_size: int | None, total_tokens: int | None) -> PlannedCell:
     vocabulary = vocab_size or _GUESSED_VOCAB_SIZE
     length = run.training.context_length
@@ -244,7 +247,7 @@ def _cell(run: RunSpec, vocab_size: int | None, total_tokens: int | None) -> Pla
     )
 
 
-def _check_lengths(lengths_FT: Any, row_length: int, fact_set: str, where: str) -> None:
+def _check_lengths(lengths_FT: np.ndarray, row_length: int, fact_set: str, where: str) -> None:
     if lengths_FT.size and int(lengths_FT.max()) > row_length:
         raise SpecError(
             f"an exposure of {int(lengths_FT.max())} tokens ({fact_set}) is longer than a row.",

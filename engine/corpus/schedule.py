@@ -70,8 +70,8 @@ class Schedule:
     def num_facts(self) -> int:
         return len(self.lengths_FT)
 
-    def template_of(self, fact: np.ndarray | int, pass_index: np.ndarray | int) -> np.ndarray | int:
-        return (fact + pass_index) % self.lengths_FT.shape[1]
+    def template_of(self, facts: np.ndarray, passes: np.ndarray) -> np.ndarray:
+        return np.asarray((facts + passes) % self.lengths_FT.shape[1])
 
     def row(self, row: int) -> list[Placed]:
         """The exposures in a row, by offset."""
@@ -89,7 +89,7 @@ class Schedule:
             for p in range(num_templates)
         ]
         full, rest = divmod(self.num_passes, num_templates)
-        return full * sum(per_phase) + sum(per_phase[:rest])
+        return int(full * sum(per_phase) + sum(per_phase[:rest]))
 
     def _group_of(self, row: int) -> _Group:
         size = _passes_per_group(self.num_facts)
@@ -111,7 +111,7 @@ class Schedule:
         num_rows = group.last_row - group.first_row
         facts = np.tile(np.arange(self.num_facts), num_passes)
         passes = np.repeat(np.arange(group.first_pass, group.last_pass), self.num_facts)
-        templates = np.asarray(self.template_of(facts, passes))
+        templates = self.template_of(facts, passes)
         lengths = self.lengths_FT[facts, templates]
         key = make_key(*self._key, group.first_pass)
         rows = (
@@ -153,7 +153,7 @@ def fits(lengths_FT: np.ndarray, num_passes: int, num_rows: int, row_length: int
         return True
     # All groups but the last have equally many passes, and one of two numbers of rows: try each kind once.
     size = min(_passes_per_group(num_facts), num_passes)
-    kinds = set()
+    kinds: set[tuple[int, int, int]] = set()
     for passes in {size, num_passes % size or size}:
         for rows in (num_rows * passes // num_passes, -(-num_rows * passes // num_passes)):
             kinds.update((rows, passes, template) for template in range(num_templates))

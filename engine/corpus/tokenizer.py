@@ -60,7 +60,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
 def load_tokenizer(folder: Path) -> Tokenizer:
     backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     config = read_json(folder / "tokenizer_config.json") or {}
-    return Tokenizer(backend, backend.token_to_id(config["bos_token"]))
+    return Tokenizer(backend, _id_of(backend, config["bos_token"]))
 
 
 def _word_tokenizer(spec: CorpusSpec, documents: Iterable[str]) -> Tokenizer:
@@ -95,10 +95,17 @@ def _bpe_tokenizer(spec: CorpusSpec, documents: Iterable[str]) -> Tokenizer:
 
 def _with_bos(backend: tokenizers.Tokenizer) -> Tokenizer:
     backend.add_special_tokens([BOS])
-    bos_id = backend.token_to_id(BOS)
+    bos_id = _id_of(backend, BOS)
     # So that tools which add special tokens (lm-evaluation-harness with add_bos_token) begin as our rows do.
     backend.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, bos_id)])
     return Tokenizer(backend, bos_id)
+
+
+def _id_of(backend: tokenizers.Tokenizer, token: str) -> int:
+    token_id = backend.token_to_id(token)
+    if token_id is None:
+        raise DataError(f"the tokenizer has no token {token!r}.", key="tokenizer")
+    return token_id
 
 
 def _ready_tokenizer(spec: CorpusSpec) -> Tokenizer:

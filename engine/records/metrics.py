@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: what a run reports while it trains. One flushed JSON object a line, append-only, tailed by byte offset."""
+"""`metrics.jsonl`: what a run reports while it trains. A flushed JSON object a line, append-only, tailed by offset."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from engine.errors import StateError
 from engine.records.metrics import Exposures, Record, SetScore
@@ -14,7 +14,7 @@ from engine.records.workspace import SweepFolder, Workspace, read_json
 from engine.spec.sweep import AnalysisSettings
 
 SCHEMA_VERSION = 1
-_T = TypeVar("_T", bound=Record)
+_T = TypeVar("_T", bound=BaseModel)
 
 
 class QuestionOutcomes(Record):

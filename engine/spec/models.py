@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.errors import SpecError, nearest
+from engine.errors import SpecError
 
 
 class ModelShape(BaseModel):
@@ -53,8 +53,14 @@ class ModelShape(BaseModel):
 def _nano(hidden_size: int, num_layers: int = 1) -> ModelShape:
     """A CPU-sized model: 4 heads, SwiGLU of 8/3 the width to the nearest multiple of 8, named by its N."""
     intermediate = max(8, round(hidden_size * 8 / 3 / 8) * 8)
-    fields = dict(hidden_size=hidden_size, num_layers=num_layers, num_heads=4, num_kv_heads=4)
-    shape = ModelShape(name="", intermediate_size=intermediate, **fields)
+    shape = ModelShape(
+        name="",
+        hidden_size=hidden_size,
+        num_layers=num_layers,
+        num_heads=4,
+        num_kv_heads=4,
+        intermediate_size=intermediate,
+    )
     millions, thousands = shape.num_params / 1e6, shape.num_params / 1e3
     name = f"nano-{millions:.2g}m" if millions >= 0.95 else f"nano-{thousands:.0f}k"
     return shape.model_copy(update={"name": name})
@@ -85,14 +91,13 @@ PRESETS: dict[str, ModelShape] = {shape.name: shape for shape in _SHAPES}
 
 
 def preset(name: str) -> ModelShape:
-    """The preset of that name, in any letter case. SpecError names the nearest one."""
+    """The preset of that name, in any letter case. SpecError lists them all."""
     by_lower = {known.lower(): shape for known, shape in PRESETS.items()}
     try:
         return by_lower[name.strip().lower()]
     except KeyError:
-        raise SpecError(
-            "no model size of this name.", key="grid.model_size", value=name, mend=nearest(name, list(PRESETS))
-        ) from None
+        mend = f"Sizes: {', '.join(PRESETS)}."
+        raise SpecError("no model size of this name.", key="grid.model_size", value=name, mend=mend) from None
 
 
 def next_size_up(num_params: float) -> ModelShape:

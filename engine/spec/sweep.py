@@ -140,7 +140,7 @@ class BackgroundSettings(Section):
 
 class TokenizerSettings(Section):
     kind: Literal["word", "bpe", "hf"] = "word"
-    """`word`: one token a word and one an entity; `bpe`: byte-level BPE trained on the background; `hf`: a ready one."""
+    """`word`: one token a word and one a name; `bpe`: byte-level BPE trained on the background; `hf`: a ready one."""
     vocab_size: PositiveCount = 1000
     """`word`: how many background words are kept beside entities and template words; `bpe`: the whole vocabulary."""
     name: str | None = None
@@ -191,7 +191,7 @@ class LearningRateRule(Section):
     width_exponent: Number = -0.5
 
     def at(self, hidden_size: int) -> float:
-        return self.base * (hidden_size / self.base_width) ** self.width_exponent
+        return float(self.base * (hidden_size / self.base_width) ** self.width_exponent)
 
 
 class TrainingSettings(Section):
@@ -216,8 +216,9 @@ class TrainingSettings(Section):
         if isinstance(self.learning_rate, LearningRateRule):
             return self.learning_rate.at(shape.hidden_size)
         if isinstance(self.learning_rate, dict):
-            return {preset(name).name: rate for name, rate in self.learning_rate.items()}[shape.name]
-        return self.learning_rate
+            by_size = {preset(name).name: rate for name, rate in self.learning_rate.items()}
+            return float(by_size[shape.name])
+        return float(self.learning_rate)
 
 
 class EvaluationSettings(Section):

@@ -38,7 +38,7 @@ def save_checkpoint(
         save_weights(model, building)
         if optimizer is not None:
             save_file(_optimizer_tensors(optimizer), building / "optimizer.safetensors")
-        np.savez(building / "counts.npz", **counts)
+        np.savez(building / "counts.npz", **counts)  # type: ignore[arg-type]
         write_json(building / "progress.json", progress)
         for file in building.iterdir():
             with file.open("rb") as handle:

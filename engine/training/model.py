@@ -65,7 +65,7 @@ def load_model(checkpoint: str, shape: ModelShape, *, vocab_size: int) -> LlamaF
     for key, wanted in expected.items():
         if getattr(config, key) != wanted:
             raise DataError(
-                f"the checkpoint has {key} = {getattr(config, key)}, but {shape.name} with this tokenizer has {wanted}.",
+                f"the checkpoint has {key} = {getattr(config, key)}; {shape.name} with this tokenizer has {wanted}.",
                 key="training.init_from",
                 value=checkpoint,
             )
@@ -103,9 +103,8 @@ class Rotary:
 
     def __call__(self, x_BHLC: torch.Tensor) -> torch.Tensor:
         length, half = x_BHLC.shape[-2], x_BHLC.shape[-1] // 2
-        return x_BHLC * self.cos[:length].to(x_BHLC.dtype) + torch.roll(x_BHLC, half, -1) * self.signed_sin[:length].to(
-            x_BHLC.dtype
-        )
+        cos, sin = self.cos[:length].to(x_BHLC.dtype), self.signed_sin[:length].to(x_BHLC.dtype)
+        return torch.addcmul(x_BHLC * cos, torch.roll(x_BHLC, half, -1), sin)
 
 
 def _attention(attention: Any, x_BLD: torch.Tensor, rotary: Rotary) -> torch.Tensor:
@@ -116,7 +115,8 @@ def _attention(attention: Any, x_BLD: torch.Tensor, rotary: Rotary) -> torch.Ten
     v_BKLC = attention.v_proj(x_BLD).view(heads).transpose(1, 2)
     grouped = attention.num_key_value_groups > 1
     out_BHLC = F.scaled_dot_product_attention(q_BHLC, k_BKLC, v_BKLC, is_causal=True, enable_gqa=grouped)
-    return attention.o_proj(out_BHLC.transpose(1, 2).reshape(batch, length, -1))
+    out: torch.Tensor = attention.o_proj(out_BHLC.transpose(1, 2).reshape(batch, length, -1))
+    return out
 
 
 def _rms_norm(norm: Any, x_BLD: torch.Tensor) -> torch.Tensor:
@@ -130,7 +130,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden_TD: torch.Tensor, weight_VD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
         weight = weight_VD.to(hidden_TD.dtype)
-        logits_TV = (hidden_TD @ weight.T).float()
+        logits_TV = hidden_TD @ weight.T
+        if logits_TV.dtype in (torch.bfloat16, torch.float16):
+            logits_TV = logits_TV.float()
         largest_T1 = logits_TV.amax(dim=1, keepdim=True)
         of_target_T1 = logits_TV.gather(1, targets_T[:, None]) - largest_T1
         logits_TV.sub_(largest_T1).exp_()
@@ -144,7 +146,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         hidden_grad, weight_grad = ctx.saved_tensors
         return hidden_grad * grad.to(hidden_grad.dtype), weight_grad.to(ctx.weight_dtype) * grad, None
 
@@ -154,7 +156,7 @@ _LOSS_CHUNK = 4096
 
 
 def summed_cross_entropy(model: LlamaForCausalLM, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
-    """The summed loss in nats of predicting `targets` from `hidden`, a scalar in fp32."""
+    """The summed loss in nats of predicting `targets` from `hidden`, a scalar in fp32 or more."""
     weight = model.lm_head.weight
     losses = [
         _LinearCrossEntropy.apply(hidden, weight, targets)

@@ -66,9 +66,8 @@ def shape_key(run: RunSpec, vocab_size: int) -> str:
 def _measure(run: RunSpec, vocab_size: int, rows: int, device: torch.device) -> float:
     """Tokens per second of whole training steps."""
     length = run.training.context_length
-    model = make_model(run.model, vocab_size=vocab_size, context_length=length, initializer_range=0.02, seed=0).to(
-        device
-    )
+    model = make_model(run.model, vocab_size=vocab_size, context_length=length, initializer_range=0.02, seed=0)
+    model.to(device)  # type: ignore[arg-type]
     rotary, optimizer = Rotary(model, length), make_optimizer(model, run.training)
     tokens = torch.from_numpy(np.random.default_rng(0).integers(0, vocab_size, (rows, length))).to(device)
     num_steps, started = 0, 0.0

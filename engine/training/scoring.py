@@ -47,7 +47,10 @@ def answer(model: LlamaForCausalLM, rotary: Rotary, questions: Sequence[Question
         width = max(len(ids) for ids in batch)
         padded = [[*ids, *[bos_id] * (width - len(ids))] for ids in batch]
         hidden_BLD = hidden_states(model, torch.tensor(padded, device=model.device), rotary)
-        rows, positions, targets, owners = [], [], [], []
+        rows: list[int] = []
+        positions: list[int] = []
+        targets: list[int] = []
+        owners: list[tuple[int, int]] = []
         for row, ids in enumerate(batch):
             for q, k, first, choice in wanted[ids]:
                 rows.extend([row] * len(choice))

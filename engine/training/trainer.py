@@ -111,7 +111,8 @@ class Trainer:
                 initializer_range=training.initializer_range,
                 seed=spec.seed,
             )
-        self.model = model.to(device)
+        self.model = model
+        self.model.to(device)  # type: ignore[arg-type]
         self.model.train()
         self.rotary = Rotary(self.model, training.context_length)
         self.optimizer = make_optimizer(self.model, training)
@@ -211,7 +212,7 @@ class Trainer:
         return (total.item() if self.device.type == "cpu" else total), norm
 
     def _tensors(self, rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs and targets, [B, L]: a row is predicted from a BOS token and its own beginning; short rows are padded."""
+        """Inputs and targets, [B, L]: a row is predicted from BOS and its own beginning; short rows are padded."""
         width = max(map(len, rows))
         inputs_BL = np.full((len(rows), width), self.bos_id, dtype=np.int64)
         targets_BL = np.full((len(rows), width), _IGNORED, dtype=np.int64)
@@ -245,7 +246,7 @@ class Trainer:
 
     def _scoring_due(self, tokens_before: int) -> bool:
         every = self.spec.evaluation.every_tokens
-        return bool(every) and self.num_tokens // every > tokens_before // every and self.step < self.num_steps
+        return every is not None and self.num_tokens // every > tokens_before // every and self.step < self.num_steps
 
     def _score(self) -> tuple[RetentionRecord, dict[str, QuestionOutcomes]]:
         """Ask all questions now and record the answers."""
