@@ -92,7 +92,7 @@ def pending_commands(workspace: Workspace) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def reply(path: Path, answer: dict[str, Any]) -> None:
-    """Answer a command, then take it off the queue: killed in between, it is obeyed once more, which changes nothing."""
+    """Answer a command, then take it off the queue: killed in between, it is obeyed again, which changes nothing."""
     try:
         write_json(path.with_suffix(".reply"), answer)
     finally:

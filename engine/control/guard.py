@@ -10,6 +10,7 @@ that a run never goes on unowned. A second guard on the same run folder leaves a
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -143,10 +144,8 @@ def _write(folder: str, name: str, content: dict[str, Any]) -> None:
 
 
 def _kill_group(child: int, signal_number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal_number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _last_line(path: str) -> str:
@@ -182,7 +181,7 @@ def start_ticks(pid: int) -> int | None:
 
 def is_alive(identity: dict[str, Any]) -> bool:
     """Whether the process that a `guard.json` or a lock file names still runs, on this machine since this boot."""
-    return identity["boot_id"] == boot_id() and start_ticks(identity["pid"]) == identity["start_ticks"]
+    return bool(identity["boot_id"] == boot_id() and start_ticks(identity["pid"]) == identity["start_ticks"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The state of everything, as a reader sees it: counts by sweep, alerts, hosts. Quick, and without starting anything."""
+"""The state of everything, as a reader sees it: counts by sweep, alerts, hosts. Quick, and nothing is started."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class Supervisor:
         return {"sweep": name, "cells": len(run_ids), "done": num_done, "orphaned": orphaned}
 
     def _cancel(self, names: list[str]) -> dict[str, Any]:
-        """Sweeps are given up: their runs end unless another active sweep wants them. A run named itself ends anyway."""
+        """Sweeps are given up: their runs end unless another active sweep wants them. A run named itself ends."""
         cancelled = 0
         for name in names:
             if name in self.store.sweeps:
@@ -364,7 +364,7 @@ class Supervisor:
     # Analysis
 
     def follow(self) -> None:
-        """Keep one analysis process for each active sweep; a sweep whose runs have ended and whose law is written is over."""
+        """Keep one analysis for each active sweep; a sweep whose runs have ended and whose law is written is over."""
         for name, sweep in self.store.sweeps.items():
             process = self.followers.get(name)
             if sweep["active"] and sweep["prepared"]:

@@ -114,7 +114,7 @@ class LocalLauncher:
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that a process started here would see, by index or UUID: CUDA_VISIBLE_DEVICES, or else what NVML counts."""
+    """The GPUs that a process started here would see, by index or UUID: CUDA_VISIBLE_DEVICES, or else NVML's count."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return [part.strip() for part in chosen.split(",") if part.strip() and part.strip() != "-1"]

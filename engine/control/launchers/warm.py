@@ -3,8 +3,8 @@
     python -m engine.control.launchers.warm MODULE        (requests on standard input, one JSON object a line)
 
 Loading PyTorch and transformers takes ten seconds, longer than a small run itself trains. The fork shares what is
-loaded; what it runs is `MODULE.main(argv)`, just as a cold start's `python -m MODULE`. CPU runs only: a CUDA driver once
-touched does not survive a fork. Ends when its standard input does; the guards and runs it started go on.
+loaded; what it runs is `MODULE.main(argv)`, just as a cold start's `python -m MODULE`. CPU runs only: a CUDA driver
+once touched does not survive a fork. Ends when its standard input does; the guards and runs it started go on.
 """
 
 from __future__ import annotations
