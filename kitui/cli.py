@@ -196,6 +196,7 @@ def _command(workspace: Any, command: str, names: list[str]) -> None:
     from engine.control.commands import submit
     from engine.errors import SpecError
     from kitui.console import note
+    from kitui.format import counted
 
     if not workspace.root.is_dir():
         raise SpecError(
@@ -203,7 +204,7 @@ def _command(workspace: Any, command: str, names: list[str]) -> None:
         )
     answer = submit(workspace, {"command": command, "names": names})
     count = answer["cancelled" if command == "cancel" else "retried"]
-    note(f"{count} run{'' if count == 1 else 's'} {'cancelled' if command == 'cancel' else 'queued again'}")
+    note(f"{counted(count, 'run')} {'cancelled' if command == 'cancel' else 'queued again'}")
 
 
 FactSetOption = Annotated[

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from engine.analysis.curves import sweep_observations
+from engine.analysis.curves import Results, sweep_observations
 from engine.analysis.imports import read_imported, row_of
 from engine.errors import DataError, SpecError, nearest
 from engine.records.results import validated
@@ -31,7 +31,7 @@ def export_results(workspace: Workspace, sweep: str, to: str, output: Path | Non
     if to == "parquet" and output is None:
         raise SpecError("a Parquet file cannot go to the terminal.", key="--output", mend="Give -o FILE.")
     name, folder, plan = known_sweep(workspace, sweep)
-    observations = read_imported(folder) if folder.results.exists() else sweep_observations(plan, workspace)[0]
+    observations = read_imported(folder) if folder.results.exists() else sweep_observations(plan, Results(workspace))[0]
     rows = [row_of(o) | ({"simulated": True} if plan.simulated else {}) for o in observations]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     if to == "parquet":

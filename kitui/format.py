@@ -30,6 +30,11 @@ def retention(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}".replace("0.", ".", 1).replace("-.", "-.")
 
 
+def counted(count: int, noun: str) -> str:
+    """1 run, 2 runs, 1,200 runs."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float | None) -> str:
     """1 min 20 s, 3 h 5 min, 12 days."""
     if seconds is None or not math.isfinite(seconds):

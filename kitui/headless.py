@@ -19,7 +19,7 @@ from engine.records.metrics import MetricsTail, RetentionRecord, StepRecord, ove
 from engine.records.results import read_plan, results_digest
 from engine.records.workspace import Workspace, read_json
 from kitui.console import err, note, printable
-from kitui.format import duration, retention
+from kitui.format import counted, duration, retention
 from kitui.reporting import print_status, print_summary
 from kitui.samples import sample_path
 from kitui.sweeps import analysis, known_sweep, launch, plan_sweep
@@ -80,7 +80,9 @@ def watch_sweeps(workspace: Workspace, sweep: str | None, *, once: bool) -> None
 
 def _launched_words(answer: dict[str, Any]) -> str:
     new = answer["cells"] - answer["done"]
-    words = f"{answer['sweep']}: {new:,} run{'' if new == 1 else 's'} queued, {answer['done']:,} of {answer['cells']:,} already trained"
+    words = (
+        f"{answer['sweep']}: {counted(new, 'run')} queued, {answer['done']:,} of {answer['cells']:,} already trained"
+    )
     if answer["orphaned"]:
         words += f"; {answer['orphaned']:,} runs of its earlier form are no longer part of it (they are kept)"
     return words

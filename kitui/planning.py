@@ -19,7 +19,7 @@ from engine.spec.axes import format_count
 from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, PEAK_FLOPS_PER_S
 from engine.spec.models import preset
 from kitui.console import out
-from kitui.format import duration, number, size_of_bytes
+from kitui.format import counted, duration, number, size_of_bytes
 from kitui.sweeps import plan_sweep, probe
 
 
@@ -76,13 +76,7 @@ def print_plan(document: dict[str, Any]) -> None:
         ("facts", f"{document['facts']['infused']:,} infused, {document['facts']['prior']:,} prior"),
         ("tokens a fact", f"{document['tokens_per_fact']:.1f}"),
         ("prior exposures", f"{document['prior_exposures']:.0f} of each prior fact at F = 0"),
-        *(
-            (
-                f"ceiling, D = {format_count(d['num_tokens'])}, {d['num_templates']} template{'s'[: d['num_templates'] > 1]}",
-                "none: exposures come on top" if d["ceiling_frequency"] is None else f"F ≤ {d['ceiling_frequency']:,}",
-            )
-            for d in document["ceilings"]
-        ),
+        *((_dose_label(d), _ceiling_words(d)) for d in document["ceilings"]),
         ("to train", f"{format_count(document['train_tokens'])} tokens, {document['train_flops']:.2g} FLOP"),
         ("GPU-hours", f"{number(document['gpu_hours'])}  ({document['gpu_hours_basis']})"),
         ("time here", f"{duration(document['eta_s'])}  ({document['eta_basis']})"),
@@ -93,16 +87,24 @@ def print_plan(document: dict[str, Any]) -> None:
         table.add_row(name, value)
     console.print(table)
     sizes = Table(box=None, pad_edge=False)
-    for column in ("size", "N", "total", "cells", "learning rate"):
+    for column in ("size", "N", "total", "cells"):
         sizes.add_column(column, justify="left" if column == "size" else "right")
     for model in document["models"]:
         total = format_count(model["num_params_total"]) if model["num_params_total"] else "–"
-        sizes.add_row(model["name"], f"{model['num_params']:,}", total, str(model["cells"]), "")
-    sizes.columns.pop()
+        sizes.add_row(model["name"], f"{model['num_params']:,}", total, str(model["cells"]))
     console.print()
     console.print(sizes)
     for text in document["notes"]:
         console.print(f"note: {text}")
+
+
+def _dose_label(dose: dict[str, Any]) -> str:
+    return f"ceiling, D = {format_count(dose['num_tokens'])}, {counted(dose['num_templates'], 'template')}"
+
+
+def _ceiling_words(dose: dict[str, Any]) -> str:
+    ceiling = dose["ceiling_frequency"]
+    return "none: exposures come on top" if ceiling is None else f"F ≤ {ceiling:,}"
 
 
 def _models(cells: tuple[PlannedCell, ...]) -> list[dict[str, Any]]:
@@ -127,7 +129,7 @@ def _eta_basis(measured: Probe, here: forecast.Cost | None, slots: int) -> str:
     if here is None:
         return "these sizes are too large to try on this machine"
     how = "measured" if here.measured else "larger sizes by their FLOP"
-    return f"{how} on {measured.device}, {slots} slot{'s'[: slots > 1]}"
+    return f"{how} on {measured.device}, {counted(slots, 'slot')}"
 
 
 def _tokens_bytes(bundle: SweepBundle, workspace: Workspace) -> int:

@@ -30,6 +30,11 @@ _LAW_KEYS = (
     "leave_largest_out",
     "warnings",
 )
+_EXPONENTS = {
+    "exponent_params": "exponent of N",
+    "exponent_tokens": "exponent of D",
+    "slope_params": "slope in ln N",
+}
 # A verdict is never shown by colour alone, and reads the same everywhere.
 VERDICTS = {
     "observed": "● observed",
@@ -147,12 +152,20 @@ def print_law(law: dict[str, Any]) -> None:
 
 def collapse_table(points: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("N", "D", "F*", "95 %", "half drop", "F acquired", "drop", "p", "verdict"):
+    several_budgets = len({p["condition"]["num_tokens"] for p in points}) > 1
+    several_templates = len({p["condition"]["templates"] for p in points}) > 1
+    columns = ["N", *(["D"] if several_budgets else []), *(["templ."] if several_templates else [])]
+    columns += ["F*", "95 %", "half", "acquired", "drop", "p", "verdict"]
+    for column in columns:
         table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
     for p in points:
+        condition = p["condition"]
+        budget = [format_count(condition["num_tokens"])] if several_budgets else []
+        templates = [str(condition["templates"])] if several_templates else []
         table.add_row(
-            format_count(p["condition"]["num_params"]),
-            format_count(p["condition"]["num_tokens"]),
+            format_count(condition["num_params"]),
+            *budget,
+            *templates,
             number(p["frequency"]),
             interval(p["interval"]),
             number(p["half_drop_frequency"]),
@@ -166,10 +179,11 @@ def collapse_table(points: list[dict[str, Any]]) -> Table:
 
 def law_lines(law: dict[str, Any]) -> list[str]:
     """The law in words, or why there is none; what speaks for and against it; the next size up."""
-    lines = []
-    for point in law["collapse_points"]:
-        if point["status"] != "observed":
-            lines.append(f"N = {format_count(point['condition']['num_params'])}: {point['reason']}")
+    lines = [
+        f"N = {format_count(point['condition']['num_params'])}: {point['reason']}"
+        for point in law["collapse_points"]
+        if point["status"] != "observed"
+    ]
     for one in law["laws"]:
         lines.append(f"law ({one['form']}): {one['equation']}")
         for name, parameter in one["parameters"].items():
@@ -179,10 +193,9 @@ def law_lines(law: dict[str, Any]) -> list[str]:
                 )
         left_out = one["leave_largest_out"]
         if left_out:
-            lines.append(
-                f"  without the largest size it predicts {number(left_out['predicted'])} {interval(left_out['interval'])} "
-                f"there; observed {number(left_out['observed'])}"
-            )
+            predicted = f"{number(left_out['predicted'])} {interval(left_out['interval'])}"
+            observed = number(left_out["observed"])
+            lines.append(f"  without the largest size it predicts {predicted} there; observed {observed}")
         lines.extend(f"  {warning}" for warning in one["warnings"])
         if one.get("next_size"):
             lines.extend(prediction_lines(one["next_size"]))
@@ -190,9 +203,8 @@ def law_lines(law: dict[str, Any]) -> list[str]:
         lines.append(f"no law: {law['reason']}")
     effect = law["template_effect"]
     if effect:
-        lines.append(
-            f"templates: {effect['difference']:+.3f} retention, 95 % {interval(effect['interval'])}, p = {effect['p']:.3f}"
-        )
+        spread = f"95 % {interval(effect['interval'])}, p = {effect['p']:.3f}"
+        lines.append(f"templates: {effect['difference']:+.3f} retention, {spread}")
     lines.extend(law["warnings"])
     return lines
 
@@ -206,9 +218,8 @@ def prediction_lines(document: dict[str, Any]) -> list[str]:
         f"{interval(document['interval'])}, {number(document['extrapolation'])} × the largest size fitted",
     ]
     if document["acquisition_frequency"] is not None:
-        lines.append(
-            f"  acquired from F = {number(document['acquisition_frequency'])} {interval(document['acquisition_interval'])}"
-        )
+        acquired = f"{number(document['acquisition_frequency'])} {interval(document['acquisition_interval'])}"
+        lines.append(f"  acquired from F = {acquired}")
     if document["recommended_frequency"] is not None:
         lines.append(f"  use F = {number(document['recommended_frequency'])}: the lower end of F*, above acquisition")
     else:

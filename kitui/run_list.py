@@ -105,10 +105,10 @@ def sorted_rows(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 
 
 def cell_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a cell: scores are means over seeds, with sd and n of the overall retention; missing are unfinished runs."""
+    """One row a cell: scores are means over seeds, with sd and n of the overall retention; missing: unfinished."""
     cells: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        cells[tuple(row[c] for c in _CELL)].append(row)
+    for run in rows:
+        cells[tuple(run[c] for c in _CELL)].append(run)
     means = []
     for key, members in cells.items():
         scored = [m["overall"] for m in members if m["overall"] is not None]

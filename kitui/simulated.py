@@ -23,7 +23,7 @@ def simulate_sweep(
     seed: int,
     replace: bool,
 ) -> None:
-    """Draw the sweep and keep it under `name`, labelled simulated. SpecError for a law or axis that is not understood."""
+    """Draw the sweep and keep it under `name`, labelled simulated. SpecError for a law or axis not understood."""
     from engine.analysis.imports import row_of, write_sweep
     from engine.analysis.simulate import Truth, power_law, simulate
     from engine.spec.sweep import check_name
