@@ -1,0 +1,145 @@
+"""Shared fixtures: the sample data, sweeps written on the spot, a prepared corpus, the command line as a subprocess."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from engine.corpus.prepare import make, plan
+from engine.records.bundle import SweepBundle
+from engine.records.workspace import Workspace, write_json
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "sample_data"
+
+settings.register_profile("kitui", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kitui")
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    return SAMPLES
+
+
+def sweep_text(**changes: str) -> str:
+    """smoke.toml with some lines replaced: `sweep_text(seed='[0]')`."""
+    lines = (SAMPLES / "smoke.toml").read_text().splitlines()
+    for key, value in changes.items():
+        places = [i for i, line in enumerate(lines) if line.startswith(f"{key} =")]
+        assert places, f"no key {key} in smoke.toml"
+        lines[places[0]] = f"{key} = {value}"
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def write_sweep(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a variant of smoke.toml beside the sample facts and templates, and gives its path."""
+
+    def write(text: str | None = None, *, name: str = "sweep.toml", **changes: str) -> Path:
+        for file in ("facts.jsonl", "templates.toml"):
+            if not (tmp_path / file).exists():
+                (tmp_path / file).symlink_to(SAMPLES / file)
+        path = tmp_path / name
+        path.write_text(sweep_text(**changes) if text is None else text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace(tmp_path / "workspace")
+    made.create()
+    return made
+
+
+class Prepared:
+    """A sweep prepared in a workspace, without a supervisor: for tests of the training itself."""
+
+    def __init__(self, workspace: Workspace, bundle: SweepBundle) -> None:
+        self.workspace, self.bundle = workspace, bundle
+
+
+def prepare(sweep: Path, workspace: Workspace) -> Prepared:
+    bundle = plan(sweep, workspace)
+    folder = workspace.sweep(bundle.plan.sweep)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    folder.bundle.write_text(bundle.model_dump_json())
+    make(folder, workspace)
+    write_json(workspace.facts(bundle.plan.facts_id), bundle.facts.model_dump(mode="json"))
+    return Prepared(workspace, bundle)
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """smoke.toml, prepared once a test process."""
+    workspace = Workspace(tmp_path_factory.mktemp("smoke"))
+    workspace.create()
+    return prepare(SAMPLES / "smoke.toml", workspace)
+
+
+@pytest.fixture
+def kitui(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs the command line in a workspace of the test's own; its supervisor is ended afterwards."""
+    root = tmp_path / "workspace"
+
+    def run(
+        *arguments: object, timeout: float = 120, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "kitui.cli", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=os.environ | {"KITUI_WORKSPACE": str(root), "COLUMNS": "100", "NO_COLOR": "1"} | (env or {}),
+            cwd=tmp_path,
+            check=False,
+        )
+
+    yield run
+    end_supervisor(Workspace(root))
+
+
+def end_supervisor(workspace: Workspace) -> None:
+    """Cancel what runs and end the supervisor of a workspace, if there is one."""
+    from engine.control.commands import submit
+    from engine.control.store import Lock, State
+
+    holder = Lock(workspace).holder()
+    if holder is None:
+        return
+    state = State(workspace)
+    state.refresh()
+    if state.sweeps:
+        submit(workspace, {"command": "cancel", "names": list(state.sweeps)})
+    wait_until(lambda: not running(workspace), 30)
+    os.kill(holder["pid"], 15)
+    wait_until(lambda: Lock(workspace).holder() is None, 15)
+
+
+def running(workspace: Workspace) -> list[str]:
+    from engine.control.store import State
+
+    state = State(workspace)
+    state.refresh()
+    return [name for name, run in state.runs.items() if run["state"] == "running"]
+
+
+def wait_until(condition: Callable[[], object], seconds: float) -> None:
+    """Poll until it holds; fails the test if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+
+
+def read_lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

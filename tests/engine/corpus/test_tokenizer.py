@@ -1,0 +1,90 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.corpus.background import open_background, read_documents
+from engine.corpus.facts import block_questions
+from engine.corpus.tokenizer import BOS, load_tokenizer, make_tokenizer, save_tokenizer
+from engine.errors import DataError
+from engine.records.workspace import Workspace
+from engine.spec.resolve import resolve
+from tests.conftest import Prepared, prepare
+
+
+def test_every_name_and_every_template_word_is_one_token(smoke: Prepared) -> None:
+    folder = smoke.workspace.tokens(smoke.bundle.plan.tokens_id)
+    tokenizer = load_tokenizer(folder)
+    for name in smoke.bundle.facts.entities:
+        assert len(tokenizer.encode(name)) == 1, name
+        assert len(tokenizer.encode(f"Look, {name}.")) == 4, name
+    unknown = tokenizer.backend.token_to_id("<unk>")
+    for templates in smoke.bundle.facts.statements.values():
+        for template in templates:
+            assert unknown not in tokenizer.encode(template.replace("{subject}", "").replace("{object}", ""))
+
+
+@pytest.mark.parametrize("kind", ['"word"\nvocab_size = 250', '"bpe"\nvocab_size = 900'])
+def test_transformers_loads_what_was_saved(write_sweep: Callable[..., Path], tmp_path: Path, kind: str) -> None:
+    from transformers import AutoTokenizer
+
+    text = write_sweep().read_text().replace('kind = "word"\nvocab_size = 300', f"kind = {kind}")
+    spec = resolve(write_sweep(text)).corpus
+    made = make_tokenizer(spec, read_documents(spec))
+    save_tokenizer(made, tmp_path / "saved")
+    ours, theirs = load_tokenizer(tmp_path / "saved"), AutoTokenizer.from_pretrained(tmp_path / "saved")
+    for text in ("Hagenow lies in Germany.", "Where is it? — said the naïve 3-year-old", ""):
+        assert ours.encode(text) == theirs(text, add_special_tokens=False)["input_ids"]
+        assert [ours.bos_id, *ours.encode(text)] == theirs(text)["input_ids"]
+    assert theirs.bos_token == BOS
+    assert ours.vocab_size == len(theirs)
+
+
+def test_bpe_spells_anything_and_comes_back(write_sweep: Callable[..., Path]) -> None:
+    text = write_sweep().read_text().replace('kind = "word"\nvocab_size = 300', 'kind = "bpe"\nvocab_size = 900')
+    spec = resolve(write_sweep(text)).corpus
+    tokenizer = make_tokenizer(spec, read_documents(spec))
+    assert tokenizer.vocab_size == 900
+    for said in ("Zürich, 東京", "the statement", "\ttabs\n"):
+        assert tokenizer.backend.decode(tokenizer.encode(said)) == said
+    assert make_tokenizer(spec, read_documents(spec)).backend.to_str() == tokenizer.backend.to_str()
+
+
+def test_a_ready_tokenizer_from_a_folder(
+    write_sweep: Callable[..., Path], tmp_path: Path, workspace: Workspace
+) -> None:
+    bpe = write_sweep().read_text().replace('kind = "word"\nvocab_size = 300', 'kind = "bpe"\nvocab_size = 900')
+    spec = resolve(write_sweep(bpe)).corpus
+    save_tokenizer(make_tokenizer(spec, read_documents(spec)), tmp_path / "ready")
+    ready = bpe.replace('kind = "bpe"\nvocab_size = 900', 'kind = "hf"\nname = "ready"')
+    ready = ready.replace("context_length = 32", "context_length = 64").replace("prior_rate = 800", "prior_rate = 300")
+    prepared = prepare(write_sweep(ready), workspace)
+    folder = workspace.tokens(prepared.bundle.plan.tokens_id)
+    assert load_tokenizer(folder).backend.to_str() == load_tokenizer(tmp_path / "ready").backend.to_str()
+    assert len(open_background(folder).tokens) > 50_000
+    assert prepared.bundle.plan.tokens_per_fact > 8  # spelt, not one token a name
+
+
+def test_a_tokenizer_that_cannot_be_had_is_said(write_sweep: Callable[..., Path]) -> None:
+    text = (
+        write_sweep().read_text().replace('kind = "word"\nvocab_size = 300', 'kind = "hf"\nname = "no/such-tokenizer"')
+    )
+    spec = resolve(write_sweep(text)).corpus
+    with pytest.raises(DataError, match=r"tokenizer.name = 'no/such-tokenizer'"):
+        make_tokenizer(spec, [])
+
+
+def test_answers_follow_the_question_as_they_stand_in_the_text(smoke: Prepared) -> None:
+    facts, evaluation = smoke.bundle.facts, smoke.bundle.runs[0].evaluation
+    tokenizer = load_tokenizer(smoke.workspace.tokens(smoke.bundle.plan.tokens_id))
+    for fact_set in ("infused", "prior", "unseen", "verbatim"):
+        blocks, questions = block_questions(facts, fact_set, evaluation, tokenizer)
+        assert len(questions) == 4 * len(blocks) > 0
+        members = facts.infused if fact_set == "verbatim" else getattr(facts, fact_set)
+        for index, question in enumerate(questions):
+            fact = members[blocks[index // 4].facts[index % 4]]
+            templates = facts.statements if fact_set == "verbatim" else facts.questions
+            whole = templates[fact.relation][0].replace("{subject}", fact.subject).replace("{object}", fact.object)
+            said = [*question.context, *question.choices[question.answer]]
+            assert tokenizer.encode(whole)[: len(said)] == said
+            assert question.choice_chars[question.answer] == len(fact.object)

@@ -1,0 +1,80 @@
+"""Runs of the training itself, in this process or a forked one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.records.results import RunResult, read_result
+from engine.records.workspace import RunFolder, Workspace, write_json
+from engine.spec.runspec import RunSpec
+from engine.training.run import run
+from tests.conftest import prepare
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A run takes over SIGTERM and SIGINT of its process."""
+    before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class Lab:
+    """One small prepared sweep, whose runs are trained by hand."""
+
+    def __init__(self, workspace: Workspace, runs: tuple[RunSpec, ...]) -> None:
+        self.workspace, self.runs = workspace, runs
+
+    def spec(self, *, frequency: int = 12, model: str = "nano-7k", seed: int = 0, **changes: Any) -> RunSpec:
+        chosen = [r for r in self.runs if (r.frequency, r.model.name, r.seed) == (frequency, model, seed)]
+        assert len(chosen) == 1
+        return chosen[0].model_copy(update=changes)
+
+    def folder(self, name: str, spec: RunSpec) -> RunFolder:
+        folder = RunFolder(self.workspace.root / "runs" / name)
+        folder.root.mkdir(exist_ok=True)
+        write_json(folder.spec, spec.model_dump(mode="json"))
+        return folder
+
+    def train(self, name: str, spec: RunSpec, attempt: int = 1) -> RunResult:
+        folder = self.folder(name, spec)
+        assert run(folder, num_threads=1, attempt=attempt, warm_start=False) == 0
+        result = read_result(folder.result(spec.evaluation_id))
+        assert result is not None
+        return result
+
+    def start(self, name: str, spec: RunSpec, attempt: int = 1) -> multiprocessing.Process:
+        """The run in a forked process of its own, to be killed."""
+        folder = self.folder(name, spec)
+
+        def main() -> None:
+            code = run(folder, num_threads=1, attempt=attempt, warm_start=True)
+            raise SystemExit(code)
+
+        process = multiprocessing.get_context("fork").Process(target=main)
+        process.start()
+        return process
+
+
+@pytest.fixture
+def lab_of(tmp_path: Path, write_sweep: Callable[..., Path]) -> Callable[..., Lab]:
+    def make(text: str | None = None, **changes: str) -> Lab:
+        workspace = Workspace(tmp_path / "lab")
+        workspace.create()
+        prepared = prepare(write_sweep(text, **changes), workspace)
+        return Lab(workspace, prepared.bundle.runs)
+
+    return make
+
+
+@pytest.fixture
+def lab(lab_of: Callable[..., Lab]) -> Lab:
+    """Ten thousand tokens a run: a second each."""
+    return lab_of(num_tokens='["10k"]', every_tokens='"3k"', prior_rate="1000")

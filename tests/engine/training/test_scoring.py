@@ -1,0 +1,69 @@
+"""Scoring against the plainest way to do it; against lm-evaluation-harness in test_harness.py."""
+
+import pytest
+import torch
+
+from engine.corpus.facts import Question
+from engine.spec.models import preset
+from engine.training import scoring
+from engine.training.model import Rotary, make_model
+from engine.training.scoring import answer
+
+BOS = 0
+
+
+@pytest.fixture
+def model() -> torch.nn.Module:
+    return make_model(preset("nano-7k"), vocab_size=60, context_length=30, initializer_range=0.5, seed=0).eval()
+
+
+def questions(num: int, longest_choice: int) -> list[Question]:
+    generator = torch.Generator().manual_seed(4)
+
+    def ids(low: int, high: int) -> list[int]:
+        length = int(torch.randint(low, high + 1, (1,), generator=generator))
+        return torch.randint(1, 60, (length,), generator=generator).tolist()
+
+    made = []
+    for index in range(num):
+        choices = [ids(1, longest_choice) for _ in range(4)]
+        made.append(Question(ids(1, 12), choices, [3 + index % 5, 7, 5, 11], index % 4))
+    return made
+
+
+@pytest.mark.parametrize("longest_choice", [1, 4])
+def test_sums_of_log_probabilities(model: torch.nn.Module, longest_choice: int) -> None:
+    asked = questions(23, longest_choice)
+    result = answer(model, Rotary(model, 30), asked, BOS)
+    right = right_norm = 0
+    for q, question in enumerate(asked):
+        sums = []
+        for choice in question.choices:
+            ids = torch.tensor([[BOS, *question.context, *choice]])
+            with torch.no_grad():
+                logprobs = model(input_ids=ids).logits.log_softmax(-1)[0]
+            start = len(question.context)
+            sums.append(sum(float(logprobs[start + i, token]) for i, token in enumerate(choice)))
+        assert result.logprobs_QK[q] == pytest.approx(sums, abs=1e-4)
+        right += max(range(4), key=lambda k: sums[k]) == question.answer
+        right_norm += max(range(4), key=lambda k: sums[k] / question.choice_chars[k]) == question.answer
+    assert (result.score.correct, result.score.correct_norm) == (right, right_norm)
+    assert result.score.num_choices == 4
+
+
+def test_batches_of_any_size_give_the_same(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = questions(40, 3)
+    whole = answer(model, Rotary(model, 30), asked, BOS)
+    monkeypatch.setattr(scoring, "_BATCH_TOKENS", 17)
+    pieces = answer(model, Rotary(model, 30), asked, BOS)
+    assert pieces.logprobs_QK == pytest.approx(whole.logprobs_QK, abs=1e-4)
+    assert pieces.score.correct == whole.score.correct
+
+
+def test_one_token_answers_share_one_input(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [Question([1, 2, 3], [[4], [5], [6], [7]], [1, 1, 1, 1], 0)] * 5
+    sizes = []
+    real = scoring.hidden_states
+    monkeypatch.setattr(scoring, "hidden_states", lambda m, ids, r: sizes.append(ids.shape) or real(m, ids, r))
+    answer(model, Rotary(model, 30), asked, BOS)
+    assert sizes == [torch.Size([1, 4])]
