@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,9 @@ import pytest
 import torch
 
 from engine.records.metrics import EventRecord, RetentionRecord, StepRecord, read_metrics
-from engine.records.results import RunResult
+from engine.records.results import RunResult, read_result
 from engine.records.workspace import RunFolder
-from engine.training import checkpoint, trainer
+from engine.training import trainer
 from engine.training.run import EXIT_INTERRUPTED, run
 from tests.conftest import wait_until
 from tests.engine.training.conftest import Lab
@@ -203,23 +206,46 @@ def test_weights_are_kept_as_asked(lab: Lab, keep: str, kept: int) -> None:
     assert not list(folder.checkpoints.glob("*/optimizer.safetensors"))
 
 
-def test_a_full_disk_spoils_a_checkpoint_and_not_the_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = checkpoint.save_file
-    failures = iter([True, False, False])
-
-    def save_file(tensors: Any, path: Path) -> None:
-        if next(failures, False):
-            path = Path("/dev/full")
-        real(tensors, path)
-
-    monkeypatch.setattr(checkpoint, "save_file", save_file)
-    spec = lab.spec(checkpoint_every_s=0.1)
-    result = lab.train("full", spec)
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux's unshare")
+def test_a_full_disk_spoils_a_checkpoint_and_not_the_run(lab: Lab) -> None:
+    spec = lab.spec(checkpoint_every_s=0.05)
+    whole = lab.train("whole", spec.model_copy(update={"checkpoint_every_s": 600}))
     folder = lab.folder("full", spec)
+    folder.checkpoints.mkdir()
+    # A file system of 64 KiB of its own: room for the weights, which end the run, and not for an optimizer beside them.
+    script = (
+        'mount -t tmpfs -o size=64k none "$1" || exit 99; '
+        '"$2" -m engine.training.run "$3"; code=$?; cat "$1/../latest"; ls "$1"; exit $code'
+    )
+    done = subprocess.run(
+        [
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            str(folder.checkpoints),
+            sys.executable,
+            str(folder.root),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 99 or "unshare" in done.stderr:
+        pytest.skip(f"this machine lets no user mount a tmpfs: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
     events = [r for r in read_metrics(folder.metrics) if isinstance(r, EventRecord)]
-    assert [e.name for e in events].count("checkpoint failed") == 1
-    assert result.status == "done"
-    assert [p.name for p in folder.checkpoints.iterdir()] == [folder.latest.read_text().strip()]
+    failed = [e for e in events if e.name == "checkpoint failed"]
+    assert failed
+    assert "No space left" in failed[0].text
+    result = read_result(folder.result(spec.evaluation_id))
+    assert result is not None
+    assert outcome(result) == outcome(whole)
+    latest, *listed = done.stdout.split()
+    assert listed == [latest]
 
 
 def test_a_finished_run_can_be_scored_with_other_questions_without_training(lab: Lab) -> None:

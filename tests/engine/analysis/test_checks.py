@@ -1,0 +1,77 @@
+"""The sweep-level checks: unseen facts at chance though runs err alike, and the effect of templates."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import binom
+
+from engine.analysis.checks import template_effect, unseen_check
+from engine.analysis.curves import gather, observation_of_counts
+from engine.analysis.simulate import simulate
+from engine.records.results import QuestionOutcomes
+from tests.engine.analysis.conftest import truth
+
+BLOCKS = tuple(tuple(range(4 * b, 4 * b + 4)) for b in range(15))
+
+
+def outcomes(leak: float, alike: float, rng: np.random.Generator, num_runs: int = 12) -> list[QuestionOutcomes]:
+    """Runs that mostly give a common answer to each question; with probability `leak` that is the right one."""
+    right = np.arange(4) * np.ones((15, 1), dtype=int)
+    common = np.where(rng.random((15, 4)) < leak, right, rng.integers(0, 4, size=(15, 4)))
+    made = []
+    for _ in range(num_runs):
+        own = rng.integers(0, 4, size=(15, 4))
+        chosen = np.where(rng.random((15, 4)) < alike, common, own)
+        made.append(outcome(chosen))
+    return made
+
+
+def outcome(chosen: np.ndarray) -> QuestionOutcomes:
+    rows = tuple(tuple(int(c) for c in block) for block in chosen)
+    return QuestionOutcomes(blocks=BLOCKS, chosen=rows)
+
+
+def test_runs_that_err_alike_are_not_taken_for_a_leak() -> None:
+    rng = np.random.default_rng(0)
+    checks = [unseen_check(outcomes(0.0, 0.95, rng)) for _ in range(100)]
+    alarms = sum(check is not None and check.p_value < 0.05 for check in checks)
+    assert alarms <= binom.isf(1e-3, 100, 0.05)
+
+
+def test_a_leak_is_found() -> None:
+    rng = np.random.default_rng(0)
+    check = unseen_check(outcomes(0.4, 0.9, rng))
+    assert check is not None
+    assert check.p_value < 0.01
+    assert check.num_runs == 12
+    assert check.accuracy > 0.4
+
+
+def test_without_unseen_facts_there_is_nothing_to_check() -> None:
+    assert unseen_check([]) is None
+    assert unseen_check([QuestionOutcomes(blocks=(), chosen=())]) is None
+
+
+def test_templates_that_help_and_templates_that_do_not() -> None:
+    condition = simulate(truth(), 0)[0].condition
+    for gain, significant in ((0, False), (30, True)):
+        rng = np.random.default_rng(3)
+        observations = [
+            observation_of_counts(
+                condition._replace(templates=templates),
+                f,
+                seed,
+                "",
+                100 + gain * (templates == 4) + int(rng.normal(0, 8)),
+                200,
+                4,
+            )
+            for templates in (1, 2, 4)
+            for f in (4, 16, 64)
+            for seed in range(4)
+        ]
+        effect = template_effect(gather(observations))
+        assert effect is not None
+        assert (effect.p < 0.01) == significant
+        assert effect.interval[0] <= gain / 150 <= effect.interval[1]
+    assert template_effect(gather([o for o in observations if o.condition.templates == 1])) is None

@@ -1,0 +1,138 @@
+"""Collapse points of simulated curves whose truth is known, and the verdicts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from engine.analysis.curves import Observation, observation_of_counts
+from engine.analysis.simulate import simulate
+from tests.engine.analysis.conftest import points, truth
+
+
+def test_the_collapse_point_of_plentiful_data_is_the_truth() -> None:
+    (point,) = points(simulate(truth(num_questions=4_000, num_seeds=5, rho=1e-4), 0))
+    assert point.status == "observed"
+    assert point.frequency is not None
+    low, high = point.interval
+    assert low is not None
+    assert high is not None
+    assert np.log2(point.frequency) == pytest.approx(np.log2(40), abs=0.06)
+    assert low < 40 < high
+    assert np.log2(high / low) < 0.4
+    assert point.best_frequency in (16, 32)
+    assert point.half_drop_frequency is None  # the simulated truth ends at 51 % of its maximum
+    assert point.acquisition_frequency is not None
+    assert point.acquisition_frequency < 16
+
+
+def test_fewer_questions_widen_the_interval_and_leave_the_point() -> None:
+    (many,), (few,) = (points(simulate(truth(num_questions=n, rho=1e-4), 3)) for n in (2_000, 100))
+    width = [np.log(p.interval[1] / p.interval[0]) for p in (many, few)]  # type: ignore[operator]
+    assert width[0] < width[1]
+
+
+def test_without_a_collapse_no_frequency_is_claimed() -> None:
+    statuses = []
+    for seed in range(10):
+        (point,) = points(simulate(truth(collapse=None), seed))
+        statuses.append(point.status)
+        assert (point.frequency is None) == (point.status != "observed")
+    # One in twenty by the level of the gate, and a drop of 10 % besides.
+    assert statuses.count("observed") <= 2
+    assert statuses.count("right_censored") >= 6
+
+
+def test_standing_at_the_ceiling_is_not_censoring() -> None:
+    (point,) = points(simulate(truth(collapse=None, ceiling=130.0, num_questions=1_000), 0))
+    assert point.status == "none_below_ceiling"
+    assert point.interval == (128, None)
+
+
+def test_a_fall_from_the_first_dose_is_left_censored() -> None:
+    levels = {1: 0.9, 2: 0.85, 4: 0.6, 8: 0.3, 16: 0.1}
+    (point,) = points(observations(levels))
+    assert point.status == "left_censored"
+    assert point.frequency is None
+    assert point.interval[0] is None
+    assert "lower frequencies" in point.reason
+
+
+def test_a_model_that_learned_nothing_says_nothing() -> None:
+    (point,) = points(observations(dict.fromkeys((1, 2, 4, 8, 16, 32), 0.0)))
+    assert (point.status, point.learned) == ("insufficient", False)
+    assert "nothing was learned" in point.reason
+
+
+def test_too_little_data_is_said_to_be_too_little() -> None:
+    (few,) = points(observations({1: 0.1, 4: 0.9, 16: 0.2}))
+    assert (few.status, few.reason) == ("insufficient", "3 of at least 4 positive frequencies have results")
+    (alone,) = points(observations({1: 0.1, 4: 0.9, 16: 0.5, 32: 0.2}, num_seeds=1))
+    assert alone.status == "insufficient"
+    assert "no cell of the sweep has two seeds" in alone.reason
+
+
+def test_retentions_without_counts_give_the_same_point() -> None:
+    counted = simulate(truth(num_questions=1_000), 5)
+    bare = [o._replace(correct=None, num_questions=None, num_choices=None) for o in counted]
+    (a,), (b,) = points(counted), points(bare)
+    assert a.frequency is not None
+    assert b.frequency is not None
+    assert np.log2(b.frequency / a.frequency) == pytest.approx(0, abs=0.15)
+    assert b.status == "observed"
+
+
+def test_a_run_more_than_the_plan_or_less_is_no_obstacle() -> None:
+    kept = [o for i, o in enumerate(simulate(truth(), 7)) if i % 11]
+    (point,) = points(kept)
+    assert point.status == "observed"
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_truth() -> None:
+    covered = 0
+    for seed in range(300):
+        (point,) = points(simulate(truth(), 1_000 + seed))
+        low, high = point.interval
+        covered += (low is None or low <= 40) and (high is None or high >= 40)
+    print(f"{covered} of 300 intervals hold the truth")
+    assert covered >= binom.ppf(1e-3, 300, 0.93)
+
+
+@pytest.mark.slow
+def test_300_questions_and_3000_find_the_same_point() -> None:
+    """The same runs, asked 300 of the 3,000 questions: the median difference over 500 pairs is under 0.1 octave."""
+    rng = np.random.default_rng(0)
+    differences = []
+    for seed in range(500):
+        many = simulate(truth(num_questions=3_000), seed)
+        few = [_asked(o, 300, rng) for o in many]
+        (a,), (b,) = points(many), points(few)
+        if a.frequency is not None and b.frequency is not None:
+            differences.append(abs(np.log2(a.frequency / b.frequency)))
+    assert len(differences) >= 490
+    median = float(np.median(differences))
+    print(f"{len(differences)} pairs, median difference {median:.3f} octaves")
+    assert median < 0.1
+
+
+def _asked(o: Observation, num_questions: int, rng: np.random.Generator) -> Observation:
+    assert o.correct is not None
+    assert o.num_questions is not None
+    assert o.num_choices is not None
+    correct = int(rng.hypergeometric(o.correct, o.num_questions - o.correct, num_questions))
+    return observation_of_counts(o.condition, o.frequency, o.seed, o.fact_set, correct, num_questions, o.num_choices)
+
+
+def observations(levels: dict[int, float], *, num_seeds: int = 3, num_questions: int = 400) -> list[Observation]:
+    """One unnamed fact set at these levels, with binomial noise."""
+    condition = simulate(truth(), 0)[0].condition
+    rng = np.random.default_rng(0)
+    return [
+        observation_of_counts(
+            condition, f, seed, "", int(rng.binomial(num_questions, 0.25 + 0.75 * level)), num_questions, 4
+        )
+        for f, level in levels.items()
+        for seed in range(num_seeds)
+    ]

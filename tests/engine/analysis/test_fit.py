@@ -1,0 +1,101 @@
+"""The analysis of a whole sweep: the documented JSON, what is computed again, and who may write law.json."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.analysis import fit
+from engine.analysis.fit import Analysis, run_once
+from engine.analysis.imports import row_of, write_sweep
+from engine.analysis.predictions import law_from_json, law_json
+from engine.analysis.simulate import Truth, power_law, simulate
+from engine.records.workspace import SweepFolder, Workspace
+
+TRUTH = Truth(power_law(30, 0.5, 30_000), (7_000, 15_000, 30_000, 60_000), (0, 1, 2, 4, 8, 16, 32, 64, 96, 128))
+
+
+def written(workspace: Workspace, truth: Truth = TRUTH, *, name: str = "sim") -> SweepFolder:
+    drawn = simulate(truth, 0)
+    return write_sweep(drawn, [row_of(o) for o in drawn], name, workspace, simulated=True, replace=True)
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, SweepFolder, dict[str, Any]]:
+    workspace = Workspace(tmp_path_factory.mktemp("analysed"))
+    workspace.create()
+    folder = written(workspace)
+    return workspace, folder, run_once(folder, workspace, "overall", None)
+
+
+def test_the_simulated_law_is_found(analysed: tuple[Workspace, SweepFolder, dict[str, Any]]) -> None:
+    law = analysed[2]["law"]
+    assert law["simulated"] is True
+    assert [p["status"] for p in law["collapse_points"]] == ["observed"] * 4
+    (fitted,) = law["laws"]
+    low, high = fitted["parameters"]["exponent_params"]["interval"]
+    assert low < 0.5 < high
+    assert law["reason"] is None
+    assert fitted["next_size"]["condition"]["num_params"] > 60_000
+    assert fitted["leave_largest_out"]["condition"]["num_params"] == 60_000
+
+
+def test_the_document_has_the_promised_keys(analysed: tuple[Workspace, SweepFolder, dict[str, Any]]) -> None:
+    document = json.loads(json.dumps(analysed[2]))
+    assert {"condition", "fact_set", "points"} == set(document["curves"][0])
+    assert {"frequency", "values", "mean", "sd", "n", "missing"} == set(document["curves"][0]["points"][0])
+    law = document["law"]
+    promised = {"sweep", "simulated", "fact_set", "collapse_points", "laws", "template_effect", "warnings", "reason"}
+    assert promised <= set(law)
+    point = {
+        "condition", "status", "frequency", "interval", "half_drop_frequency", "best_frequency", "drop", "shape",
+        "p_value_no_collapse", "acquisition_frequency", "dead_runs", "reason",
+    }  # fmt: skip
+    assert point <= set(law["collapse_points"][0])
+    fitted = {
+        "condition", "form", "parameters", "aicc", "sigma_log", "num_points", "num_censored", "equation", "candidates",
+        "leave_largest_out", "warnings",
+    }  # fmt: skip
+    assert fitted <= set(law["laws"][0])
+
+
+def test_the_law_on_file_is_the_law_that_was_printed(
+    analysed: tuple[Workspace, SweepFolder, dict[str, Any]],
+) -> None:
+    _, folder, document = analysed
+    assert json.loads(folder.law.read_text()) == json.loads(json.dumps(document))
+    law = law_from_json(document["law"]["laws"][0]["fit"])
+    assert law_json(law) == document["law"]["laws"][0]["fit"]
+
+
+def test_curves_that_did_not_change_are_not_fitted_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(workspace)
+    analysis = Analysis(folder, workspace)
+    first = analysis.document()
+    monkeypatch.setattr(fit, "collapse_point", None)
+    again = analysis.document()
+    assert again == first
+
+
+def test_too_few_collapses_are_a_reason_and_no_law(workspace: Workspace) -> None:
+    folder = written(workspace, TRUTH._replace(collapse=None, sizes=(7_000, 15_000, 30_000)))
+    law = run_once(folder, workspace, "overall", None)["law"]
+    assert law["laws"] == []
+    assert "3 model sizes or more" in law["reason"]
+    assert all(p["frequency"] is None for p in law["collapse_points"])
+
+
+def test_law_json_has_one_writer(workspace: Workspace, tmp_path: Path) -> None:
+    folder = written(workspace)
+    with (folder.root / "law.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert run_once(folder, workspace, "overall", None)["law"]["laws"]
+        assert not folder.law.exists()
+    run_once(folder, workspace, "infused", None)
+    assert not folder.law.exists()  # only the declared analysis is kept
+    run_once(folder, workspace, "overall", None)
+    assert folder.law.exists()
