@@ -182,10 +182,7 @@ def _progress(workspace: Workspace, state: State, names: list[str], latest: _Lat
         ended = row["cells"] - sum(row[s] for s in _OPEN)
         filled = round(30 * ended / max(1, row["cells"]))
         bar = Text("█" * filled + "░" * (30 - filled))
-        words = (
-            "preparing token files" if row["preparing"] else f"{row['running']} running · ETA {duration(row['eta_s'])}"
-        )
-        grid.add_row(printable(name), bar, f"{ended}/{row['cells']}", words)
+        grid.add_row(printable(name), bar, f"{ended}/{row['cells']}", _pace(row))
         for run_id in sweep["run_ids"]:
             run = state.runs.get(run_id)
             if run is not None and run["state"] == "running":
@@ -205,6 +202,13 @@ def _progress_lines(state: State, names: list[str], latest: _Latest) -> list[str
         ended = row["cells"] - sum(row[s] for s in _OPEN)
         filled = round(20 * ended / max(1, row["cells"]))
         line = f"{printable(name)} [{'#' * filled}{'.' * (20 - filled)}] {ended}/{row['cells']}"
-        line += " preparing" if row["preparing"] else f" · {row['running']} running · ETA {duration(row['eta_s'])}"
-        lines.append(line + (f" · {latest.last_score}" if latest.last_score else ""))
+        lines.append(f"{line} · {_pace(row)}" + (f" · {latest.last_score}" if latest.last_score else ""))
     return lines
+
+
+def _pace(row: dict[str, Any]) -> str:
+    if row["preparing"]:
+        return "preparing token files"
+    if not any(row[state] for state in _OPEN):
+        return "all runs have ended"
+    return f"{row['running']} running · ETA {duration(row['eta_s'])}"

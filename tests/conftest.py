@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from engine.control.commands import submit
+from engine.control.store import Lock, State
 from engine.corpus.prepare import make, plan
 from engine.records.bundle import SweepBundle
 from engine.records.workspace import Workspace, write_json
@@ -86,33 +90,79 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare(SAMPLES / "smoke.toml", workspace)
 
 
-@pytest.fixture
-def kitui(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """Runs the command line in a workspace of the test's own; its supervisor is ended afterwards."""
-    root = tmp_path / "workspace"
+class CommandLine:
+    """`kitui` as a subprocess, in a workspace of its own."""
 
-    def run(
-        *arguments: object, timeout: float = 120, env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.workspace = Workspace(folder / "workspace")
+        self.summary = ""
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        return os.environ | {"KITUI_WORKSPACE": str(self.workspace.root), "COLUMNS": "100", "NO_COLOR": "1"} | changes
+
+    def __call__(self, *arguments: object, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "kitui.cli", *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=timeout,
-            env=os.environ | {"KITUI_WORKSPACE": str(root), "COLUMNS": "100", "NO_COLOR": "1"} | (env or {}),
-            cwd=tmp_path,
+            env=self.environment(),
+            cwd=self.folder,
             check=False,
         )
 
-    yield run
-    end_supervisor(Workspace(root))
+    def json(self, *arguments: object) -> Any:
+        """What a command that ends well prints with --json."""
+        done = self(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def kitui(tmp_path: Path) -> Iterator[CommandLine]:
+    """The command line; the supervisor it may have started is ended afterwards."""
+    line = CommandLine(tmp_path)
+    yield line
+    end_supervisor(line.workspace)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """smoke.toml launched and trained to the end. Tests that use it may add to the workspace, and leave the runs."""
+    line = CommandLine(tmp_path_factory.mktemp("trained"))
+    done = line("launch", SAMPLES / "smoke.toml", "--watch")
+    assert done.returncode == 0, done.stderr
+    line.summary = done.stdout
+    yield line
+    end_supervisor(line.workspace)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share the trained sweep share a process: it takes half a minute to make."""
+    for item in items:
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("trained"))
+
+
+def in_full_disk(folder: Path, size: str, argv: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command that sees a file system of `size` mounted at `folder`; skips where users may not mount one."""
+    if shutil.which("unshare") is None:
+        pytest.skip("needs util-linux's unshare")
+    script = f'mount -t tmpfs -o size={size} none "$0" || exit 99; cd "$0"; "$@"'
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, str(folder), *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 99 or done.stderr.startswith("unshare"):
+        pytest.skip(f"this machine lets no user mount a tmpfs: {done.stderr.strip()}")
+    return done
 
 
 def end_supervisor(workspace: Workspace) -> None:
     """Cancel what runs and end the supervisor of a workspace, if there is one."""
-    from engine.control.commands import submit
-    from engine.control.store import Lock, State
-
     holder = Lock(workspace).holder()
     if holder is None:
         return
@@ -126,8 +176,6 @@ def end_supervisor(workspace: Workspace) -> None:
 
 
 def running(workspace: Workspace) -> list[str]:
-    from engine.control.store import State
-
     state = State(workspace)
     state.refresh()
     return [name for name, run in state.runs.items() if run["state"] == "running"]

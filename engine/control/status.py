@@ -41,6 +41,8 @@ def sweep_status(name: str, sweep: dict[str, Any], runs: dict[str, dict[str, Any
         counts[state] += 1
         if run is not None and state in ("failed", "lost", "diverged"):
             alerts.append(f"{run_id} {state}" + (f": {run['reason']}" if run["reason"] else ""))
+        elif run is not None and state == "queued" and run["reason"]:
+            alerts.append(f"{run_id} waits to be started again: {run['reason']}")
         elif run is not None and state == "done" and not run.get("summary", {}).get("exposures_as_planned", True):
             alerts.append(f"{run_id}: realised exposures differ from the plan")
     eta_at = sweep.get("eta_at_s")

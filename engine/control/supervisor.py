@@ -34,7 +34,7 @@ from engine.spec.runspec import RunSpec
 
 TICK_S = 0.2
 IDLE_LIMIT_S = 5.0
-
+_PAUSE_AFTER_FAULT_S = 10.0
 MAX_ANALYSIS_FAILURES = 3
 ENDED = ("done", "diverged", "failed", "lost", "cancelled")
 
@@ -49,6 +49,7 @@ class Supervisor:
         self.preparing: dict[str, subprocess.Popen[bytes]] = {}
         self.followers: dict[str, subprocess.Popen[bytes]] = {}
         self.stop_requested = False
+        self.start_not_before_s = 0.0
 
     def run(self) -> None:
         """Work until there is nothing left to do, or a request to stop."""
@@ -59,7 +60,7 @@ class Supervisor:
             self.prepare()
             self.start_runs()
             self.follow()
-            self.store.flush()
+            self.flush()
             if self.has_work():
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > IDLE_LIMIT_S and not pending_commands(self.workspace):
@@ -69,6 +70,14 @@ class Supervisor:
         for process in (*self.followers.values(), *self.preparing.values()):
             process.terminate()
         self.store.close()
+
+    def flush(self) -> None:
+        """Keep the state. With a full disk it stays in memory, and the old file as it was, until there is room."""
+        try:
+            self.store.flush()
+        except OSError as error:
+            print(f"the state cannot be written: {error}", file=sys.stderr, flush=True)
+            self.start_not_before_s = time.monotonic() + _PAUSE_AFTER_FAULT_S
 
     def has_work(self) -> bool:
         running = any(run["state"] == "running" for run in self.store.runs.values())
@@ -277,6 +286,8 @@ class Supervisor:
 
     def start_runs(self) -> None:
         """Fill free slots, sweeps in the order of their launch."""
+        if time.monotonic() < self.start_not_before_s:
+            return
         taken = {run["slot"] for run in self.store.runs.values() if run["state"] == "running"}
         wanted = [s["slots"] for s in self.store.sweeps.values() if s["active"] and s["slots"]]
         slots = self.launcher.slots(max(wanted) if wanted else None)
@@ -327,8 +338,12 @@ class Supervisor:
             )
             self.store.flush()
             self.launcher.start(folder, slot, attempt)
-        except (OSError, KituiError) as error:
+        except KituiError as error:
             self._put_end(run_id, "failed", str(error))
+        except OSError as error:
+            # A full disk, mostly. The run keeps its turn, and all wait a little.
+            self._put_end(run_id, "queued", f"not started: {error.strerror}: {error.filename}")
+            self.start_not_before_s = time.monotonic() + _PAUSE_AFTER_FAULT_S
 
     def _spec(self, name: str, run_id: str) -> RunSpec:
         if name not in self.specs:

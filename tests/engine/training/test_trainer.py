@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +17,7 @@ from engine.records.results import RunResult, read_result
 from engine.records.workspace import RunFolder
 from engine.training import trainer
 from engine.training.run import EXIT_INTERRUPTED, run
-from tests.conftest import wait_until
+from tests.conftest import in_full_disk, wait_until
 from tests.engine.training.conftest import Lab
 
 
@@ -206,36 +204,15 @@ def test_weights_are_kept_as_asked(lab: Lab, keep: str, kept: int) -> None:
     assert not list(folder.checkpoints.glob("*/optimizer.safetensors"))
 
 
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux's unshare")
 def test_a_full_disk_spoils_a_checkpoint_and_not_the_run(lab: Lab) -> None:
     spec = lab.spec(checkpoint_every_s=0.05)
     whole = lab.train("whole", spec.model_copy(update={"checkpoint_every_s": 600}))
     folder = lab.folder("full", spec)
     folder.checkpoints.mkdir()
-    # A file system of 64 KiB of its own: room for the weights, which end the run, and not for an optimizer beside them.
-    script = (
-        'mount -t tmpfs -o size=64k none "$1" || exit 99; '
-        '"$2" -m engine.training.run "$3"; code=$?; cat "$1/../latest"; ls "$1"; exit $code'
-    )
-    done = subprocess.run(
-        [
-            "unshare",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            script,
-            "sh",
-            str(folder.checkpoints),
-            sys.executable,
-            str(folder.root),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 99 or "unshare" in done.stderr:
-        pytest.skip(f"this machine lets no user mount a tmpfs: {done.stderr.strip()}")
+    # Room for the weights, which end the run, and not for an optimizer beside them.
+    script = '"$0" -m engine.training.run "$1"; code=$?; cat "$1/latest"; ls; exit $code'
+    argv = ["sh", "-c", script, sys.executable, str(folder.root)]
+    done = in_full_disk(folder.checkpoints, "176k", argv)
     assert done.returncode == 0, done.stderr
     events = [r for r in read_metrics(folder.metrics) if isinstance(r, EventRecord)]
     failed = [e for e in events if e.name == "checkpoint failed"]
