@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from engine.control.commands import Reviver
 from engine.control.launchers.local import visible_gpus
 from engine.control.status import status, sweep_status
 from engine.control.store import State
@@ -98,11 +99,13 @@ def _watch(workspace: Workspace, names: list[str]) -> None:
     console = err()
     state = State(workspace)
     latest = _Latest(workspace)
+    reviver = Reviver(workspace)
     try:
         if console.is_terminal:
             with Live(console=console, refresh_per_second=4, transient=True) as live:
                 while not _over(workspace, state, names):
                     live.update(_progress(workspace, state, names, latest))
+                    reviver.look(state)
                     time.sleep(_REFRESH_S)
         else:
             next_line, said = 0.0, ""
@@ -111,6 +114,7 @@ def _watch(workspace: Workspace, names: list[str]) -> None:
                 if time.monotonic() >= next_line and lines != said:
                     print(lines, file=sys.stderr, flush=True)
                     next_line, said = time.monotonic() + _LINE_EVERY_S, lines
+                reviver.look(state)
                 time.sleep(_REFRESH_S)
             print("\n".join(_progress_lines(state, names, latest)), file=sys.stderr, flush=True)
     except KeyboardInterrupt:

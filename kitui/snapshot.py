@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from engine.control.commands import Reviver
 from engine.control.status import status
 from engine.control.store import State
 from engine.errors import KituiError
@@ -58,12 +59,14 @@ class Reader:
         self._tails: dict[str, _RunTail] = {}
         self._law: tuple[tuple[str, int], dict[str, Any]] | None = None
         self._last: Snapshot | None = None
+        self._reviver = Reviver(workspace)
 
     def read(self, sweep: str | None, wanted_runs: frozenset[str]) -> Snapshot:
         """The state of things now, for the chosen sweep and the runs whose curves are wanted."""
         error = None
         plan, rows, law = None, [], None
         document = status(self.workspace, self._state)
+        self._reviver.look(self._state)
         names = [row["name"] for row in document["sweeps"]]
         if sweep is None and names:
             sweep = self._newest(names)

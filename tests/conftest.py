@@ -138,6 +138,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     end_supervisor(line.workspace)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share the trained sweep share a process: it takes half a minute to make."""
     for item in items:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import platform
@@ -13,12 +14,13 @@ from typing import Any
 
 import orjson
 
-from engine.control.store import Lock
+from engine.control.store import Lock, State
 from engine.errors import KituiError, StateError
 from engine.records.workspace import Workspace, read_json, write_json
 
 _POLL_S = 0.05
 _TIMEOUT_S = 60.0
+_REVIVE_EVERY_S = 3.0
 _counter = itertools.count()
 
 
@@ -77,6 +79,23 @@ def ensure_supervisor(workspace: Workspace) -> None:
             start_new_session=True,
             cwd="/",
         )
+
+
+class Reviver:
+    """Starts a supervisor again where one died with work left (killed, or the machine went down). Viewers look now and
+    then; where another machine holds the workspace, or it cannot be written, nothing is done."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._next_look_s = 0.0
+
+    def look(self, state: State) -> None:
+        if time.monotonic() < self._next_look_s:
+            return
+        self._next_look_s = time.monotonic() + _REVIVE_EVERY_S
+        if any(sweep["active"] for sweep in state.sweeps.values()) and Lock(self._workspace).holder() is None:
+            with contextlib.suppress(OSError, StateError):
+                ensure_supervisor(self._workspace)
 
 
 def pending_commands(workspace: Workspace) -> list[tuple[Path, dict[str, Any]]]:

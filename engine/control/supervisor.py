@@ -188,18 +188,23 @@ class Supervisor:
         """Failed, lost and cancelled runs are queued again, from their last checkpoints."""
         retried = 0
         for name in names:
-            if name in self.store.sweeps:
-                self.store.put("sweeps", name, active=True, ended_s=None)
-                if self.store.sweeps[name]["prepare_error"]:
-                    self.store.put("sweeps", name, prepared=None, prepare_error=None)
-                chosen = self.store.sweeps[name]["run_ids"]
-            else:
-                chosen = [self._known_run(name)]
+            chosen = self.store.sweeps[name]["run_ids"] if name in self.store.sweeps else [self._known_run(name)]
+            self._reopen(name if name in self.store.sweeps else self._latest_sweep_of(chosen[0]))
             for run_id in chosen:
                 if self.store.runs[run_id]["state"] in ("failed", "lost", "cancelled"):
                     self.store.put("runs", run_id, state="queued", failures=0, reason="", held=False)
                     retried += 1
         return {"retried": retried}
+
+    def _reopen(self, name: str) -> None:
+        sweep = self.store.put("sweeps", name, active=True, ended_s=None)
+        if sweep["prepare_error"]:
+            self.store.put("sweeps", name, prepared=None, prepare_error=None)
+
+    def _latest_sweep_of(self, run_id: str) -> str:
+        """The sweep that a run is trained for: an active one, or else the one launched last."""
+        wanting = [s for s in self.store.sweeps.values() if run_id in s["run_ids"]]
+        return str(max(wanting, key=lambda s: (s["active"], s["launched_s"]))["name"])
 
     def _known_run(self, name: str) -> str:
         matching = [r for r in self.store.runs if r == name] or [r for r in self.store.runs if r.startswith(name)]

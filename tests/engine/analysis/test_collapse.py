@@ -90,6 +90,7 @@ def test_a_run_more_than_the_plan_or_less_is_no_obstacle() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_intervals_cover_the_truth() -> None:
     covered = 0
     for seed in range(300):
@@ -101,6 +102,7 @@ def test_intervals_cover_the_truth() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_300_questions_and_3000_find_the_same_point() -> None:
     """The same runs, asked 300 of the 3,000 questions: the median difference over 500 pairs is under 0.1 octave."""
     rng = np.random.default_rng(0)

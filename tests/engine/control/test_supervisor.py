@@ -1,0 +1,257 @@
+"""The whole path with real training: what a launch leaves behind, and what kills, cancels and repeats do to it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from engine.control.guard import is_alive
+from engine.control.store import Lock, State
+from engine.records.results import RunResult, read_result
+from engine.records.workspace import RunFolder, Workspace, read_json
+from tests.conftest import SAMPLES, CommandLine, end_supervisor, running, wait_until
+
+
+def results(workspace: Workspace) -> dict[str, RunResult]:
+    found = {}
+    for path in sorted((workspace.root / "runs").glob("*/result-*.json")):
+        result = read_result(path)
+        assert result is not None
+        found[path.parent.name] = result
+    return found
+
+
+def outcome(result: RunResult) -> dict[str, Any]:
+    """What a run measured, however it was carried out."""
+    return result.model_dump(exclude={"execution", "attempt"})
+
+
+def state_of(workspace: Workspace) -> State:
+    state = State(workspace)
+    state.refresh()
+    return state
+
+
+def test_every_run_read_its_facts_as_often_as_planned(trained: CommandLine) -> None:
+    row = trained.json("status", "smoke")["sweeps"][0]
+    assert (row["cells"], row["done"], row["alerts"]) == (12, 12, [])
+    for run_id, result in results(trained.workspace).items():
+        assert result.exposures_as_planned, run_id
+        frequency = int(run_id.split("-f")[1].split("-")[0])
+        infused = result.exposures["infused"]
+        assert infused.minimum == infused.maximum == frequency
+        assert result.exposures["unseen"].maximum == 0
+
+
+def test_the_supervisor_leaves_when_nothing_is_left_to_do(trained: CommandLine) -> None:
+    wait_until(lambda: Lock(trained.workspace).holder() is None, 30)
+    log = trained.workspace.supervisor_log.read_text()
+    assert "Traceback" not in log
+    assert trained.json("status")["supervisor"] == {"alive": False, "pid": None}
+
+
+def test_launching_again_trains_nothing(trained: CommandLine) -> None:
+    before = {p: p.stat().st_mtime_ns for p in (trained.workspace.root / "runs").rglob("*") if p.is_file()}
+    done = trained("launch", SAMPLES / "smoke.toml", "--watch")
+    assert done.returncode == 0, done.stderr
+    assert "0 runs queued, 12 of 12 already trained" in done.stderr
+    assert done.stdout == trained.summary
+    after = {p: p.stat().st_mtime_ns for p in (trained.workspace.root / "runs").rglob("*") if p.is_file()}
+    assert after == before
+
+
+def test_a_longer_frequency_list_trains_only_the_new_cells(
+    trained: CommandLine, write_sweep: Callable[..., Path]
+) -> None:
+    before = results(trained.workspace)
+    longer = write_sweep(name="longer.toml", infusion_frequency="[0, 4, 7, 12]")
+    assert trained.json("plan", longer)["cells"] == {"total": 16, "new": 4, "trained": 12}
+    done = trained("launch", longer, "--watch")
+    assert done.returncode == 0, done.stderr
+    assert "4 runs queued, 12 of 16 already trained" in done.stderr
+    after = results(trained.workspace)
+    assert {run_id.split("-f")[1].split("-")[0] for run_id in after.keys() - before.keys()} == {"7"}
+    assert len(after) == 16
+    assert all(after[run_id] == result for run_id, result in before.items())
+
+
+def test_a_cold_start_gives_the_numbers_of_a_warm_one(trained: CommandLine, tmp_path: Path) -> None:
+    run_id, warm = next(iter(results(trained.workspace).items()))
+    assert warm.execution.warm_start
+    cold_workspace = Workspace(tmp_path / "cold")
+    cold_workspace.create()
+    for folder in ("tokens", "facts"):
+        (cold_workspace.root / folder).rmdir()
+        (cold_workspace.root / folder).symlink_to(trained.workspace.root / folder)
+    cold = RunFolder(cold_workspace.root / "runs" / run_id)
+    cold.root.mkdir()
+    cold.spec.write_bytes(trained.workspace.run(run_id).spec.read_bytes())
+    subprocess.run([sys.executable, "-m", "engine.training.run", str(cold.root)], check=True)
+    result = read_result(next(cold.root.glob("result-*.json")))
+    assert result is not None
+    assert not result.execution.warm_start
+    assert outcome(result) == outcome(warm)
+
+
+def test_killed_supervisor_and_killed_runs_change_no_number(trained: CommandLine, kitui: CommandLine) -> None:
+    done = kitui("launch", SAMPLES / "smoke.toml", "--detach")
+    assert done.returncode == 0, done.stderr
+    workspace = kitui.workspace
+    wait_until(lambda: running(workspace), 60)
+    supervisor = Lock(workspace).holder()
+    assert supervisor is not None
+    wait_until(lambda: any(p.stat().st_size for p in workspace.root.glob("runs/*/metrics.jsonl")), 60)
+    os.kill(supervisor["pid"], signal.SIGKILL)
+    # One run loses its guard; the others go on without the supervisor.
+    victims = [r for r in running(workspace) if alive_guard(workspace, r)]
+    assert victims
+    os.kill(guard_of(workspace, victims[0])["pid"], signal.SIGKILL)
+    wait_until(lambda: Lock(workspace).holder() is None, 10)
+    watched = kitui("watch", "smoke")
+    assert watched.returncode == 0, watched.stderr
+    again, before = results(workspace), results(trained.workspace)
+    assert len(again) == 12
+    assert {r: outcome(v) for r, v in again.items()} == {r: outcome(before[r]) for r in again}
+    attempts = {name: run["attempt"] for name, run in state_of(workspace).runs.items()}
+    assert attempts[victims[0]] == 2
+    assert no_process_left(workspace)
+
+
+@pytest.fixture
+def long(kitui: CommandLine, write_sweep: Callable[..., Path]) -> Iterator[CommandLine]:
+    """A launched sweep of two runs that would take minutes."""
+    path = write_sweep(
+        name="long.toml", num_tokens='["3M"]', every_tokens='"20k"', infusion_frequency="[0, 12]", seed="[0]",
+        model_size='["nano-7k"]', batch_size="8\nprecision = \"fp32\"",
+    )  # fmt: skip
+    done = kitui("launch", path)
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: len(running(kitui.workspace)) == 2, 90)
+    wait_until(lambda: len(list(kitui.workspace.root.glob("runs/*/metrics.jsonl"))) == 2, 60)
+    yield kitui
+    end_supervisor(kitui.workspace)
+
+
+def test_cancel_and_retry(long: CommandLine) -> None:
+    cancelled = long("cancel", "long")
+    assert (cancelled.returncode, cancelled.stderr) == (0, "2 runs cancelled\n")
+    wait_until(lambda: states(long) == {"cancelled": 2}, 30)
+    assert no_process_left(long.workspace)
+    assert all(long.workspace.run(r).latest.exists() for r in state_of(long.workspace).runs)
+    one = next(iter(state_of(long.workspace).runs))
+    steps = last_step(long.workspace.run(one))
+    retried = long("retry", one)
+    assert (retried.returncode, retried.stderr) == (0, "1 run queued again\n")
+    wait_until(lambda: last_step(long.workspace.run(one)) > steps, 60)
+    starts = [r["step"] for r in metrics(long.workspace.run(one)) if r.get("attempt") == 2]
+    assert min(starts) >= steps - 60  # from its checkpoint, not from the start
+    assert long("cancel", one).returncode == 0
+    wait_until(lambda: not running(long.workspace), 30)
+
+
+def test_a_supervisor_asked_to_leave_lets_runs_go_on_and_the_next_adopts_them(long: CommandLine) -> None:
+    holder = Lock(long.workspace).holder()
+    assert holder is not None
+    os.kill(holder["pid"], signal.SIGTERM)
+    wait_until(lambda: Lock(long.workspace).holder() is None, 20)
+    guards = {r: guard_of(long.workspace, r)["pid"] for r in running(long.workspace)}
+    time.sleep(1)
+    assert all(alive_guard(long.workspace, r) for r in guards)
+    assert long("cancel", "long").returncode == 0  # starts the next one
+    wait_until(lambda: states(long) == {"cancelled": 2}, 30)
+    assert {r: guard_of(long.workspace, r)["pid"] for r in guards} == guards
+
+
+def test_closing_the_terminal_stops_nothing(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
+    path = write_sweep(name="tiny.toml", infusion_frequency="[0]", model_size='["nano-3k"]')
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(kitui.folder)
+        argv = [sys.executable, "-m", "kitui.cli", "launch", str(path), "--watch"]
+        os.execvpe(argv[0], argv, kitui.environment())
+    seen = b""
+    deadline = time.monotonic() + 90
+    while b"running" not in seen and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.2)[0]:
+            seen += os.read(terminal, 4096)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert b"running" in seen
+    assert status != 0  # hung up
+    wait_until(lambda: states(kitui) == {"done": 2}, 90)
+
+
+def test_as_many_runs_at_once_as_slots(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
+    path = write_sweep(name="narrow.toml", infusion_frequency="[0]", num_tokens='["8k"]', prior_rate="1000")
+    done = kitui("launch", path, "--slots", 1, "--watch")
+    assert done.returncode == 0, done.stderr
+    endings = [read_json(p) for p in kitui.workspace.root.glob("runs/*/exit.json")]
+    times = sorted((e["started_s"], e["ended_s"]) for e in endings)
+    assert len(times) == 4
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(times))
+
+
+def test_a_run_that_fails_by_itself_is_not_tried_again(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
+    start = kitui.folder / "start"
+    start.mkdir()
+    (start / "model.safetensors").write_bytes(b"no weights")
+    (start / "config.json").write_text('{"model_type": "llama", "hidden_size": 99}')
+    path = write_sweep(name="bad.toml", infusion_frequency="[0]", seed="[0]", model_size='["nano-3k"]',
+        batch_size=f'8\ninit_from = "{start}"')  # fmt: skip
+    done = kitui("launch", path, "--watch")
+    assert "Traceback" not in done.stderr
+    assert states(kitui) == {"failed": 1}
+    (run,) = state_of(kitui.workspace).runs.values()
+    assert run["attempt"] == 1
+    assert str(start) in run["reason"]
+    assert run["reason"] in done.stderr.replace("\n", " ")
+
+
+def states(line: CommandLine) -> dict[str, int]:
+    row = line.json("status")["sweeps"][0]
+    names = ("done", "running", "queued", "preparing", "failed", "diverged", "lost", "cancelled")
+    return {name: row[name] for name in names if row[name]}
+
+
+def guard_of(workspace: Workspace, run_id: str) -> dict[str, Any]:
+    identity = read_json(workspace.run(run_id).guard)
+    assert identity is not None
+    return dict(identity)
+
+
+def alive_guard(workspace: Workspace, run_id: str) -> bool:
+    return workspace.run(run_id).guard.exists() and is_alive(guard_of(workspace, run_id))
+
+
+def metrics(folder: RunFolder) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+
+
+def last_step(folder: RunFolder) -> int:
+    return max((r["step"] for r in metrics(folder)), default=0)
+
+
+def no_process_left(workspace: Workspace) -> bool:
+    """No guard of this workspace and no child of one is alive."""
+    for path in (workspace.root / "runs").glob("*/guard.json"):
+        identity = read_json(path)
+        if is_alive(identity) or (
+            psutil.pid_exists(identity["child_pid"])
+            and psutil.Process(identity["child_pid"]).status() != psutil.STATUS_ZOMBIE
+            and str(path.parent) in " ".join(psutil.Process(identity["child_pid"]).cmdline())
+        ):
+            return False
+    return True
