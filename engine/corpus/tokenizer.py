@@ -6,7 +6,11 @@ with one special token that begins every row and every background document.
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import urllib.parse
+import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +24,7 @@ from engine.records.workspace import read_json, write_json
 from engine.spec.runspec import CorpusSpec
 
 BOS, UNKNOWN = "<bos>", "<unk>"
+_HUB_TIMEOUT_S = 5.0
 _WORD = re.compile(r"\w+|[^\w\s]+")
 
 
@@ -113,7 +118,12 @@ def _ready_tokenizer(spec: CorpusSpec) -> Tokenizer:
 
     name = str(spec.tokenizer.name)
     try:
-        ready = AutoTokenizer.from_pretrained(name, revision=spec.tokenizer.revision, trust_remote_code=False)
+        ready = AutoTokenizer.from_pretrained(
+            name,
+            revision=spec.tokenizer.revision,
+            trust_remote_code=False,
+            local_files_only=not Path(name).is_dir() and not _hub_answers(),
+        )
     except (OSError, ValueError) as error:
         raise DataError(
             f"the tokenizer cannot be had: {str(error).splitlines()[0]}",
@@ -127,3 +137,16 @@ def _ready_tokenizer(spec: CorpusSpec) -> Tokenizer:
         what = "it has no fast version" if backend is None else "it has neither a BOS nor an EOS token"
         raise SpecError(f"this tokenizer cannot be used: {what}.", key="tokenizer.name", value=name)
     return Tokenizer(backend, bos_id)
+
+
+def _hub_answers() -> bool:
+    """Whether the hub can be reached at all. Its own client tries for a minute before it gives up; behind a proxy only
+    the client can tell."""
+    if urllib.request.getproxies():
+        return True
+    address = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    try:
+        socket.create_connection((str(address.hostname), address.port or 443), timeout=_HUB_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True

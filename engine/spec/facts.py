@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.errors import DataError
+from engine.errors import DataError, nearest
 from engine.spec.tables import read_rows
 
 COLUMNS = ("subject", "relation", "object")
@@ -89,7 +89,13 @@ def partition(
         if relations is None or fact.relation in relations:
             pools[fact.relation][fact.object].append(fact)
     for missing in sorted(set(relations or []) - set(pools)):
-        raise DataError("no usable fact has this relation.", where=where, key="facts.relations", value=missing)
+        raise DataError(
+            "no usable fact has this relation.",
+            where=where,
+            key="facts.relations",
+            value=missing,
+            mend=nearest(missing, sorted({fact.relation for fact in facts})),
+        )
     if objects_per_relation is not None:
         for relation, by_object in pools.items():
             kept = sorted(by_object, key=lambda o: (-len(by_object[o]), o))[:objects_per_relation]
