@@ -310,8 +310,8 @@ def follow(folder: SweepFolder, workspace: Workspace) -> None:
             if digest is not None and digest != seen:
                 seen, started = digest, time.monotonic()
                 write_json(folder.law, analysis.document())
-                # Runs train on the same cores: take a third of one at most.
-                pause_s = max(_POLL_S, 2 * (time.monotonic() - started))
+                # Runs train on the same cores: take two thirds of one at most.
+                pause_s = max(_POLL_S, 0.5 * (time.monotonic() - started))
             time.sleep(pause_s)
 
 

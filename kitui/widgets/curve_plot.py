@@ -14,10 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Grid, Vertical
+from textual.strip import Strip
 from textual.widgets import Static
-from textual_hires_canvas import HiResMode
+from textual_hires_canvas import Canvas, HiResMode
 from textual_plot import AxisFormatter, PlotWidget
+from textual_plot.plot_widget import Legend
 
 from engine.spec.axes import format_count
 
@@ -46,6 +48,22 @@ class VerticalMark(NamedTuple):
     colour: int
 
 
+class _Canvas(Canvas):
+    def render_line(self, y: int) -> Strip:
+        """Lines that the canvas lacks while it is being resized come with a segment without a style, on which Textual's
+        filter for NO_COLOR fails (textual 8.2, textual-hires-canvas 0.14)."""
+        strip = super().render_line(y)
+        return strip if strip.cell_length else Strip([])
+
+
+class _Plot(PlotWidget):
+    def compose(self) -> ComposeResult:
+        with Grid():
+            for part in ("margin-top", "margin-left", "plot", "margin-bottom"):
+                yield _Canvas(1, 1, id=part)
+        yield Legend(id="legend")
+
+
 class CurvePlot(Vertical):
     """A titled plot of series, with a legend line above it."""
 
@@ -70,7 +88,7 @@ class CurvePlot(Vertical):
     def compose(self) -> ComposeResult:
         yield Static(self._title, classes="curve-title", markup=False)
         yield Static("", classes="curve-legend", markup=False)
-        yield PlotWidget()
+        yield _Plot()
 
     def on_mount(self) -> None:
         plot = self.query_one(PlotWidget)

@@ -1,0 +1,100 @@
+"""Workspaces for the screens: simulated results, and a staged sweep in the middle of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from engine.analysis.fit import run_once
+from engine.control.store import Lock, Store
+from engine.corpus.prepare import plan
+from engine.records.metrics import EventRecord, MetricsWriter, RetentionRecord, SetScore, StepRecord
+from engine.records.workspace import Workspace, write_json
+from kitui.simulated import simulate_sweep
+from tests.conftest import SAMPLES
+
+TIME_S = 1_700_000_000.0
+
+
+def make_simulated(workspace: Workspace) -> None:
+    """Four sizes, ten doses, three seeds, with a law."""
+    workspace.create()
+    simulate_sweep(
+        workspace, "simulated", law_text="30 * (N / 30k) ^ 0.5", sizes="7k,15k,30k,60k",
+        frequencies="0,1,2,4,8,16,32,64,96,128", num_seeds=3, num_questions=320, seed=0, replace=False,
+    )  # fmt: skip
+    run_once(workspace.sweep("simulated"), workspace, "overall", None)
+
+
+def make_staged(workspace: Workspace) -> None:
+    """smoke.toml as it stands half-way: four runs done, two running, one failed, the rest queued. Written by hand."""
+    workspace.create()
+    bundle = plan(SAMPLES / "smoke.toml", workspace)
+    folder = workspace.sweep("smoke")
+    folder.root.mkdir(parents=True)
+    write_json(folder.bundle, bundle.model_dump(mode="json"))
+    write_json(folder.plan, bundle.plan.model_dump(mode="json"))
+    store = Store(workspace)
+    evaluation_id = bundle.plan.evaluation_id
+    run_ids = [run.run_id for run in bundle.runs]
+    store.put(
+        "sweeps", "smoke", active=False, run_ids=run_ids, evaluation_id=evaluation_id, slots=2, max_attempts=3,
+        prepared=True, prepare_error=None, launched_s=TIME_S, ended_s=None, eta_at_s=None,
+    )  # fmt: skip
+    for i, run_id in enumerate(run_ids):
+        state = "done" if i < 4 else "running" if i < 6 else "failed" if i == 6 else "queued"
+        reason = "CUDA out of memory" if state == "failed" else ""
+        levels = {"prior": 0.9 - 0.1 * i, "infused": 0.2 * i, "verbatim": 0.1 * i, "unseen": 0.0}
+        summary = {
+            "retention": levels,
+            "overall": (levels["prior"] + levels["infused"]) / 2,
+            "exposures_as_planned": True,
+        }
+        store.put(
+            "runs", run_id, state=state, attempt=1, failures=0, reason=reason, held=False, slot=None,
+            results={evaluation_id: "done"} if state == "done" else {}, summary=summary if state == "done" else None,
+        )  # fmt: skip
+        if state in ("done", "running"):
+            stage_metrics(workspace, run_id, evaluation_id, levels, num_scores=4 if state == "done" else 2)
+    store.put("sweeps", "smoke", active=True)
+    store.close()
+
+
+def stage_metrics(
+    workspace: Workspace, run_id: str, evaluation_id: str, levels: dict[str, float], num_scores: int
+) -> None:
+    folder = workspace.run(run_id)
+    folder.root.mkdir(parents=True)
+    writer = MetricsWriter(folder.metrics)
+    writer.write(EventRecord(attempt=1, step=0, name="started", text="79 steps, 20000 tokens", time_s=TIME_S))
+    for i in range(1, num_scores + 1):
+        sets = {name: score(level * i / 4) for name, level in levels.items()}
+        writer.write(
+            StepRecord(
+                attempt=1, step=20 * i, num_tokens=5_120 * i, loss=6.0 - 0.5 * i, learning_rate=0.01, gradient_norm=1.0,
+                tokens_per_s=9_000.0, time_s=TIME_S + i,
+            )
+        )  # fmt: skip
+        writer.write(
+            RetentionRecord(
+                attempt=1, step=20 * i, num_tokens=5_120 * i, evaluation_id=evaluation_id, sets=sets,
+                background_loss=5.0, exposures={}, time_s=TIME_S + i,
+            )
+        )  # fmt: skip
+    writer.close()
+
+
+def score(retention: float) -> SetScore:
+    correct = round(48 * (0.25 + 0.75 * retention))
+    return SetScore(num_questions=48, num_choices=4, correct=correct, correct_norm=correct, mean_logprob=-1.0)
+
+
+@pytest.fixture(scope="session")
+def screens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A workspace with both sweeps. This process holds it, as a supervisor would."""
+    workspace = Workspace(tmp_path_factory.mktemp("screens"))
+    make_simulated(workspace)
+    make_staged(workspace)
+    with Lock(workspace):
+        yield workspace

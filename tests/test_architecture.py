@@ -1,0 +1,56 @@
+"""The rooms of the house and what may lead where: the import contracts, types and style that pyproject.toml states."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        ["importlinter.cli", "lint_imports_command"],
+        ["mypy"],
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+    ],
+    ids=["imports", "types", "style", "format"],
+)
+def test_static_checks(check: list[str]) -> None:
+    argv = [sys.executable, "-m", *check]
+    if check[0] == "importlinter.cli":
+        argv = [sys.executable, "-c", f"from {check[0]} import {check[1]}; {check[1]}()"]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_sample_data_goes_with_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert included == {"sample_data": "kitui/sample_data"}
+
+
+def test_every_test_file_mirrors_a_module() -> None:
+    """tests/engine/spec/test_axes.py tests engine/spec/axes.py; files named after behaviour are the few listed."""
+    of_behaviour = {
+        "test_golden.py", "test_harness.py", "test_live.py", "test_screens.py", "test_bad_sweeps.py", "test_store.py",
+    }  # fmt: skip
+    for path in (ROOT / "tests" / "engine").rglob("test_*.py"):
+        module = ROOT / path.relative_to(ROOT / "tests").parent / path.name.removeprefix("test_")
+        assert module.exists() or path.name in of_behaviour, path
+
+
+def test_no_file_is_too_long_to_read() -> None:
+    too_long = {
+        str(path.relative_to(ROOT)): lines
+        for room in ("engine", "kitui")
+        for path in Path(ROOT / room).rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > 400
+    }
+    assert too_long == {}
