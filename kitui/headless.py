@@ -12,13 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.control.commands import Reviver
+from engine.control.followers import law_is_behind
 from engine.control.launchers.local import visible_gpus
 from engine.control.status import status, sweep_status
 from engine.control.store import State
 from engine.errors import KituiError, LaunchError
 from engine.records.metrics import MetricsTail, RetentionRecord, StepRecord, overall_retention
-from engine.records.results import read_plan, results_digest
-from engine.records.workspace import Workspace, read_json
+from engine.records.results import read_plan
+from engine.records.workspace import Workspace
 from kitui.console import err, note, printable
 from kitui.format import counted, duration, retention
 from kitui.reporting import print_status, print_summary
@@ -131,18 +132,13 @@ def _over(workspace: Workspace, state: State, names: list[str]) -> bool:
     state.refresh()
     for name in names:
         sweep = state.sweeps.get(name)
-        if sweep is None or (sweep["active"] and _law_is_behind(workspace, name)):
+        plan = read_plan(workspace.sweep(name).plan)
+        if sweep is None or plan is None or (sweep["active"] and law_is_behind(plan, workspace)):
             return False
         counts = sweep_status(name, sweep, state.runs)
         if any(counts[s] for s in _OPEN):
             return False
     return True
-
-
-def _law_is_behind(workspace: Workspace, name: str) -> bool:
-    folder = workspace.sweep(name)
-    plan, law = read_plan(folder.plan), read_json(folder.law)
-    return plan is None or law is None or law["inputs"] != results_digest(plan, folder, workspace)
 
 
 class _Latest:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -44,13 +43,3 @@ def test_every_test_file_mirrors_a_module() -> None:
     for path in (ROOT / "tests" / "engine").rglob("test_*.py"):
         module = ROOT / path.relative_to(ROOT / "tests").parent / path.name.removeprefix("test_")
         assert module.exists() or path.name in of_behaviour, path
-
-
-def test_no_file_is_too_long_to_read() -> None:
-    too_long = {
-        str(path.relative_to(ROOT)): lines
-        for room in ("engine", "kitui")
-        for path in Path(ROOT / room).rglob("*.py")
-        if (lines := len(path.read_text().splitlines())) > 400
-    }
-    assert too_long == {}

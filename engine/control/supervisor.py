@@ -9,33 +9,31 @@ It ends by itself when nothing is left to do.
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import time
 import traceback
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from engine.control.commands import pending_commands, reply
+from engine.control.followers import Followers, law_is_behind
 from engine.control.launchers.base import Slot
 from engine.control.launchers.local import LocalLauncher
+from engine.control.preparations import Preparations
 from engine.control.store import Store
+from engine.control.turns import startable
 from engine.errors import KituiError, SpecError, StateError, nearest
 from engine.records import forecast
 from engine.records.bundle import SweepBundle, read_bundle
 from engine.records.metrics import overall_retention
-from engine.records.results import read_result, results_digest
-from engine.records.workspace import Workspace, read_json, write_json
+from engine.records.results import read_result
+from engine.records.workspace import Workspace, write_json
 from engine.spec.runspec import RunSpec
 
 TICK_S = 0.2
 IDLE_LIMIT_S = 5.0
 _PAUSE_AFTER_FAULT_S = 10.0
-MAX_ANALYSIS_FAILURES = 3
 ENDED = ("done", "diverged", "failed", "lost", "cancelled")
 
 
@@ -46,8 +44,8 @@ class Supervisor:
         self.launcher = LocalLauncher(workspace)
         self.bundles: dict[str, SweepBundle] = {}
         self.specs: dict[str, dict[str, RunSpec]] = {}
-        self.preparing: dict[str, subprocess.Popen[bytes]] = {}
-        self.followers: dict[str, subprocess.Popen[bytes]] = {}
+        self.preparations = Preparations(workspace)
+        self.followers = Followers(workspace)
         self.stop_requested = False
         self.start_not_before_s = 0.0
 
@@ -67,8 +65,8 @@ class Supervisor:
                 break
             time.sleep(TICK_S)
         self.launcher.close()
-        for process in (*self.followers.values(), *self.preparing.values()):
-            process.terminate()
+        self.followers.close()
+        self.preparations.close()
         self.store.close()
 
     def flush(self) -> None:
@@ -81,7 +79,7 @@ class Supervisor:
 
     def has_work(self) -> bool:
         running = any(run["state"] == "running" for run in self.store.runs.values())
-        return running or bool(self.preparing) or any(sweep["active"] for sweep in self.store.sweeps.values())
+        return running or any(sweep["active"] for sweep in self.store.sweeps.values())
 
     # Commands
 
@@ -151,7 +149,6 @@ class Supervisor:
             launched_s=time.time(),
             ended_s=None,
             eta_at_s=None,
-            analysis_failures=0,
             analysis_error=None,
         )
         return {"sweep": name, "cells": len(run_ids), "done": num_done, "orphaned": orphaned}
@@ -164,8 +161,7 @@ class Supervisor:
                 self.store.put("sweeps", name, active=False)
                 wanted = {r for s in self.store.sweeps.values() if s["active"] for r in s["run_ids"]}
                 chosen = [r for r in self.store.sweeps[name]["run_ids"] if r not in wanted]
-                if name in self.preparing:
-                    self.preparing.pop(name).terminate()
+                self.preparations.drop(name)
             else:
                 chosen = [self._known_run(name)]
             for run_id in chosen:
@@ -219,18 +215,11 @@ class Supervisor:
     def prepare(self) -> None:
         """Make token files for sweeps that lack them, beside everything else."""
         for name, sweep in self.store.sweeps.items():
-            if not sweep["active"] or sweep["prepared"] is not None or name in self.preparing:
-                continue
-            folder = self.workspace.sweep(name)
-            with folder.prepare_error.open("wb") as out, folder.prepare_log.open("ab") as log:
-                argv = [sys.executable, "-m", "engine.corpus.prepare", "make", str(folder.root)]
-                self.preparing[name] = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log, cwd="/")
-        for name, process in list(self.preparing.items()):
-            code = process.poll()
-            if code is not None:
-                del self.preparing[name]
-                error = None if code == 0 else _prepare_error(self.workspace, name, code)
-                self.store.put("sweeps", name, prepared=code == 0, prepare_error=error, active=code == 0)
+            if sweep["active"] and sweep["prepared"] is None:
+                self.preparations.keep(name)
+        for name, error in self.preparations.ended():
+            done = error is None
+            self.store.put("sweeps", name, prepared=done, prepare_error=error, active=done)
 
     # Runs
 
@@ -297,30 +286,8 @@ class Supervisor:
         wanted = [s["slots"] for s in self.store.sweeps.values() if s["active"] and s["slots"]]
         slots = self.launcher.slots(max(wanted) if wanted else None)
         free = [slot for slot in slots if slot.name not in taken]
-        for name, run_id in self._startable(len(free)):
+        for name, run_id in startable(self.store.sweeps, self.store.runs, len(free), self._has_result):
             self._start(name, run_id, free.pop(0))
-
-    def _startable(self, limit: int) -> list[tuple[str, str]]:
-        """(sweep, run) pairs to start next, each sweep within its own number of slots."""
-        chosen: list[tuple[str, str]] = []
-        for name, sweep in sorted(self.store.sweeps.items(), key=lambda item: item[1]["launched_s"]):
-            if not sweep["active"] or not sweep["prepared"]:
-                continue
-            running = sum(self.store.runs[r]["state"] == "running" for r in sweep["run_ids"])
-            room = sweep["slots"] - running if sweep["slots"] else limit
-            for run_id in sweep["run_ids"]:
-                if len(chosen) >= limit or room <= 0:
-                    break
-                run = self.store.runs[run_id]
-                unscored = run["state"] in ("done", "diverged") and not self._has_result(run_id, sweep["evaluation_id"])
-                if (
-                    (run["state"] == "queued" or unscored)
-                    and not run.get("held")
-                    and all(run_id != r for _, r in chosen)
-                ):
-                    chosen.append((name, run_id))
-                    room -= 1
-        return chosen
 
     def _start(self, name: str, run_id: str, slot: Slot) -> None:
         spec = self._spec(name, run_id)
@@ -386,53 +353,22 @@ class Supervisor:
     def follow(self) -> None:
         """Keep one analysis for each active sweep; a sweep whose runs have ended and whose law is written is over."""
         for name, sweep in self.store.sweeps.items():
-            process = self.followers.get(name)
             if sweep["active"] and sweep["prepared"]:
-                if process is None or process.poll() is not None:
-                    self._start_follower(name, sweep, failed=process is not None)
-                if all(self._is_over(r, sweep["evaluation_id"]) for r in sweep["run_ids"]) and not self._law_is_behind(
-                    name
-                ):
+                self.followers.keep(name)
+                fault = self.followers.fault(name)
+                if fault != sweep["analysis_error"]:
+                    self.store.put("sweeps", name, analysis_error=fault)
+                ended = all(self._is_over(r, sweep["evaluation_id"]) for r in sweep["run_ids"])
+                if ended and (fault or not law_is_behind(self._bundle(name).plan, self.workspace)):
                     self.store.put("sweeps", name, active=False, ended_s=time.time())
-            elif process is not None:
-                process.terminate()
-                process.wait()
-                del self.followers[name]
-
-    def _start_follower(self, name: str, sweep: dict[str, Any], *, failed: bool) -> None:
-        failures = sweep.get("analysis_failures", 0) + failed
-        if failures > MAX_ANALYSIS_FAILURES:
-            return
-        words = (
-            f"the analysis ended by itself: see {self.workspace.supervisor_log}"
-            if failures == MAX_ANALYSIS_FAILURES
-            else None
-        )
-        self.store.put("sweeps", name, analysis_failures=failures, analysis_error=words)
-        argv = [sys.executable, "-m", "engine.analysis.fit", str(self.workspace.sweep(name).root), "--follow"]
-        with self.workspace.supervisor_log.open("ab") as log:
-            self.followers[name] = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                cwd="/",
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            )
+            else:
+                self.followers.drop(name)
 
     def _is_over(self, run_id: str, evaluation_id: str) -> bool:
         run = self.store.runs[run_id]
         return run["state"] in ENDED and (
             run["state"] not in ("done", "diverged") or self._has_result(run_id, evaluation_id)
         )
-
-    def _law_is_behind(self, name: str) -> bool:
-        """Whether law.json still lacks a result, and can be hoped for."""
-        if self.store.sweeps[name].get("analysis_failures", 0) > MAX_ANALYSIS_FAILURES:
-            return False
-        folder = self.workspace.sweep(name)
-        law = read_json(folder.law)
-        return law is None or law["inputs"] != results_digest(self._bundle(name).plan, folder, self.workspace)
 
     def _forecast(self, run_id: str) -> None:
         """Put down when the sweeps of this run should be over, by the speed of what has ended."""
@@ -445,14 +381,6 @@ class Supervisor:
                 num_slots = len(self.launcher.slots(sweep["slots"]))
                 eta = None if cost is None else time.time() + forecast.eta_s(cost, num_slots)
                 self.store.put("sweeps", name, eta_at_s=eta)
-
-
-def _prepare_error(workspace: Workspace, name: str, code: int) -> str:
-    folder = workspace.sweep(name)
-    try:
-        return str(KituiError.from_json(orjson.loads(folder.prepare_error.read_bytes())))
-    except (OSError, orjson.JSONDecodeError):
-        return f"preparation ended with code {code}: see {folder.prepare_log}"
 
 
 def main() -> int:

@@ -1,0 +1,46 @@
+"""Which runs start next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.control.turns import startable
+
+
+def sweep(run_ids: str, launched_s: float = 0.0, **changes: Any) -> dict[str, Any]:
+    made = {"active": True, "prepared": True, "slots": None, "evaluation_id": "e", "launched_s": launched_s}
+    return made | {"run_ids": list(run_ids)} | changes
+
+
+def turns(sweeps: dict[str, dict[str, Any]], limit: int, scored: str = "", **states: str) -> list[tuple[str, str]]:
+    names = {r for s in sweeps.values() for r in s["run_ids"]}
+    runs = {name: {"state": states.get(name, "queued")} for name in names}
+    return startable(sweeps, runs, limit, lambda run_id, _: run_id in scored)
+
+
+def test_sweeps_in_the_order_of_their_launch_and_runs_in_that_of_the_grid() -> None:
+    sweeps = {"later": sweep("xy", 2.0), "first": sweep("abc", 1.0)}
+    assert turns(sweeps, 4) == [("first", "a"), ("first", "b"), ("first", "c"), ("later", "x")]
+
+
+def test_each_sweep_keeps_to_its_slots() -> None:
+    sweeps = {"narrow": sweep("abc", 1.0, slots=2), "wide": sweep("xyz", 2.0)}
+    assert turns(sweeps, 3, a="running") == [("narrow", "b"), ("wide", "x"), ("wide", "y")]
+
+
+def test_a_run_of_two_sweeps_starts_once() -> None:
+    assert turns({"one": sweep("ab"), "two": sweep("bc", 1.0)}, 9) == [("one", "a"), ("one", "b"), ("two", "c")]
+
+
+def test_what_ended_starts_again_only_to_be_scored_with_other_questions() -> None:
+    states = {"a": "done", "b": "failed", "c": "cancelled", "d": "done"}
+    assert turns({"one": sweep("abcd")}, 9, scored="a", **states) == [("one", "d")]
+
+
+def test_sweeps_that_are_over_or_not_prepared_wait() -> None:
+    assert turns({"over": sweep("a", active=False), "raw": sweep("b", prepared=None)}, 9) == []
+
+
+def test_no_more_than_there_are_free_slots() -> None:
+    assert turns({"one": sweep("abc")}, 0) == []
+    assert len(turns({"one": sweep("abc")}, 2)) == 2
