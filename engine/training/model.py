@@ -120,7 +120,33 @@ def _attention(attention: Any, x_BLD: torch.Tensor, rotary: Rotary) -> torch.Ten
 
 
 def _rms_norm(norm: Any, x_BLD: torch.Tensor) -> torch.Tensor:
-    return F.rms_norm(x_BLD, norm.weight.shape, norm.weight.to(x_BLD.dtype), norm.variance_epsilon)
+    weight = norm.weight.to(x_BLD.dtype)
+    if x_BLD.device.type == "cpu":
+        normed: torch.Tensor = _RmsNorm.apply(x_BLD, weight, norm.variance_epsilon)
+        return normed
+    return F.rms_norm(x_BLD, norm.weight.shape, weight, norm.variance_epsilon)
+
+
+class _RmsNorm(torch.autograd.Function):
+    """RMSNorm with its gradient by hand: PyTorch's own has a kernel on GPUs, and on a CPU is a dozen small operations
+    that together take a tenth of a small model's step."""
+
+    @staticmethod
+    def forward(ctx: Any, x_BLD: torch.Tensor, weight_D: torch.Tensor, epsilon: float) -> torch.Tensor:
+        length = torch.linalg.vector_norm(x_BLD, dim=-1, keepdim=True)
+        inverse_BL1 = torch.rsqrt(length.square_().div_(x_BLD.shape[-1]).add_(epsilon))
+        normed_BLD = x_BLD * inverse_BL1
+        ctx.save_for_backward(normed_BLD, inverse_BL1, weight_D)
+        return normed_BLD * weight_D
+
+    @staticmethod
+    def backward(ctx: Any, grad_BLD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+        normed_BLD, inverse_BL1, weight_D = ctx.saved_tensors
+        along_BLD = grad_BLD * normed_BLD
+        weight_grad_D = along_BLD.flatten(0, -2).sum(dim=0)
+        along_BL1 = (along_BLD @ weight_D).div_(weight_D.numel()).unsqueeze(-1)
+        x_grad_BLD = grad_BLD * weight_D
+        return x_grad_BLD.addcmul_(normed_BLD, along_BL1, value=-1).mul_(inverse_BL1), weight_grad_D, None
 
 
 class _LinearCrossEntropy(torch.autograd.Function):

@@ -114,6 +114,7 @@ class Trainer:
         self.model = model
         self.model.to(device)  # type: ignore[arg-type]
         self.model.train()
+        self.parameters = list(self.model.parameters())  # walking the modules at each step takes a while
         self.rotary = Rotary(self.model, training.context_length)
         self.optimizer = make_optimizer(self.model, training)
 
@@ -196,7 +197,7 @@ class Trainer:
                 summed = summed_cross_entropy(self.model, hidden_TD, targets_T)
             (summed / num_tokens).backward()
             total = total + summed.detach()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip, foreach=True)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, training.gradient_clip, foreach=True)
         rate = learning_rate_at(
             self.step,
             peak=self.spec.learning_rate,
