@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,7 +67,7 @@ def demo(
     headless: Annotated[bool, typer.Option("--headless", help="Progress as plain text, then the summary.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Train the sample laptop sweep in a workspace of its own, to the summary (about 6 minutes on 2 cores)."""
+    """Train the sample laptop sweep in a workspace of its own, to the summary (about 8 minutes on 2 cores)."""
     from engine.records.workspace import Workspace
     from kitui.headless import run_demo
     from kitui.sweeps import default_workspace
@@ -372,6 +373,10 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe has left
         sys.stderr.close()
         raise SystemExit(0) from None
+    except OSError as error:  # a file or folder that cannot be read or written
+        if error.errno is None:
+            raise
+        fail(KituiError(f"{os.strerror(error.errno)}.", where=str(error.filename or "")))
 
 
 if __name__ == "__main__":

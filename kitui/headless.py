@@ -63,8 +63,9 @@ def launch_sweep(workspace: Workspace, path: Path, *, host: str, slots: int | No
     if not watch:
         note(f"kitui watch {answer['sweep']} shows them; they go on without this terminal")
         return
-    _watch(workspace, [answer["sweep"]])
+    state = _watch(workspace, [answer["sweep"]])
     print_summary(workspace, answer["sweep"], analysis(workspace, answer["sweep"]))
+    _fail_if_any(state, [answer["sweep"]])
 
 
 def watch_sweeps(workspace: Workspace, sweep: str | None, *, once: bool) -> None:
@@ -72,12 +73,13 @@ def watch_sweeps(workspace: Workspace, sweep: str | None, *, once: bool) -> None
     state = State(workspace)
     state.refresh()
     name = known_sweep(workspace, sweep)[0] if sweep else None
-    names = [name] if name else [n for n, s in state.sweeps.items() if s["active"]]
+    names = [n for n, s in state.sweeps.items() if n == name or (name is None and s["active"])]
     if once or not names:
         print_status(status(workspace, state, name))
         return
     _watch(workspace, names)
     print_status(status(workspace, state, name))
+    _fail_if_any(state, names)
 
 
 def _launched_words(answer: dict[str, Any]) -> str:
@@ -95,7 +97,7 @@ def _open_cells(workspace: Workspace, name: str) -> int:
     return sum(row[0][s] for s in _OPEN) if row else 0
 
 
-def _watch(workspace: Workspace, names: list[str]) -> None:
+def _watch(workspace: Workspace, names: list[str]) -> State:
     """Show progress until no cell of these sweeps is open and the law is written. Ctrl-C leaves; runs go on."""
     console = err()
     state = State(workspace)
@@ -126,19 +128,28 @@ def _watch(workspace: Workspace, names: list[str]) -> None:
             note(f"! {name}: {alert}")
         if state.sweeps[name]["prepare_error"]:
             raise KituiError(state.sweeps[name]["prepare_error"], where=name)
+    return state
 
 
 def _over(workspace: Workspace, state: State, names: list[str]) -> bool:
+    """Whether no run of these sweeps is open, and what their results say is written."""
     state.refresh()
     for name in names:
-        sweep = state.sweeps.get(name)
-        plan = read_plan(workspace.sweep(name).plan)
-        if sweep is None or plan is None or (sweep["active"] and law_is_behind(plan, workspace)):
+        sweep = state.sweeps[name]
+        row = sweep_status(name, sweep, state.runs)
+        if any(row[s] for s in _OPEN):
             return False
-        counts = sweep_status(name, sweep, state.runs)
-        if any(counts[s] for s in _OPEN):
+        plan = read_plan(workspace.sweep(name).plan)
+        if sweep["active"] and (plan is None or law_is_behind(plan, workspace)):
             return False
     return True
+
+
+def _fail_if_any(state: State, names: list[str]) -> None:
+    """Exit with 1 where runs of these sweeps failed."""
+    rows = [sweep_status(name, state.sweeps[name], state.runs) for name in names]
+    if any(row["failed"] + row["diverged"] + row["lost"] for row in rows):
+        raise SystemExit(1)
 
 
 class _Latest:
@@ -174,16 +185,11 @@ class _Latest:
 def _progress(workspace: Workspace, state: State, names: list[str], latest: _Latest) -> Table:
     latest.refresh(state, names)
     grid = Table.grid(padding=(0, 1))
-    for name in names:
-        sweep = state.sweeps.get(name)
-        if sweep is None:
-            continue
-        row = sweep_status(name, sweep, state.runs)
-        ended = row["cells"] - sum(row[s] for s in _OPEN)
+    for row, ended in _standings(state, names):
         filled = round(30 * ended / max(1, row["cells"]))
         bar = Text("█" * filled + "░" * (30 - filled))
-        grid.add_row(printable(name), bar, f"{ended}/{row['cells']}", _pace(row))
-        for run_id in sweep["run_ids"]:
+        grid.add_row(printable(row["name"]), bar, f"{ended}/{row['cells']}", _pace(row))
+        for run_id in state.sweeps[row["name"]]["run_ids"]:
             run = state.runs.get(run_id)
             if run is not None and run["state"] == "running":
                 tokens = latest.tokens.get(run_id, 0)
@@ -194,16 +200,18 @@ def _progress(workspace: Workspace, state: State, names: list[str], latest: _Lat
 def _progress_lines(state: State, names: list[str], latest: _Latest) -> list[str]:
     latest.refresh(state, names)
     lines = []
-    for name in names:
-        sweep = state.sweeps.get(name)
-        if sweep is None:
-            continue
-        row = sweep_status(name, sweep, state.runs)
-        ended = row["cells"] - sum(row[s] for s in _OPEN)
+    for row, ended in _standings(state, names):
         filled = round(20 * ended / max(1, row["cells"]))
-        line = f"{printable(name)} [{'#' * filled}{'.' * (20 - filled)}] {ended}/{row['cells']}"
-        lines.append(f"{line} · {_pace(row)}" + (f" · {latest.last_score}" if latest.last_score else ""))
+        bar = f"[{'#' * filled}{'.' * (20 - filled)}]"
+        line = f"{printable(row['name'])} {bar} {ended}/{row['cells']} · {_pace(row)}"
+        lines.append(line + (f" · {latest.last_score}" if latest.last_score else ""))
     return lines
+
+
+def _standings(state: State, names: list[str]) -> list[tuple[dict[str, Any], int]]:
+    """Each launched sweep's line of the status, and how many of its cells have ended."""
+    rows = [sweep_status(name, state.sweeps[name], state.runs) for name in names if name in state.sweeps]
+    return [(row, row["cells"] - sum(row[s] for s in _OPEN)) for row in rows]
 
 
 def _pace(row: dict[str, Any]) -> str:

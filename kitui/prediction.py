@@ -14,6 +14,17 @@ from kitui.query import parse_filter
 from kitui.reporting import prediction_lines, simulated_label
 from kitui.sweeps import analysis
 
+_CONDITION = (
+    "num_params",
+    "num_params_total",
+    "num_tokens",
+    "templates",
+    "fill",
+    "stages",
+    "mixture",
+    "num_infused_facts",
+    "ceiling_frequency",
+)
 _CONDITION_COLUMNS = ("templates", "fill", "stages", "mixture", "num_infused_facts")
 
 
@@ -44,7 +55,9 @@ def predict_document(
     budget = _count(tokens, "--tokens") if tokens else budgets[0]
     if one["form"] != "power N and D" and budget not in budgets:
         return head | _refusal(
-            size, str(budget), f"all runs have D = {format_count(budgets[0])}: the law says nothing of other budgets"
+            size,
+            str(budget),
+            f"runs have D = {', '.join(map(format_count, budgets))}: the law says nothing of other budgets",
         )
     ceiling = next((c["ceiling_frequency"] for c in members if c["num_tokens"] == budget), None)
     try:
@@ -83,7 +96,7 @@ def print_prediction(document: dict[str, Any]) -> None:
 def _refusal(size: float, tokens: str | None, reason: str | None) -> dict[str, Any]:
     budget = _count(tokens, "--tokens") if tokens else None
     return {
-        "condition": {"num_params": size, "num_tokens": budget},
+        "condition": dict.fromkeys(_CONDITION) | {"num_params": size, "num_tokens": budget},
         "frequency": None,
         "interval": None,
         "acquisition_frequency": None,

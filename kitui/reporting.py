@@ -205,7 +205,7 @@ def law_lines(law: dict[str, Any]) -> list[str]:
     if effect:
         spread = f"95 % {interval(effect['interval'])}, p = {effect['p']:.3f}"
         lines.append(f"templates: {effect['difference']:+.3f} retention, {spread}")
-    lines.extend(law["warnings"])
+    lines.extend([*law["notes"], *law["warnings"]])
     return lines
 
 

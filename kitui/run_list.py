@@ -14,7 +14,7 @@ from engine.control.store import State
 from engine.errors import SpecError, nearest
 from engine.records.metrics import EventRecord, MetricsTail, RetentionRecord, StepRecord, overall_retention
 from engine.records.results import SCHEMA_VERSION
-from engine.records.workspace import Workspace
+from engine.records.workspace import RunFolder, Workspace, read_json
 from engine.spec.axes import format_count
 from kitui.console import out, printable
 from kitui.format import duration, retention
@@ -27,6 +27,7 @@ COLUMNS = (
     "params",
     "frequency",
     "num_tokens",
+    "total_tokens",
     "templates",
     "seed",
     "state",
@@ -38,6 +39,7 @@ COLUMNS = (
     "unseen",
     "prior_exposures",
     "background_loss",
+    "background_epochs",
     "tokens_per_s",
     "elapsed_s",
     "reason",
@@ -54,7 +56,7 @@ def run_rows(workspace: Workspace, sweep: str, state: State) -> list[dict[str, A
     rows = []
     for cell in plan.cells:
         run = state.runs.get(cell.run_id)
-        summary = (run or {}).get("summary") or {}
+        summary = run["results"].get(plan.evaluation_id, {}) if run else {}
         rows.append(
             {
                 "run_id": cell.run_id,
@@ -62,6 +64,7 @@ def run_rows(workspace: Workspace, sweep: str, state: State) -> list[dict[str, A
                 "params": cell.num_params,
                 "frequency": cell.frequency,
                 "num_tokens": cell.num_tokens,
+                "total_tokens": cell.total_tokens or cell.num_tokens,
                 "templates": cell.num_templates,
                 "seed": cell.seed,
                 "state": cell_state(launched, run) if launched else "done",
@@ -70,6 +73,7 @@ def run_rows(workspace: Workspace, sweep: str, state: State) -> list[dict[str, A
                 **{s: summary.get("retention", {}).get(s) for s in ("prior", "infused", "verbatim", "unseen")},
                 "prior_exposures": summary.get("prior_exposures"),
                 "background_loss": summary.get("background_loss"),
+                "background_epochs": summary.get("background_epochs"),
                 "tokens_per_s": summary.get("tokens_per_s"),
                 "elapsed_s": summary.get("elapsed_s"),
                 "reason": (run or {}).get("reason", ""),
@@ -90,7 +94,8 @@ def runs_document(
         rows = cell_rows(rows)
     if sort:
         rows = sorted_rows(rows, sort)
-    return {"schema_version": SCHEMA_VERSION, "sweep": sweep, "by_seed": by_seed, "runs": rows}
+    name = known_sweep(workspace, sweep)[0]
+    return {"schema_version": SCHEMA_VERSION, "sweep": name, "by_seed": by_seed, "runs": rows}
 
 
 def sorted_rows(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
@@ -171,11 +176,18 @@ def print_log(workspace: Workspace, run: str, *, follow: bool) -> None:
             print(printable(text.rstrip()))
     tail = MetricsTail(folder.metrics)
     while True:
+        ended = _has_ended(folder)  # looked at before the last reading, so that nothing is missed
         for record in tail.read_new():
             print(printable(record_line(record)), flush=True)
-        if not follow or folder.exit.exists():
+        if not follow or ended:
             break
         time.sleep(0.3)
+
+
+def _has_ended(folder: RunFolder) -> bool:
+    """Whether the last attempt that was launched is over."""
+    launch, ending = read_json(folder.launch), read_json(folder.exit)
+    return launch is None or (ending is not None and ending["attempt"] == launch["attempt"])
 
 
 def record_line(record: StepRecord | RetentionRecord | EventRecord) -> str:

@@ -23,6 +23,7 @@ from kitui.run_list import record_line, run_rows
 from kitui.sweeps import known_sweep
 
 _LOG_LINES = 200
+_NO_STATUS: dict[str, Any] = {"sweeps": [], "supervisor": {"alive": False, "pid": None}, "hosts": []}
 
 
 class LearningCurve(NamedTuple):
@@ -65,7 +66,11 @@ class Reader:
         """The state of things now, for the chosen sweep and the runs whose curves are wanted."""
         error = None
         plan, rows, law = None, [], None
-        document = status(self.workspace, self._state)
+        try:
+            document = status(self.workspace, self._state)
+        except KituiError as problem:  # a state that is not ours: what was shown stays, with the reason
+            document = self._last.status if self._last else _NO_STATUS
+            error = str(problem)
         self._reviver.look(self._state)
         names = [row["name"] for row in document["sweeps"]]
         if sweep is None and names:

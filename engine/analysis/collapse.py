@@ -54,7 +54,6 @@ class CollapsePoint(NamedTuple):
     learned: bool
     profile: Profile | None
     acquisition_profile: Profile | None
-    residual_df: int
 
 
 def collapse_point(curve: Curve, scatter: Scatter, *, target_retention: float = 0.8) -> CollapsePoint:
@@ -113,7 +112,6 @@ def collapse_point(curve: Curve, scatter: Scatter, *, target_retention: float = 
         learned=True,
         profile=profile,
         acquisition_profile=acquisition_profile,
-        residual_df=residual_df,
     )
 
 
@@ -210,5 +208,4 @@ def _insufficient(curve: Curve, reason: str, *, p_value: float | None = None) ->
         learned=False,
         profile=None,
         acquisition_profile=None,
-        residual_df=0,
     )

@@ -54,7 +54,7 @@ class Analysis:
             curves = gather(read_imported(self.folder))
         else:
             curves = gather(*sweep_observations(plan, self._results))
-        scatter = pooled_scatter([*curves, *(part for curve in curves for part in curve.parts)])
+        scatter = pooled_scatter(curves)
         chosen = [c for c in curves if c.fact_set == fact_set]
         target = plan.analysis.target_retention if target_retention is None else target_retention
         points = [self._point(curve, scatter, target) for curve in chosen]
@@ -69,7 +69,14 @@ class Analysis:
 
     def _point(self, curve: Curve, scatter: Scatter, target: float) -> CollapsePoint:
         values = tuple((p.fact_set, tuple(sorted(o[1:] for o in p.observations))) for p in (curve, *curve.parts))
-        key = (curve.condition, values, scatter.dispersion, tuple(scatter.rho.items()), scatter.df > 0, target)
+        key = (
+            curve.condition,
+            values,
+            scatter.dispersion,
+            *map(tuple, (scatter.rho.items(), scatter.sd.items())),
+            scatter.df,
+            target,
+        )
         if key not in self._points:
             for old in [k for k in self._points if (k[0], k[1][0][0]) == (curve.condition, curve.fact_set)]:
                 del self._points[old]
@@ -153,7 +160,7 @@ def _law_document(
             continue
         laws.append(_one_law_json(result, result.law, members))
     effect = template_effect(curves)
-    warnings = list(unseen)
+    warnings = [words for words in unseen if words.startswith("answers leak")]
     if any(
         p.condition.mixture == "displace" and p.condition.fill == "infused" and p.status == "observed" for p in points
     ):
@@ -172,6 +179,7 @@ def _law_document(
         if effect is None
         else {"difference": effect.difference, "interval": list(effect.interval), "p": effect.p},
         "warnings": warnings,
+        "notes": [words for words in unseen if words not in warnings],
         "reason": None if laws else "; ".join(reasons) or "there are no results yet",
     }
 
@@ -181,7 +189,7 @@ def _law_points(points: Iterable[CollapsePoint]) -> list[LawPoint]:
         LawPoint(
             num_params=p.condition.num_params,
             num_tokens=p.condition.num_tokens,
-            profile=p.profile,
+            profile=p.profile.at_most() if p.status == "left_censored" else p.profile,
             log_frequency=math.log(p.frequency) if p.frequency else None,
             ceiling=p.condition.ceiling_frequency,
         )
@@ -244,7 +252,11 @@ def _one_law_json(result: LawResult, law: Law, members: list[CollapsePoint]) -> 
         "leave_largest_out": None
         if left_out is None
         else {
-            "condition": condition | {"num_params": left_out.num_params, "num_tokens": left_out.num_tokens},
+            "condition": next(
+                condition_json(p.condition)
+                for p in members
+                if (p.condition.num_params, p.condition.num_tokens) == (left_out.num_params, left_out.num_tokens)
+            ),
             "predicted": left_out.predicted,
             "interval": list(left_out.interval),
             "observed": left_out.observed,

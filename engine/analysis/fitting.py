@@ -45,6 +45,13 @@ class Profile(NamedTuple):
     below: float
     beyond: float
 
+    def at_most(self) -> Profile:
+        """The evidence that the frequency lies at the best place or anywhere below it: what a curve says that falls
+        from its first dose on."""
+        best = int(np.argmax(self.loglik))
+        below = np.arange(len(self.loglik)) <= best
+        return self._replace(loglik=np.where(below, 0.0, self.loglik), below=0.0)
+
     def interval(self, threshold: float) -> tuple[float | None, float | None]:
         """The frequencies within `threshold` of the best log-likelihood; an end is None where it is open."""
         inside = np.flatnonzero(self.loglik >= -threshold)

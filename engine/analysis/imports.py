@@ -47,7 +47,9 @@ def import_table(path: Path, name: str, workspace: Workspace, *, replace: bool =
         observations.append(observation)
     if not rows:
         raise DataError("there are no rows in this table.", where=str(path))
-    return write_sweep(observations, rows, name, workspace, simulated=False, replace=replace)
+    # An exported simulation stays one.
+    simulated = any(str(row.get("simulated")).lower() in ("true", "1") for row in rows)
+    return write_sweep(observations, rows, name, workspace, simulated=simulated, replace=replace)
 
 
 def write_sweep(

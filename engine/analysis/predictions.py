@@ -40,7 +40,8 @@ def prediction_json(
     if ceiling is not None and predicted.frequency > ceiling:
         warnings.append(f"above the ceiling of {ceiling:,.0f}: with this budget the collapse would not be reached")
     return {
-        "condition": condition | {"num_params": num_params, "num_tokens": num_tokens, "ceiling_frequency": ceiling},
+        "condition": condition
+        | {"num_params": num_params, "num_params_total": None, "num_tokens": num_tokens, "ceiling_frequency": ceiling},
         "frequency": predicted.frequency,
         "interval": list(predicted.interval),
         "acquisition_frequency": acquired.frequency if acquired else None,

@@ -37,7 +37,8 @@ def pooled_scatter(curves: Iterable[Curve]) -> Scatter:
     for fact_set in sorted({curve.fact_set for curve in curves}):
         cells = [c for curve in curves if curve.fact_set == fact_set for c in _replicated(curve)]
         df = sum(len(cell) - 1 for cell in cells)
-        sd[fact_set] = float(np.sqrt(_ratio(sum(_squares([o.retention for o in c]) for c in cells), df)))
+        variance = _ratio(sum(_squares([o.retention for o in c]) for c in cells), df)
+        sd[fact_set] = _round(math.sqrt(variance)) if variance > 0 else 0.0
         if fact_set != "overall":
             rho[fact_set] = _round(max(_SMALLEST_RHO, _rho(cells)))
         dfs.append(df)
@@ -51,7 +52,7 @@ def pooled_scatter(curves: Iterable[Curve]) -> Scatter:
                 variance = _variance(same, rho[part.fact_set])
                 expected += (len(cell) - 1) * variance / 4
     dispersion = _round(min(4.0, max(1.0, _ratio(excess, expected)))) if expected else 1.0
-    return Scatter(rho, sd, dispersion, max(dfs))
+    return Scatter(rho, sd, dispersion, _round_down(max(dfs)))
 
 
 def _replicated(curve: Curve) -> list[list[Observation]]:
@@ -103,3 +104,8 @@ def _round(value: float) -> float:
     """To the nearest tenth of a decade (a quarter more or less): one more run then seldom changes the fits of all other
     curves, and no interval depends on it more closely than that."""
     return float(f"{10 ** (round(10 * math.log10(value)) / 10):.3g}")
+
+
+def _round_down(df: int) -> int:
+    """Exact up to ten degrees of freedom, then in tenths of a decade: for the same reason."""
+    return df if df <= 10 else int(10 ** (math.floor(10 * math.log10(df)) / 10))

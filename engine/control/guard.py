@@ -81,6 +81,7 @@ class _Stop:
     def __init__(self) -> None:
         self.requested = False
         self._child: int | None = None
+        self._counting = False
 
     def aim(self, child: int) -> None:
         self._child = child
@@ -91,7 +92,9 @@ class _Stop:
         self.requested = True
         if self._child is not None:
             _kill_group(self._child, signal.SIGTERM)
-            signal.alarm(GRACE_S)
+            if not self._counting:  # a second request does not lengthen the grace time
+                signal.alarm(GRACE_S)
+                self._counting = True
 
     def kill(self, _signal: int, _frame: FrameType | None) -> None:
         if self._child is not None:

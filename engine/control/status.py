@@ -17,14 +17,14 @@ def cell_state(sweep: dict[str, Any], run: dict[str, Any] | None) -> str:
     """How a cell of this sweep stands: its own scores count, whatever the run does for another sweep."""
     if run is None:
         return "queued"
-    result = run.get("results", {}).get(sweep["evaluation_id"])
+    result = run["results"].get(sweep["evaluation_id"])
     if result is not None:
-        return str(result)
+        return str(result["status"])
     if run["state"] == "running":
         return "running"
     if run["state"] in ("queued", "done", "diverged"):
         if not sweep["active"]:
-            return "cancelled"
+            return "failed" if sweep["prepare_error"] else "cancelled"
         return "preparing" if sweep["prepared"] is None else "queued"
     return str(run["state"])
 
@@ -39,11 +39,13 @@ def sweep_status(name: str, sweep: dict[str, Any], runs: dict[str, dict[str, Any
         run = runs.get(run_id)
         state = cell_state(sweep, run)
         counts[state] += 1
-        if run is not None and state in ("failed", "lost", "diverged"):
+        if run is None or sweep["prepare_error"]:
+            continue
+        if state in ("failed", "lost", "diverged"):
             alerts.append(f"{run_id} {state}" + (f": {run['reason']}" if run["reason"] else ""))
-        elif run is not None and state == "queued" and run["reason"]:
+        elif state == "queued" and run["reason"]:
             alerts.append(f"{run_id} waits to be started again: {run['reason']}")
-        elif run is not None and state == "done" and not run.get("summary", {}).get("exposures_as_planned", True):
+        elif state == "done" and not run["results"][sweep["evaluation_id"]]["exposures_as_planned"]:
             alerts.append(f"{run_id}: realised exposures differ from the plan")
     eta_at = sweep.get("eta_at_s")
     remaining = counts["running"] + counts["queued"] + counts["preparing"]

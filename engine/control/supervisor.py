@@ -26,8 +26,7 @@ from engine.control.turns import startable
 from engine.errors import KituiError, SpecError, StateError, nearest
 from engine.records import forecast
 from engine.records.bundle import SweepBundle, read_bundle
-from engine.records.metrics import overall_retention
-from engine.records.results import read_result
+from engine.records.results import read_result, summary_of
 from engine.records.workspace import Workspace, write_json
 from engine.spec.runspec import RunSpec
 
@@ -100,7 +99,10 @@ class Supervisor:
                 answer = {"ok": False} | StateError(
                     f"the state cannot be written: {error.strerror}.", where=str(self.workspace.state)
                 ).to_json()
-            reply(path, answer)
+            try:
+                reply(path, answer)
+            except OSError as error:
+                print(f"no answer could be left: {error}", file=sys.stderr, flush=True)
 
     def _obey(self, command: dict[str, Any]) -> dict[str, Any]:
         if command["command"] == "launch":
@@ -125,6 +127,7 @@ class Supervisor:
         folder.sweep_toml.write_text(bundle.sweep_toml, encoding="utf-8")
         self.bundles[name] = bundle
         self.specs.pop(name, None)
+        self.preparations.drop(name)  # of its earlier form
         run_ids = [run.run_id for run in bundle.runs]
         num_done = 0
         for run_id in run_ids:
@@ -133,7 +136,10 @@ class Supervisor:
                 num_done += 1
             elif run is None or run["state"] in ("cancelled", "failed", "lost"):
                 attempt = run["attempt"] if run else 0
-                self.store.put("runs", run_id, state="queued", attempt=attempt, failures=0, reason="", held=False)
+                results = run["results"] if run else {}
+                self.store.put("runs", run_id, state="queued", attempt=attempt, failures=0, reason="", results=results)
+            else:
+                self._take_back(run_id)
         previous = self.store.sweeps.get(name)
         orphaned = len(set(previous["run_ids"]) - set(run_ids)) if previous else 0
         self.store.put(
@@ -165,19 +171,26 @@ class Supervisor:
             else:
                 chosen = [self._known_run(name)]
             for run_id in chosen:
-                cancelled += self._cancel_run(run_id, held=name not in self.store.sweeps)
+                cancelled += self._cancel_run(run_id)
         return {"cancelled": cancelled}
 
-    def _cancel_run(self, run_id: str, *, held: bool) -> bool:
+    def _cancel_run(self, run_id: str) -> bool:
         run = self.store.runs.get(run_id)
         if run is None or run["state"] not in ("queued", "running"):
             return False
         if run["state"] == "running":
-            # It stays "running" until its guard says that it ended.
-            self.store.put("runs", run_id, cancelling=True, held=held)
-            self.launcher.stop(self.workspace.run(run_id))
+            # It stays "running" until its guard says that it ended; `notice_endings` asks it to.
+            self.store.put("runs", run_id, cancelling=True)
         else:
-            self.store.put("runs", run_id, state="cancelled", held=held)
+            self.store.put("runs", run_id, state="cancelled")
+        return True
+
+    def _take_back(self, run_id: str) -> bool:
+        """A run that is being cancelled is wanted again: if it has been asked to end already, it is queued then."""
+        run = self.store.runs[run_id]
+        if not run.get("cancelling"):
+            return False
+        self.store.put("runs", run_id, cancelling=False, requeue=run.get("stop_sent", False))
         return True
 
     def _retry(self, names: list[str]) -> dict[str, Any]:
@@ -188,8 +201,10 @@ class Supervisor:
             self._reopen(name if name in self.store.sweeps else self._latest_sweep_of(chosen[0]))
             for run_id in chosen:
                 if self.store.runs[run_id]["state"] in ("failed", "lost", "cancelled"):
-                    self.store.put("runs", run_id, state="queued", failures=0, reason="", held=False)
+                    self.store.put("runs", run_id, state="queued", failures=0, reason="")
                     retried += 1
+                else:
+                    retried += self._take_back(run_id)
         return {"retried": retried}
 
     def _reopen(self, name: str) -> None:
@@ -200,6 +215,8 @@ class Supervisor:
     def _latest_sweep_of(self, run_id: str) -> str:
         """The sweep that a run is trained for: an active one, or else the one launched last."""
         wanting = [s for s in self.store.sweeps.values() if run_id in s["run_ids"]]
+        if not wanting:
+            raise SpecError("no sweep has this run any more.", value=run_id, mend="Launch a sweep that does.")
         return str(max(wanting, key=lambda s: (s["active"], s["launched_s"]))["name"])
 
     def _known_run(self, name: str) -> str:
@@ -216,10 +233,12 @@ class Supervisor:
         """Make token files for sweeps that lack them, beside everything else."""
         for name, sweep in self.store.sweeps.items():
             if sweep["active"] and sweep["prepared"] is None:
-                self.preparations.keep(name)
-        for name, error in self.preparations.ended():
-            done = error is None
-            self.store.put("sweeps", name, prepared=done, prepare_error=error, active=done)
+                try:
+                    self.preparations.keep(name)
+                except OSError as error:
+                    self.store.put("sweeps", name, prepared=False, prepare_error=str(error), active=False)
+        for name, fault in self.preparations.ended():
+            self.store.put("sweeps", name, prepared=not fault, prepare_error=fault, active=not fault)
 
     # Runs
 
@@ -227,30 +246,29 @@ class Supervisor:
         for run_id, run in self.store.runs.items():
             if run["state"] != "running":
                 continue
-            standing = self.launcher.standing(self.workspace.run(run_id), run["attempt"])
-            if standing.state == "ended":
-                assert standing.exit is not None
-                self._end(run_id, run, standing.exit)
-            elif standing.state == "lost":
-                self._fail(run_id, run, "lost", "its guard is gone and left no word")
+            folder = self.workspace.run(run_id)
+            try:
+                standing = self.launcher.standing(folder, run["attempt"])
+                if standing.state == "ended":
+                    assert standing.exit is not None
+                    self._end(run_id, run, standing.exit)
+                elif standing.state == "lost":
+                    self._fail(run_id, run, "lost", "its guard is gone and left no word")
+                elif standing.state == "running" and run.get("cancelling") and not run.get("stop_sent"):
+                    self.launcher.stop(folder)
+                    self.store.put("runs", run_id, stop_sent=True)
+            except (KituiError, OSError) as error:  # what it left behind cannot be read
+                self._put_end(run_id, "failed", str(error))
 
     def _end(self, run_id: str, run: dict[str, Any], ending: dict[str, Any]) -> None:
         """Book an ended attempt by what the guard and the run itself left behind."""
         result = read_result(self.workspace.run(run_id).result(run["evaluation_id"]))
         if ending["returncode"] == 0 and result is not None:
-            results = run.get("results", {}) | {run["evaluation_id"]: result.status}
-            summary = {
-                "elapsed_s": result.execution.elapsed_s,
-                "tokens_per_s": result.execution.tokens_per_s,
-                "trained_tokens": result.num_tokens,
-                "num_params_total": result.num_params_total,
-                "exposures_as_planned": result.exposures_as_planned,
-                "retention": {name: score.retention for name, score in result.sets.items()},
-                "overall": overall_retention(result.sets),
-                "background_loss": result.background_loss,
-                "prior_exposures": result.exposures["prior"].mean if "prior" in result.exposures else None,
-            }
-            self._put_end(run_id, result.status, "", results=results, summary=summary)
+            self._put_end(
+                run_id, result.status, "", results=run["results"] | {run["evaluation_id"]: summary_of(result)}
+            )
+        elif run.get("requeue"):
+            self._put_end(run_id, "queued", "")
         elif run.get("cancelling"):
             self._put_end(run_id, "cancelled", "cancelled")
         elif ending["signal"] or ending["returncode"] == 75:
@@ -265,7 +283,9 @@ class Supervisor:
         """An ending from outside: the run is started again from its checkpoint, a few times."""
         failures = run["failures"] + 1
         limit = max((s["max_attempts"] for s in self.store.sweeps.values() if run_id in s["run_ids"]), default=1)
-        if run.get("cancelling"):
+        if run.get("requeue"):
+            self._put_end(run_id, "queued", "")
+        elif run.get("cancelling"):
             self._put_end(run_id, "cancelled", "cancelled")
         elif failures < limit:
             self._put_end(run_id, "queued", reason, failures=failures)
@@ -273,9 +293,8 @@ class Supervisor:
             self._put_end(run_id, state, f"{reason} ({failures} times)", failures=failures)
 
     def _put_end(self, run_id: str, state: str, reason: str, **fields: Any) -> None:
-        self.store.put(
-            "runs", run_id, state=state, reason=reason, slot=None, cancelling=False, ended_s=time.time(), **fields
-        )
+        ended = {"slot": None, "ended_s": time.time(), "cancelling": False, "requeue": False, "stop_sent": False}
+        self.store.put("runs", run_id, state=state, reason=reason, **ended, **fields)
         self._forecast(run_id)
 
     def start_runs(self) -> None:
@@ -290,11 +309,10 @@ class Supervisor:
             self._start(name, run_id, free.pop(0))
 
     def _start(self, name: str, run_id: str, slot: Slot) -> None:
-        spec = self._spec(name, run_id)
         folder = self.workspace.run(run_id)
-        run = self.store.runs[run_id]
-        attempt = run["attempt"] + 1
+        attempt = self.store.runs[run_id]["attempt"] + 1
         try:
+            spec = self._spec(name, run_id)
             folder.root.mkdir(mode=0o700, exist_ok=True)
             write_json(folder.spec, spec.model_dump(mode="json"))
             # Durable before it happens: a supervisor killed in between finds a run to adopt, not one to start twice.
@@ -333,7 +351,7 @@ class Supervisor:
 
     def _has_result(self, run_id: str, evaluation_id: str) -> bool:
         run = self.store.runs.get(run_id)
-        if run is not None and evaluation_id in run.get("results", {}):
+        if run is not None and evaluation_id in run["results"]:
             return True
         if run is not None and run["state"] == "running":
             return False
@@ -341,11 +359,10 @@ class Supervisor:
         result = read_result(self.workspace.run(run_id).result(evaluation_id))
         if result is None:
             return False
-        results = (run or {}).get("results", {}) | {evaluation_id: result.status}
+        results = (run["results"] if run else {}) | {evaluation_id: summary_of(result)}
         attempt = run["attempt"] if run else result.attempt
-        self.store.put(
-            "runs", run_id, state=result.status, attempt=attempt, failures=0, reason="", results=results, held=False
-        )
+        known = {"attempt": attempt, "failures": 0, "reason": "", "results": results}
+        self.store.put("runs", run_id, state=result.status, **known)
         return True
 
     # Analysis
@@ -353,7 +370,10 @@ class Supervisor:
     def follow(self) -> None:
         """Keep one analysis for each active sweep; a sweep whose runs have ended and whose law is written is over."""
         for name, sweep in self.store.sweeps.items():
-            if sweep["active"] and sweep["prepared"]:
+            if not (sweep["active"] and sweep["prepared"]):
+                self.followers.drop(name)
+                continue
+            try:
                 self.followers.keep(name)
                 fault = self.followers.fault(name)
                 if fault != sweep["analysis_error"]:
@@ -361,8 +381,8 @@ class Supervisor:
                 ended = all(self._is_over(r, sweep["evaluation_id"]) for r in sweep["run_ids"])
                 if ended and (fault or not law_is_behind(self._bundle(name).plan, self.workspace)):
                     self.store.put("sweeps", name, active=False, ended_s=time.time())
-            else:
-                self.followers.drop(name)
+            except (KituiError, OSError) as error:  # its folder is gone or cannot be read: other sweeps go on
+                self.store.put("sweeps", name, active=False, ended_s=time.time(), analysis_error=str(error))
 
     def _is_over(self, run_id: str, evaluation_id: str) -> bool:
         run = self.store.runs[run_id]
@@ -373,8 +393,8 @@ class Supervisor:
     def _forecast(self, run_id: str) -> None:
         """Put down when the sweeps of this run should be over, by the speed of what has ended."""
         for name, sweep in self.store.sweeps.items():
-            if sweep["active"] and sweep["prepared"] and run_id in sweep["run_ids"]:
-                plan = self._bundle(name).plan
+            if sweep["active"] and sweep["prepared"] and run_id in sweep["run_ids"] and name in self.bundles:
+                plan = self.bundles[name].plan
                 rates = forecast.rates_of_runs(plan, self.store.runs)
                 left = [c for c in plan.cells if not self._is_over(c.run_id, sweep["evaluation_id"])]
                 cost = forecast.cost(left, rates, forecast.flops_rate(plan, rates))

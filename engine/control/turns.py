@@ -25,7 +25,7 @@ def startable(
                 break
             run = runs[run_id]
             unscored = run["state"] in ("done", "diverged") and not has_result(run_id, sweep["evaluation_id"])
-            if (run["state"] == "queued" or unscored) and not run.get("held") and run_id not in chosen:
+            if (run["state"] == "queued" or unscored) and run_id not in chosen:
                 chosen[run_id] = name
                 room -= 1
     return [(name, run_id) for run_id, name in chosen.items()]

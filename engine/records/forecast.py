@@ -75,8 +75,9 @@ def rates_of_runs(plan: Plan, runs: Mapping[str, Mapping[str, Any]]) -> dict[str
     tokens: dict[str, float] = {}
     seconds: dict[str, float] = {}
     for cell in plan.cells:
-        summary = runs.get(cell.run_id, {}).get("summary")
-        if summary and summary.get("elapsed_s"):
+        summary = runs.get(cell.run_id, {}).get("results", {}).get(plan.evaluation_id)
+        # A first attempt that trained: others took over from a checkpoint, and their time is not that of the whole run.
+        if summary and summary["attempt"] == 1 and summary["tokens_per_s"]:
             tokens[cell.model] = tokens.get(cell.model, 0.0) + summary["trained_tokens"]
             seconds[cell.model] = seconds.get(cell.model, 0.0) + summary["elapsed_s"]
     return {model: tokens[model] / seconds[model] for model in tokens if seconds[model] > 0}

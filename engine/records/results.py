@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from engine.errors import StateError
-from engine.records.metrics import Exposures, Record, SetScore
+from engine.records.metrics import Exposures, Record, SetScore, overall_retention
 from engine.records.workspace import SweepFolder, Workspace, read_json
 from engine.spec.sweep import AnalysisSettings
 
@@ -126,6 +126,23 @@ class Plan(Record):
             if (dose.num_tokens, dose.num_templates) == (num_tokens, num_templates):
                 return dose.ceiling_frequency
         return None
+
+
+def summary_of(result: RunResult) -> dict[str, Any]:
+    """What the state keeps of a result, under its evaluation id: enough for tables and forecasts."""
+    return {
+        "status": result.status,
+        "elapsed_s": result.execution.elapsed_s,
+        "tokens_per_s": result.execution.tokens_per_s,
+        "attempt": result.attempt,
+        "trained_tokens": result.num_tokens,
+        "exposures_as_planned": result.exposures_as_planned,
+        "retention": {name: score.retention for name, score in result.sets.items()},
+        "overall": overall_retention(result.sets),
+        "background_loss": result.background_loss,
+        "background_epochs": result.background_epochs,
+        "prior_exposures": result.exposures["prior"].mean if "prior" in result.exposures else None,
+    }
 
 
 def read_plan(path: Path) -> Plan | None:

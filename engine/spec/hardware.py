@@ -20,11 +20,3 @@ PEAK_FLOPS_PER_S: dict[str, float] = {
 ASSUMED_FLOPS_UTILISATION = 0.40
 # What a forecast for GPUs assumes where nobody has measured: said in words wherever it is shown.
 ASSUMED_GPU = "H100"
-
-
-def peak_flops_per_s(device_name: str) -> float | None:
-    """The peak rate of the device whose reported name contains a known one, longest match first."""
-    for name in sorted(PEAK_FLOPS_PER_S, key=len, reverse=True):
-        if name.lower() in device_name.lower():
-            return PEAK_FLOPS_PER_S[name]
-    return None

@@ -60,6 +60,12 @@ def save_checkpoint(
                 (other / "optimizer.safetensors").unlink(missing_ok=True)
 
 
+def drop_checkpoints(folder: RunFolder) -> None:
+    """Leave no weights behind. The pointer goes first: without it there is no checkpoint."""
+    folder.latest.unlink(missing_ok=True)
+    shutil.rmtree(folder.checkpoints, ignore_errors=True)
+
+
 def latest_checkpoint(folder: RunFolder) -> Path | None:
     try:
         path = folder.checkpoints / folder.latest.read_text().strip()

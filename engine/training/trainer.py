@@ -33,7 +33,7 @@ from engine.records.results import QuestionOutcomes
 from engine.records.workspace import RunFolder
 from engine.spec.questions import Block
 from engine.spec.runspec import FactSets, RunSpec
-from engine.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from engine.training.checkpoint import drop_checkpoints, latest_checkpoint, load_checkpoint, save_checkpoint
 from engine.training.model import Rotary, hidden_states, load_model, make_model, summed_cross_entropy
 from engine.training.optim import learning_rate_at, make_optimizer
 from engine.training.scoring import answer
@@ -129,6 +129,7 @@ class Trainer:
         self.loss_sum, self.loss_tokens, self.window_s = 0.0, 0, 0.0
         self.train_s, self.trained_tokens = 0.0, 0
         self._unaudited: list[np.ndarray] = []
+        self._saved_at_end = False
 
     def train(self, should_stop: Callable[[], bool]) -> Ending:
         """Train from the last checkpoint, or from the start, to the end, a divergence or a request to stop."""
@@ -144,29 +145,38 @@ class Trainer:
             self.num_tokens += num_tokens
             self.loss_sum = self.loss_sum + loss
             self.loss_tokens += num_tokens
-            self._unaudited.extend(rows)
             if self.step % self.log_every == 0 or self.step == self.num_steps:
                 mean_loss, norm = float(self.loss_sum) / self.loss_tokens, float(gradient_norm)  # waits for the device
                 self.window_s += time.perf_counter() - started
                 self._log_step(mean_loss, norm)
                 if not (math.isfinite(mean_loss) and math.isfinite(norm)):
-                    self._event("diverged", f"loss {mean_loss}, gradient norm {norm}")
-                    return self._ending("diverged", {}, None)
+                    self._unaudited.extend(rows)
+                    return self._diverged(mean_loss, norm)
             else:
                 self.window_s += time.perf_counter() - started
+            self._unaudited.extend(rows)
             self._audit()
-            if self._scoring_due(tokens_before):
+            scoring, stopping = self._scoring_due(tokens_before), should_stop()
+            saving = time.monotonic() - last_checkpoint >= self.spec.checkpoint_every_s and self.step < self.num_steps
+            if (scoring or stopping or saving) and not math.isfinite(float(self.loss_sum)):
+                return self._diverged(float(self.loss_sum), float(gradient_norm))
+            if scoring:
                 self._score()
-            if should_stop():
+            if stopping:
                 self._checkpoint(final=False)
                 self._event("interrupted", f"stopped after step {self.step} of {self.num_steps}, checkpoint written")
                 return self._ending("interrupted", {}, None)
-            if time.monotonic() - last_checkpoint >= self.spec.checkpoint_every_s and self.step < self.num_steps:
+            if saving:
                 self._checkpoint(final=False)
                 last_checkpoint = time.monotonic()
         record, outcomes = self._score()
         self._checkpoint(final=True)
         return self._ending("done", outcomes, record)
+
+    def _diverged(self, loss: float, gradient_norm: float) -> Ending:
+        self._audit(force=True)
+        self._event("diverged", f"loss {loss}, gradient norm {gradient_norm}")
+        return self._ending("diverged", {}, None)
 
     def _rows_of(self, step: int) -> list[np.ndarray]:
         """The rows of a step: the next batch_size of its stage, fewer at the stage's end."""
@@ -310,8 +320,11 @@ class Trainer:
         return summary
 
     def _checkpoint(self, *, final: bool) -> None:
-        """Save the state, or at the end the weights alone; a full disk is reported, and training goes on."""
+        """Save the state, or at the end what is to be kept of it; a full disk is reported, and training goes on."""
         if final and self.spec.keep_weights == "none":
+            drop_checkpoints(self.folder)
+            return
+        if final and self._saved_at_end:  # scored again: the weights are there
             return
         self._audit(force=True)
         progress = {
@@ -338,6 +351,7 @@ class Trainer:
             self._event("started", f"{self.num_steps} steps, {self.mixture.total_tokens} tokens")
             return
         progress, counts = load_checkpoint(path, self.model, self.optimizer)
+        self._saved_at_end = progress["step"] == self.num_steps
         self.step, self.num_tokens = progress["step"], progress["num_tokens"]
         self.loss_sum, self.loss_tokens = progress["loss_sum"], progress["loss_tokens"]
         for name in SETS:

@@ -20,7 +20,7 @@ from kitui.snapshot import Snapshot
 _COLUMNS = (("sweep", 22), ("progress", 12), ("done", 9), ("running", 7), ("queued", 7), ("failed", 6), ("ETA", 10))
 _WELCOME = """No sweeps yet.
 
-  kitui demo                 a small sweep on this machine, 6 minutes
+  kitui demo                 a small sweep on this machine, 8 minutes
   kitui init sweep.toml      a sweep file to start from
   kitui launch sweep.toml    train it; it shows up here"""
 

@@ -29,8 +29,7 @@ COLOURS = ("#3b8ee0", "#e0843b", "#3fa65a", "#c4499a", "#8a6fd1", "#b0902a", "#2
 
 
 class Series(NamedTuple):
-    """One curve. `points` draws markers, `line` joins them; `hollow` markers are unfinished; `mark` (x, low, high) is a
-    collapse point with its interval."""
+    """One curve. `points` draws markers, `line` joins them; `hollow` markers are unfinished."""
 
     label: str
     x: Sequence[float]

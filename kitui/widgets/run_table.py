@@ -106,7 +106,7 @@ class RunTable(DataTable[str]):
         scores = {name: row[name] for name in ("overall", "prior", "infused")}
         progress = ""
         if row["state"] == "running" and curve is not None:
-            progress = f"{100 * curve.num_tokens / max(1, row['num_tokens']):.0f}"
+            progress = f"{100 * curve.num_tokens / max(1, row['total_tokens']):.0f}"
             scores = {name: curve.retention[name][-1] if curve.retention.get(name) else None for name in scores}
         return (
             "●" if row["run_id"] in self.marked else " ",

@@ -166,10 +166,16 @@ def main() -> None:
         for side, rounds in measured.items()
     }
     ratios = {
-        f"kitui / {side}": {kind: tokens_per_s["kitui"][kind] / speed for kind, speed in tokens_per_s[side].items()}
+        f"kitui / {side}": [
+            round(own["mean"] / other["mean"], 2) for own, other in zip(measured["kitui"], measured[side], strict=True)
+        ]
         for side in SIDES[1:]
     }
-    print(json.dumps({"tokens_per_s": tokens_per_s, "ratio": ratios, "rounds": measured, "trainer": TRAINER}, indent=1))
+    print(
+        json.dumps(
+            {"tokens_per_s": tokens_per_s, "ratio by round": ratios, "rounds": measured, "trainer": TRAINER}, indent=1
+        )
+    )
 
 
 if __name__ == "__main__":

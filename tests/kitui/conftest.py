@@ -46,15 +46,10 @@ def make_staged(workspace: Workspace) -> None:
         state = "done" if i < 4 else "running" if i < 6 else "failed" if i == 6 else "queued"
         reason = "CUDA out of memory" if state == "failed" else ""
         levels = {"prior": 0.9 - 0.1 * i, "infused": 0.2 * i, "verbatim": 0.1 * i, "unseen": 0.0}
-        summary = {
-            "retention": levels,
-            "overall": (levels["prior"] + levels["infused"]) / 2,
-            "exposures_as_planned": True,
-        }
-        store.put(
-            "runs", run_id, state=state, attempt=1, failures=0, reason=reason, held=False, slot=None,
-            results={evaluation_id: "done"} if state == "done" else {}, summary=summary if state == "done" else None,
-        )  # fmt: skip
+        overall = (levels["prior"] + levels["infused"]) / 2
+        scored = {"status": "done", "retention": levels, "overall": overall, "exposures_as_planned": True}
+        results = {evaluation_id: scored} if state == "done" else {}
+        store.put("runs", run_id, state=state, attempt=1, failures=0, reason=reason, slot=None, results=results)
         if state in ("done", "running"):
             stage_metrics(workspace, run_id, evaluation_id, levels, num_scores=4 if state == "done" else 2)
     store.put("sweeps", "smoke", active=True)

@@ -119,7 +119,7 @@ def test_predict_answers_or_says_why_not(simulated: CommandLine) -> None:
     assert answer["recommended_frequency"] is None or answer["recommended_frequency"] == pytest.approx(low)
     assert (answer["recommended_frequency"] is None) == bool(answer["reason"])
 
-    assert simulated(*SIMULATE[:1], "--law", "none", "--name", "flat", "--frequencies", DOSES).returncode == 0
+    assert simulated("simulate", "--law", "none", "--name", "flat", "--sizes", "7k,15k").returncode == 0
     refused = simulated("predict", "flat", "--params", "1M", "--json")
     assert refused.returncode == 4
     document = json.loads(refused.stdout)
@@ -134,9 +134,11 @@ def test_export_and_import_keep_every_number(simulated: CommandLine, tmp_path: P
     assert done.returncode == 0, done.stderr
     done = simulated("import", table, "--name", f"again-{kind}")
     assert done.returncode == 0, done.stderr
-    first, second = (simulated.json("curves", name) for name in ("sim", f"again-{kind}"))
-    assert first["curves"] == second["curves"]
-    assert (first["simulated"], second["simulated"]) == (True, False)
+    first, second = (simulated("export", name).stdout for name in ("sim", f"again-{kind}"))
+    assert first.count("\n") == 4 * 10 * 3 * 2 + 1
+    assert sorted(first.splitlines()) == sorted(second.splitlines())
+    rows = {row["name"]: row for row in simulated.json("status")["sweeps"]}
+    assert rows[f"again-{kind}"]["simulated"] is True  # a simulation stays one
 
 
 def test_a_bad_table_is_refused_with_its_line(simulated: CommandLine, tmp_path: Path) -> None:

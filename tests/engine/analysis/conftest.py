@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine.analysis.collapse import CollapsePoint, collapse_point
-from engine.analysis.curves import Curve, Observation, gather
+from engine.analysis.curves import Curve, Observation, gather, observation_of_counts
 from engine.analysis.scatter import pooled_scatter
-from engine.analysis.simulate import Truth, power_law
+from engine.analysis.simulate import Truth, power_law, simulate
 
 DOSES = (0, 1, 2, 4, 8, 16, 32, 48, 64, 96, 128)
 
@@ -23,3 +25,16 @@ def points(observations: list[Observation], fact_set: str = "overall") -> list[C
 
 def curve(observations: list[Observation], fact_set: str = "overall") -> Curve:
     return next(c for c in gather(observations) if c.fact_set == fact_set)
+
+
+def observations(levels: dict[int, float], *, num_seeds: int = 3, num_questions: int = 400) -> list[Observation]:
+    """One unnamed fact set at these levels, with binomial noise."""
+    condition = simulate(truth(), 0)[0].condition
+    rng = np.random.default_rng(0)
+    return [
+        observation_of_counts(
+            condition, f, seed, "", int(rng.binomial(num_questions, 0.25 + 0.75 * level)), num_questions, 4
+        )
+        for f, level in levels.items()
+        for seed in range(num_seeds)
+    ]

@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from engine.analysis.curves import Observation, observation_of_counts
 from engine.analysis.simulate import simulate
-from tests.engine.analysis.conftest import points, truth
+from tests.engine.analysis.conftest import observations, points, truth
 
 
 def test_the_collapse_point_of_plentiful_data_is_the_truth() -> None:
@@ -125,16 +125,3 @@ def _asked(o: Observation, num_questions: int, rng: np.random.Generator) -> Obse
     assert o.num_choices is not None
     correct = int(rng.hypergeometric(o.correct, o.num_questions - o.correct, num_questions))
     return observation_of_counts(o.condition, o.frequency, o.seed, o.fact_set, correct, num_questions, o.num_choices)
-
-
-def observations(levels: dict[int, float], *, num_seeds: int = 3, num_questions: int = 400) -> list[Observation]:
-    """One unnamed fact set at these levels, with binomial noise."""
-    condition = simulate(truth(), 0)[0].condition
-    rng = np.random.default_rng(0)
-    return [
-        observation_of_counts(
-            condition, f, seed, "", int(rng.binomial(num_questions, 0.25 + 0.75 * level)), num_questions, 4
-        )
-        for f, level in levels.items()
-        for seed in range(num_seeds)
-    ]

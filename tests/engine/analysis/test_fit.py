@@ -15,8 +15,11 @@ from engine.analysis.imports import row_of, write_sweep
 from engine.analysis.predictions import law_from_json, law_json
 from engine.analysis.simulate import Truth, power_law, simulate
 from engine.records.workspace import SweepFolder, Workspace
+from tests.engine.analysis.conftest import observations, points
 
 TRUTH = Truth(power_law(30, 0.5, 30_000), (7_000, 15_000, 30_000, 60_000), (0, 1, 2, 4, 8, 16, 32, 64, 96, 128))
+
+SMALL = TRUTH._replace(sizes=(7_000,), frequencies=(1, 4, 16, 64), num_seeds=2)
 
 
 def written(workspace: Workspace, truth: Truth = TRUTH, *, name: str = "sim") -> SweepFolder:
@@ -72,8 +75,31 @@ def test_the_law_on_file_is_the_law_that_was_printed(
     assert law_json(law) == document["law"]["laws"][0]["fit"]
 
 
+def test_each_seed_counts_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prior and infused are curves of their own and parts of overall: their seeds are no more for that."""
+    scatters = []
+    real = fit.collapse_point
+    monkeypatch.setattr(
+        fit, "collapse_point", lambda curve, scatter, **k: scatters.append(scatter) or real(curve, scatter, **k)
+    )
+    Analysis(written(workspace, SMALL), workspace).document()
+    assert scatters[0].df == 4
+
+
+def test_a_fall_from_the_first_dose_on_bounds_the_law_from_above_only() -> None:
+    (fallen,) = points(observations({1: 0.9, 2: 0.85, 4: 0.6, 8: 0.3, 16: 0.1}))
+    assert fallen.status == "left_censored"
+    assert fallen.profile is not None
+    (evidence,) = fit._law_points([fallen])
+    assert not evidence.observed
+    assert evidence.profile.below == 0.0
+    highest = int(fallen.profile.loglik.argmax())
+    assert (evidence.profile.loglik[: highest + 1] == 0.0).all()
+    assert (evidence.profile.loglik[highest:] == fallen.profile.loglik[highest:]).all()
+
+
 def test_curves_that_did_not_change_are_not_fitted_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = written(workspace)
+    folder = written(workspace, SMALL)
     analysis = Analysis(folder, workspace)
     first = analysis.document()
     monkeypatch.setattr(fit, "collapse_point", None)
@@ -90,10 +116,10 @@ def test_too_few_collapses_are_a_reason_and_no_law(workspace: Workspace) -> None
 
 
 def test_law_json_has_one_writer(workspace: Workspace, tmp_path: Path) -> None:
-    folder = written(workspace)
+    folder = written(workspace, SMALL)
     with (folder.root / "law.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert run_once(folder, workspace, "overall", None)["law"]["laws"]
+        assert run_once(folder, workspace, "overall", None)["law"]["collapse_points"]
         assert not folder.law.exists()
     run_once(folder, workspace, "infused", None)
     assert not folder.law.exists()  # only the declared analysis is kept
