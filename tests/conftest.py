@@ -182,11 +182,11 @@ def running(workspace: Workspace) -> list[str]:
     return [name for name, run in state.runs.items() if run["state"] == "running"]
 
 
-def wait_until(condition: Callable[[], object], seconds: float) -> None:
-    """Poll until it holds; fails the test if it does not in time."""
+def wait_until(condition: Callable[[], object], seconds: float, show: Callable[[], object] = lambda: "") -> None:
+    """Poll until it holds; fails the test if it does not in time, with what `show` says then."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
+        assert time.monotonic() < deadline, f"not within {seconds} s\n{show()}"
         time.sleep(0.05)
 
 

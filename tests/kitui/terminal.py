@@ -23,7 +23,8 @@ class Terminal:
         self._lock = threading.Lock()
         self.pid, self._master = pty.fork()
         if self.pid == 0:
-            os.execvpe(argv[0], argv, env | {"TERM": "xterm-256color", "COLORTERM": "truecolor"})
+            size = {"COLUMNS": str(columns), "LINES": str(lines)}  # snapshot tests leave theirs in the environment
+            os.execvpe(argv[0], argv, env | size | {"TERM": "xterm-256color", "COLORTERM": "truecolor"})
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -54,7 +54,7 @@ def test_points_law_and_verdicts_appear_in_time(kitui: CommandLine) -> None:
     with Terminal(APP, kitui.environment(), 120, 40) as terminal:
         wait_until(lambda: "smoke" in terminal.text, 30)
         terminal.send("2")
-        wait_until(lambda: row_of(terminal.text, "nano-7k-f12-s1-x"), 90)  # prepared
+        wait_until(lambda: row_of(terminal.text, "nano-7k-f12-s1-x"), 90, lambda: terminal.text)  # prepared
         watcher = Watcher(workspace)
         watcher.new()  # written before the app was there
         delays: list[float] = []
