@@ -20,6 +20,7 @@ from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, PEAK_FL
 from engine.spec.models import preset
 from kitui.console import out
 from kitui.format import counted, duration, number, size_of_bytes
+from kitui.reporting import background_words
 from kitui.sweeps import plan_sweep, probe
 
 
@@ -51,6 +52,7 @@ def plan_document(path: Path, workspace: Workspace) -> dict[str, Any]:
         "tokens_per_fact": plan.tokens_per_fact,
         "vocab_size": plan.vocab_size,
         "prior_exposures": plan.prior_exposures,
+        "background_tokens": plan.background_tokens,
         "ceilings": [d.model_dump() for d in plan.doses],
         "models": _models(plan.cells),
         "train_tokens": sum(c.total_tokens or c.num_tokens for c in new),
@@ -69,13 +71,16 @@ def plan_document(path: Path, workspace: Workspace) -> dict[str, Any]:
 def print_plan(document: dict[str, Any]) -> None:
     console = out()
     cells = document["cells"]
+    first_budget = format_count(document["ceilings"][0]["num_tokens"])
+    budgets = sorted({dose["num_tokens"] for dose in document["ceilings"]})
     table = Table.grid(padding=(0, 2))
     rows = [
         ("sweep", document["sweep"] + ("  (estimated)" if document["estimated"] else "")),
         ("cells", f"{cells['total']:,}: {cells['new']:,} new, {cells['trained']:,} already trained"),
         ("facts", f"{document['facts']['infused']:,} infused, {document['facts']['prior']:,} prior"),
         ("tokens a fact", f"{document['tokens_per_fact']:.1f}"),
-        ("prior exposures", f"{document['prior_exposures']:.0f} of each prior fact at F = 0"),
+        ("prior exposures", f"{document['prior_exposures']:.0f} of each prior fact at F = 0, D = {first_budget}"),
+        ("background", background_words(document["background_tokens"], budgets)),
         *((_dose_label(d), _ceiling_words(d)) for d in document["ceilings"]),
         ("to train", f"{format_count(document['train_tokens'])} tokens, {document['train_flops']:.2g} FLOP"),
         ("GPU-hours", f"{number(document['gpu_hours'])}  ({document['gpu_hours_basis']})"),

@@ -236,6 +236,20 @@ def _budget(curve: dict[str, Any]) -> int:
     return int(curve["condition"]["num_tokens"])
 
 
+def _runs_of(state: State, name: str) -> list[dict[str, Any]]:
+    return [state.runs[run_id] for run_id in state.sweeps[name]["run_ids"]] if name in state.sweeps else []
+
+
+def background_words(background_tokens: int | None, budgets: list[int]) -> str:
+    """How much text there is, and how often it is gone through."""
+    if background_tokens is None:
+        return "not known before it is tokenised"
+    lengths = ", ".join(
+        f"D = {format_count(budget)} is {budget / background_tokens:.2g} times that" for budget in budgets
+    )
+    return f"{format_count(background_tokens)} tokens of text; {lengths}"
+
+
 def print_summary(workspace: Workspace, name: str, analysis: dict[str, Any]) -> None:
     """What a sweep has shown, at its end: retention, collapse points, the law or why there is none, and the files."""
     console = out()
@@ -252,6 +266,12 @@ def print_summary(workspace: Workspace, name: str, analysis: dict[str, Any]) -> 
     console.print()
     for line in law_lines(law):
         console.print(line)
+    state = State(workspace)
+    state.refresh()
+    scored = [run["results"].get(state.sweeps[name]["evaluation_id"]) for run in _runs_of(state, name)]
+    epochs = [result["background_epochs"] for result in scored if result is not None]
+    if epochs:
+        console.print(f"background text was read {min(epochs):.2g} to {max(epochs):.2g} times")
     folder = workspace.sweep(name)
     console.print()
     console.print(f"sweep    {folder.root}", soft_wrap=True)

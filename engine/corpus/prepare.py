@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -272,6 +273,8 @@ def main(arguments: list[str] | None = None) -> int:
             bundle = plan(options.sweep, Workspace(options.workspace))
             sys.stdout.buffer.write(bundle.model_dump_json().encode())
         else:
+            # Ended on request, it leaves nothing half-made behind.
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
             folder = options.folder.resolve()
             make(SweepFolder(folder), Workspace(folder.parent.parent))
     except KituiError as error:
