@@ -161,7 +161,16 @@ def test_json_is_one_document_and_nothing_else(trained: CommandLine) -> None:
 
 
 def test_the_summary_says_what_there_is(trained: CommandLine) -> None:
-    for words in ("prior", "infused", "overall", "Collapse points", "no law", "unseen facts", "background text was read", "law.json"):
+    for words in (
+        "prior",
+        "infused",
+        "overall",
+        "Collapse points",
+        "no law",
+        "unseen facts",
+        "background text was read",
+        "law.json",
+    ):
         assert words in trained.summary
     assert "\x1b" not in trained.summary
 
