@@ -37,7 +37,7 @@ CASES: dict[str, tuple[dict[str, str], list[str]]] = {
 }
 
 
-def launch_fails(kitui: CommandLine, path: Path, *words: str) -> None:
+def assert_launch_fails(kitui: CommandLine, path: Path, *words: str) -> None:
     done = kitui("launch", path)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
@@ -55,7 +55,7 @@ def test_one_message_and_nothing_written(kitui: CommandLine, write_sweep: Callab
     path = write_sweep(name="bad.toml", **changes)
     if case == "a name that climbs":
         path.write_text('name = "../up"\n' + path.read_text())
-    launch_fails(kitui, path, *words)
+    assert_launch_fails(kitui, path, *words)
 
 
 def facts() -> list[dict[str, Any]]:
@@ -74,18 +74,20 @@ def jsonl(rows: list[dict[str, Any]]) -> bytes:
 
 def test_duplicate_facts(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     rows = facts()
-    launch_fails(kitui, with_facts(write_sweep, jsonl([*rows[:40], rows[7]])), "own.jsonl", "lines 8 and 41", "merge")
+    assert_launch_fails(
+        kitui, with_facts(write_sweep, jsonl([*rows[:40], rows[7]])), "own.jsonl", "lines 8 and 41", "merge"
+    )
 
 
 def test_bad_utf8_names_the_line(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     rows = jsonl(facts()[:20]) + b'{"subject": "\xff"}\n'
-    launch_fails(kitui, with_facts(write_sweep, rows), "own.jsonl", "line 21", "UTF-8")
+    assert_launch_fails(kitui, with_facts(write_sweep, rows), "own.jsonl", "line 21", "UTF-8")
 
 
 def test_a_row_without_an_object(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     rows = facts()[:20]
     del rows[12]["object"]
-    launch_fails(kitui, with_facts(write_sweep, jsonl(rows)), "own.jsonl", "line 13", "object")
+    assert_launch_fails(kitui, with_facts(write_sweep, jsonl(rows)), "own.jsonl", "line 13", "object")
 
 
 def test_no_such_file(kitui: CommandLine) -> None:
@@ -101,4 +103,4 @@ def test_a_fact_without_a_template(kitui: CommandLine, write_sweep: Callable[...
     kept = (SAMPLES / "templates.toml").read_text().split("[P17]")[0]
     assert "[P17]" in (SAMPLES / "templates.toml").read_text()
     (path.parent / "own.toml").write_text(kept)
-    launch_fails(kitui, path, "own.toml", "P17")
+    assert_launch_fails(kitui, path, "own.toml", "P17")
