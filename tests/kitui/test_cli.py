@@ -90,6 +90,7 @@ def test_plan_of_the_hub_sweep_works_offline_and_says_so(kitui: CommandLine) -> 
     assert not list(kitui.workspace.root.glob("sweeps/*"))
 
 
+@pytest.mark.slow
 def test_init_writes_a_sweep_that_can_be_planned(kitui: CommandLine) -> None:
     done = kitui("init", "mine.toml")
     assert done.returncode == 0, done.stderr
@@ -127,7 +128,9 @@ def test_predict_answers_or_says_why_not(simulated: CommandLine) -> None:
     assert "3 model sizes" in document["reason"]
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
+@pytest.mark.parametrize(
+    "kind", ["csv", pytest.param("parquet", marks=pytest.mark.slow), pytest.param("json", marks=pytest.mark.slow)]
+)
 def test_export_and_import_keep_every_number(simulated: CommandLine, tmp_path: Path, kind: str) -> None:
     table = tmp_path / f"table.{'jsonl' if kind == 'json' else kind}"
     done = simulated("export", "sim", "--to", kind, "-o", table)
