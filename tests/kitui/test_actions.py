@@ -67,7 +67,10 @@ async def test_opening_a_sweep_shows_its_runs(screens: Workspace) -> None:
         sweeps = app.screen.query_one("#sweeps", DataTable)
         assert sweeps.row_count == 2
         await press(pilot, "down", "enter")
-        await pilot.pause(1.0)
+        for _ in range(200):
+            await pilot.pause(0.05)
+            if app.current_mode == "monitor" and table_of(app).row_count == 120:
+                break
         assert app.current_mode == "monitor"
         assert app.sweep == "simulated"
         assert table_of(app).row_count == 120

@@ -37,7 +37,7 @@ def shown(*keys: str) -> Callable[[Pilot[None]], object]:
         for key in keys:
             await pilot.press(key)
             await pilot.pause(0.2)
-        await pilot.pause(1.2)  # a second reading, with the curves of the run at hand
+        await pilot.pause(2.0)  # a second reading, with the curves of the run at hand
 
     return before
 

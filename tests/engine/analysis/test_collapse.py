@@ -93,27 +93,29 @@ def test_a_run_more_than_the_plan_or_less_is_no_obstacle() -> None:
 @pytest.mark.timeout(1800)
 def test_intervals_cover_the_truth() -> None:
     covered = 0
-    for seed in range(300):
+    for seed in range(200):
         (point,) = points(simulate(truth(), 1_000 + seed))
         low, high = point.interval
         covered += (low is None or low <= 40) and (high is None or high >= 40)
-    print(f"{covered} of 300 intervals hold the truth")
-    assert covered >= binom.ppf(1e-3, 300, 0.93)
+    print(f"{covered} of 200 intervals hold the truth")
+    assert covered >= binom.ppf(1e-3, 200, 0.93)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_300_questions_and_3000_find_the_same_point() -> None:
-    """The same runs, asked 300 of the 3,000 questions: the median difference over 500 pairs is under 0.1 octave."""
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("half", [0, 1])
+def test_300_questions_and_3000_find_the_same_point(half: int) -> None:
+    """The same runs, asked 300 of the 3,000 questions: in both halves of 500 pairs the median difference is under 0.1
+    octave."""
+    rng = np.random.default_rng(half)
     differences = []
-    for seed in range(500):
+    for seed in range(250 * half, 250 * (half + 1)):
         many = simulate(truth(num_questions=3_000), seed)
         few = [_asked(o, 300, rng) for o in many]
         (a,), (b,) = points(many), points(few)
         if a.frequency is not None and b.frequency is not None:
             differences.append(abs(np.log2(a.frequency / b.frequency)))
-    assert len(differences) >= 490
+    assert len(differences) >= 245
     median = float(np.median(differences))
     print(f"{len(differences)} pairs, median difference {median:.3f} octaves")
     assert median < 0.1
