@@ -64,7 +64,7 @@ class Analysis:
             "simulated": plan.simulated,
             "inputs": inputs,
             "curves": [_curve_json(curve) for curve in curves],
-            "law": _law_document(plan, fact_set, chosen, points, self._unseen_warning(plan)),
+            "law": _law_document(plan, fact_set, chosen, points, self._unseen_words(plan)),
         }
 
     def _point(self, curve: Curve, scatter: Scatter, target: float) -> CollapsePoint:
@@ -83,16 +83,17 @@ class Analysis:
             self._points[key] = collapse_point(curve, scatter, target_retention=target)
         return self._points[key]
 
-    def _unseen_warning(self, plan: Plan) -> list[str]:
+    def _unseen_words(self, plan: Plan) -> tuple[list[str], list[str]]:
+        """Notes and warnings about unseen facts: at chance, or answered better than that."""
         results = (self._results.of(plan, cell.run_id) for cell in plan.cells)
         outcomes = [r.questions["unseen"] for r in results if r is not None and "unseen" in r.questions]
         check = unseen_check(outcomes)
         if check is None:
-            return []
+            return [], []
         words = f"unseen facts: {check.accuracy:.1%} right over {check.num_runs} runs, p = {check.p_value:.3f}"
         if check.p_value < UNSEEN_SIGNIFICANCE:
-            return [f"answers leak: {words}; names may give them away, and retention is then too high"]
-        return [f"{words}: at chance"]
+            return [], [f"answers leak: {words}; names may give them away, and retention is then too high"]
+        return [f"{words}: at chance"], []
 
 
 def _curve_json(curve: Curve) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def _point_json(point: CollapsePoint) -> dict[str, Any]:
 
 
 def _law_document(
-    plan: Plan, fact_set: str, curves: list[Curve], points: list[CollapsePoint], unseen: list[str]
+    plan: Plan, fact_set: str, curves: list[Curve], points: list[CollapsePoint], unseen: tuple[list[str], list[str]]
 ) -> dict[str, Any]:
     by_condition: dict[tuple[Any, ...], list[CollapsePoint]] = {}
     for point in points:
@@ -160,7 +161,7 @@ def _law_document(
             continue
         laws.append(_one_law_json(result, result.law, members))
     effect = template_effect(curves)
-    warnings = [words for words in unseen if words.startswith("answers leak")]
+    notes, warnings = unseen
     if any(
         p.condition.mixture == "displace" and p.condition.fill == "infused" and p.status == "observed" for p in points
     ):
@@ -179,7 +180,7 @@ def _law_document(
         if effect is None
         else {"difference": effect.difference, "interval": list(effect.interval), "p": effect.p},
         "warnings": warnings,
-        "notes": [words for words in unseen if words not in warnings],
+        "notes": notes,
         "reason": None if laws else "; ".join(reasons) or "there are no results yet",
     }
 

@@ -145,19 +145,19 @@ class Trainer:
             self.num_tokens += num_tokens
             self.loss_sum = self.loss_sum + loss
             self.loss_tokens += num_tokens
+            self._unaudited.extend(rows)
             if self.step % self.log_every == 0 or self.step == self.num_steps:
                 mean_loss, norm = float(self.loss_sum) / self.loss_tokens, float(gradient_norm)  # waits for the device
                 self.window_s += time.perf_counter() - started
                 self._log_step(mean_loss, norm)
                 if not (math.isfinite(mean_loss) and math.isfinite(norm)):
-                    self._unaudited.extend(rows)
                     return self._diverged(mean_loss, norm)
             else:
                 self.window_s += time.perf_counter() - started
-            self._unaudited.extend(rows)
             self._audit()
-            scoring, stopping = self._scoring_due(tokens_before), should_stop()
-            saving = time.monotonic() - last_checkpoint >= self.spec.checkpoint_every_s and self.step < self.num_steps
+            scoring, unfinished = self._scoring_due(tokens_before), self.step < self.num_steps
+            stopping = unfinished and should_stop()
+            saving = unfinished and time.monotonic() - last_checkpoint >= self.spec.checkpoint_every_s
             if (scoring or stopping or saving) and not math.isfinite(float(self.loss_sum)):
                 return self._diverged(float(self.loss_sum), float(gradient_norm))
             if scoring:

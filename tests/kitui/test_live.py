@@ -17,7 +17,6 @@ from tests.conftest import SAMPLES, CommandLine, wait_until
 from tests.kitui.terminal import Terminal
 
 APP = [sys.executable, "-m", "kitui.cli"]
-# What half of all must keep; the rest may wait while other tests hold the cores.
 LIMIT_S = 2.0
 LAW_LIMIT_S = 5.0
 PATIENCE_S = 20.0
@@ -71,7 +70,7 @@ def test_points_law_and_verdicts_appear_in_time(kitui: CommandLine) -> None:
                     assert now - written_s < PATIENCE_S, f"{run_id} {words}: {row_of(screen, run_id)}"
             time.sleep(0.02)
         print(f"retention on screen after {median(delays):.2f} s, {max(delays):.2f} at most, {len(delays)} points")
-        assert median(delays) <= LIMIT_S
+        assert max(delays) <= LIMIT_S
 
         terminal.send("3")
         wait_until(lambda: "no law: " in terminal.text, PATIENCE_S)
@@ -83,7 +82,7 @@ def test_points_law_and_verdicts_appear_in_time(kitui: CommandLine) -> None:
             wait_until(lambda n=now_done: runs_behind_law(terminal.text) >= n, PATIENCE_S)
             late.append(time.time() - seen_s)
         print(f"law on screen after {median(late):.2f} s, {max(late):.2f} at most, {len(late)} endings")
-        assert median(late) <= LAW_LIMIT_S
+        assert max(late) <= LAW_LIMIT_S
         terminal.send("q")
         assert terminal.wait() == 0
 

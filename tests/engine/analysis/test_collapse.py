@@ -93,12 +93,12 @@ def test_a_run_more_than_the_plan_or_less_is_no_obstacle() -> None:
 @pytest.mark.timeout(1800)
 def test_intervals_cover_the_truth() -> None:
     covered = 0
-    for seed in range(200):
+    for seed in range(300):
         (point,) = points(simulate(truth(), 1_000 + seed))
         low, high = point.interval
         covered += (low is None or low <= 40) and (high is None or high >= 40)
-    print(f"{covered} of 200 intervals hold the truth")
-    assert covered >= binom.ppf(1e-3, 200, 0.93)
+    print(f"{covered} of 300 intervals hold the truth")
+    assert covered >= binom.ppf(1e-3, 300, 0.93)
 
 
 @pytest.mark.slow
