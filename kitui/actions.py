@@ -1,4 +1,5 @@
-"""Every action of the app once: its name, key, label and help. Bindings, palette and help screen all read this list."""
+"""Every action of the app once: its name, keys, label and help. Bindings, palette, help screen, `kitui keys` and the
+remapping in the configuration file all read this list."""
 
 from __future__ import annotations
 
@@ -7,46 +8,143 @@ from typing import NamedTuple
 from textual.binding import Binding, BindingType
 
 EVERYWHERE = "everywhere"
+PLACES = {
+    EVERYWHERE: "Everywhere",
+    "sweeps": "Sweeps",
+    "designer": "Designer",
+    "monitor": "Monitor",
+    "law": "Law",
+    "table": "In a table",
+    "plot": "In a plot (reach it with tab)",
+    "log": "In the log",
+}
 
 
 class Action(NamedTuple):
     name: str
-    """The Textual action: `action_<name>` of the screen or the app."""
+    """The Textual action: `action_<name>` of the screen, the widget or the app."""
     key: str
+    """One key or several, separated by commas."""
     label: str
     """In the footer: a word or two."""
     help: str
     where: str
-    """A screen's name, or EVERYWHERE."""
+    """A key of PLACES."""
     show: bool = True
     """Whether the footer has room for it."""
 
+    @property
+    def id(self) -> str:
+        """What the configuration file calls it: `monitor.cancel`, `plot.zoom_in`."""
+        return f"{self.where}.{self.label.lower().replace(' ', '_')}"
+
+
+def _everywhere(name: str, key: str, label: str, help: str, show: bool = True) -> Action:
+    return Action(name, key, label, help, EVERYWHERE, show)
+
 
 ACTIONS: tuple[Action, ...] = (
-    Action("show_mode('sweeps')", "1", "Sweeps", "All sweeps, their progress and alerts.", EVERYWHERE),
-    Action("show_mode('monitor')", "2", "Monitor", "The runs of one sweep, with live curves and log.", EVERYWHERE),
-    Action("show_mode('law')", "3", "Law", "Collapse points, the infusion law and its prediction.", EVERYWHERE),
-    Action("show_help", "question_mark", "Help", "This list.", EVERYWHERE),
-    Action("toggle_light", "f2", "Light/dark", "Switch between a dark and a light theme.", EVERYWHERE, show=False),
-    Action("quit", "q", "Quit", "Leave; all runs go on.", EVERYWHERE),
+    _everywhere("show_mode('sweeps')", "1", "Sweeps", "All sweeps, their progress and alerts; what changed since."),
+    _everywhere("show_mode('designer')", "2", "Designer", "Build or change a sweep, see what it costs, launch it."),
+    _everywhere("show_mode('monitor')", "3", "Monitor", "The runs of one sweep, with live curves and log."),
+    _everywhere("show_mode('law')", "4", "Law", "Collapse points, the infusion law and its prediction."),
+    _everywhere("show_help", "question_mark,f1", "Help", "What the keys do here."),
+    _everywhere("command_palette", "ctrl+p", "Palette", "Find an action by its name.", show=False),
+    _everywhere("next_theme", "f2", "Theme", "Dark, light, the terminal's own colours, high contrast.", show=False),
+    _everywhere("freeze", "f3", "Freeze", "Hold the display still; what comes in is kept and shown afterwards.", False),
+    _everywhere("copy", "y", "Copy", "Copy the name of what the cursor is on, also through SSH and tmux.", show=False),
+    _everywhere("quit", "q", "Quit", "Leave; all runs go on."),
     Action("open_sweep", "enter", "Open", "Open the sweep in the monitor.", "sweeps"),
+    Action("new_sweep", "n", "New", "Design a new sweep.", "sweeps"),
+    Action("edit_sweep", "e", "Edit", "Change or extend this sweep in the designer.", "sweeps"),
+    Action("mark", "space", "Mark", "Mark the sweep, to compare it.", "sweeps", show=False),
+    Action("compare", "equals_sign", "Compare", "Compare the two marked sweeps: settings, curves, F*.", "sweeps"),
     Action("cancel", "c", "Cancel", "Cancel the sweep, after a question.", "sweeps"),
-    Action("retry", "r", "Retry", "Queue its failed, lost and cancelled runs again.", "sweeps"),
+    Action("retry", "r", "Retry", "Queue its failed, lost and cancelled runs again.", "sweeps", show=False),
+    Action("pause", "p", "Pause", "End its running runs after a checkpoint, and start none until resumed.", "sweeps"),
+    Action("resume", "u", "Resume", "Go on with what was paused.", "sweeps", show=False),
     Action(
-        "mark", "space", "Mark", "Mark the run: its learning curve stays, and commands mean all marked runs.", "monitor"
+        "archive", "a", "Archive", "Take the sweep out of this list, or back into it; nothing is lost.", "sweeps", False
     ),
-    Action("unmark_all", "escape", "Unmark", "Unmark all runs.", "monitor", show=False),
+    Action("show_archived", "A", "Archived", "Show archived sweeps too.", "sweeps", show=False),
+    Action("delete", "delete,D", "Delete", "Delete the sweep and the runs that no other sweep wants.", "sweeps", False),
+    Action("launch", "ctrl+l", "Launch", "Launch the sweep as it is here.", "designer"),
+    Action("save", "ctrl+s", "Save", "Save the sweep file; comments are kept.", "designer"),
+    Action("load", "ctrl+o", "Open", "Open a sweep file.", "designer"),
+    Action("preview", "ctrl+r", "Preview", "Render some facts and questions.", "designer"),
     Action(
-        "next_plot", "p", "Plot", "Switch between the retention and the learning plot, where only one fits.", "monitor"
+        "leave_field", "escape", "Leave field", "Leave the field: single keys mean actions.", "designer", show=False
     ),
-    Action("next_set", "s", "Set", "Next fact set: overall, prior, infused, verbatim, unseen.", "monitor"),
-    Action("sort", "o", "Order", "Order the runs by the next column.", "monitor", show=False),
+    Action("go(1)", "down,enter", "Next", "The field below.", "designer", show=False),
+    Action("go(-1)", "up", "Previous", "The field above.", "designer", show=False),
+    Action("filter", "slash", "Filter", "Show only some runs: params>1M and state=running.", "monitor"),
+    Action("group", "g", "Group", "One line a run, or one a cell: mean ± sd of its seeds.", "monitor"),
+    Action("sort(1)", "o", "Sort", "Sort by the next column.", "monitor"),
+    Action("sort(-1)", "O", "Sort back", "Sort by the column before.", "monitor", show=False),
+    Action("invert_sort", "i", "Invert", "Turn the order round.", "monitor", show=False),
+    Action("mark", "space", "Mark", "Mark: its learning curve stays, and commands mean all marked.", "monitor"),
+    Action("mark_all", "a", "Mark all", "Mark all that is shown, or nothing.", "monitor", show=False),
+    Action("pin", "t", "Pin", "Keep the line on top and its curve in the plot.", "monitor", show=False),
+    Action("unmark_all", "escape", "Unmark", "Unmark all; leave the filter.", "monitor", show=False),
+    Action("next_set", "s", "Set", "Next fact set: overall, prior, infused, verbatim, unseen; loss.", "monitor"),
+    Action("next_plot", "v", "View", "Retention or learning plot, where only one fits.", "monitor", show=False),
+    Action("next_pane", "b", "Pane", "Below: events, slots, alerts.", "monitor", show=False),
+    Action("open_log", "l,enter", "Log", "The whole log of the run.", "monitor"),
     Action("cancel", "c", "Cancel", "Cancel the run, or all marked ones, after a question.", "monitor"),
     Action("retry", "r", "Retry", "Queue the run, or all marked ones, again.", "monitor", show=False),
-    Action("next_plot", "p", "Plot", "Switch between retention and law plot, where only one fits.", "law"),
+    Action("pause", "p", "Pause", "Pause the run, or all marked ones, after a question.", "monitor", show=False),
+    Action("resume", "u", "Resume", "Go on with paused runs.", "monitor", show=False),
+    Action("next_set", "s", "Set", "Next fact set: overall, prior, infused, verbatim, unseen.", "law"),
+    Action("next_law", "n", "Condition", "Next condition: budget, templates, fill.", "law"),
+    Action("predict", "t", "Target", "Type a target size and budget.", "law"),
+    Action("next_arm", "a", "Arm", "Show another sweep's curves with these: the neutral arm, say.", "law"),
+    Action("next_plot", "v", "View", "Retention or law plot, where only one fits.", "law", show=False),
+    Action("leave_field", "escape", "Leave field", "Leave the field, so that single keys mean actions.", "law", False),
+    Action("move(-1)", "up,k", "Up", "The line above.", "table", show=False),
+    Action("move(1)", "down,j", "Down", "The line below.", "table", show=False),
+    Action("page(-1)", "pageup,ctrl+b", "Page up", "A page up.", "table", show=False),
+    Action("page(1)", "pagedown,ctrl+f", "Page down", "A page down.", "table", show=False),
+    Action("move_to(0)", "home", "First", "The first line.", "table", show=False),
+    Action("move_to(-1)", "end,G", "Last", "The last line.", "table", show=False),
+    Action("zoom(1.5)", "plus,equals_sign", "Zoom in", "Zoom in, around the value cursor.", "plot"),
+    Action("zoom(0.667)", "minus", "Zoom out", "Zoom out.", "plot"),
+    Action("pan(-1, 0)", "left", "Left", "Move the view, or the value cursor, to the left.", "plot", show=False),
+    Action("pan(1, 0)", "right", "Right", "Move the view, or the value cursor, to the right.", "plot", show=False),
+    Action("pan(0, 1)", "up", "Up", "Move the view up.", "plot", show=False),
+    Action("pan(0, -1)", "down", "Down", "Move the view down.", "plot", show=False),
+    Action("toggle_value_cursor", "enter", "Values", "Read values at a place.", "plot"),
+    Action("toggle_log('x')", "x", "Log x", "Log or linear x axis.", "plot"),
+    Action("toggle_log('y')", "Y", "Log y", "Log or linear y axis.", "plot", show=False),
+    Action("toggle_smoothing", "m", "Smooth", "Running mean; the title says so.", "plot"),
+    Action("reset_view", "0", "Reset", "The whole picture again.", "plot"),
+    Action("close", "escape,q", "Close", "Back to the monitor.", "log"),
+    Action("next_file", "tab", "File", "The run's own output, or its metrics.", "log"),
+    Action("follow", "f", "Follow", "Stay at the end as lines come.", "log"),
+    Action("search", "slash", "Search", "Search for a text.", "log"),
+    Action("again(1)", "n", "Next", "The next place.", "log"),
+    Action("again(-1)", "N", "Previous", "The place before.", "log", show=False),
+    Action("scroll(-1)", "up,k", "Up", "A line up.", "log", show=False),
+    Action("scroll(1)", "down,j", "Down", "A line down.", "log", show=False),
+    Action("scroll_page(-1)", "pageup,ctrl+b", "Page up", "A page up.", "log", show=False),
+    Action("scroll_page(1)", "pagedown,ctrl+f,space", "Page down", "A page down.", "log", show=False),
+    Action("to_start", "home,g", "Start", "The first line.", "log", show=False),
+    Action("to_end", "end,G", "End", "The last line.", "log", show=False),
 )
 
 
 def bindings(where: str) -> list[BindingType]:
-    """The Textual bindings of a screen, or of the app itself."""
-    return [Binding(a.key, a.name, a.label, tooltip=a.help, show=a.show) for a in ACTIONS if a.where == where]
+    """The Textual bindings of a screen, of a widget, or of the app itself."""
+    return [
+        Binding(a.key, a.name, a.label, tooltip=a.help, show=a.show, id=a.id, priority=a.key.startswith("ctrl+"))
+        for a in ACTIONS
+        if a.where == where
+    ]
+
+
+def key_name(key: str) -> str:
+    """Keys as people name them."""
+    names = {
+        "question_mark": "?", "slash": "/", "equals_sign": "=", "plus": "+", "minus": "-", "escape": "esc",
+        "pageup": "pgup", "pagedown": "pgdn", "delete": "del",
+    }  # fmt: skip
+    return " ".join(names.get(part, part.replace("ctrl+", "^")) for part in key.split(","))

@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
-import time
-from typing import ClassVar
+import contextlib
+import gc
+import os
+import signal
+import threading
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from textual import work
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.message import Message
+from textual.screen import Screen
+from textual.theme import Theme
 from textual.worker import get_current_worker
 
-from engine.control.commands import submit
 from engine.errors import KituiError
 from engine.records.workspace import Workspace
-from kitui.actions import EVERYWHERE, bindings
+from kitui.actions import ACTIONS, EVERYWHERE, bindings, key_name
+from kitui.answers import answer_words
 from kitui.screens.base import KituiScreen
-from kitui.screens.help import Help
-from kitui.screens.law import LawScreen
 from kitui.screens.monitor import MonitorScreen
 from kitui.screens.sweeps import SweepsScreen
+from kitui.settings import THEMES, Settings, read_settings
 from kitui.snapshot import Reader, Snapshot
 
-_REFRESH_S = 0.5
+_HIGH_CONTRAST = Theme(
+    name="high-contrast", primary="#ffff00", secondary="#00ffff", accent="#ffff00", foreground="#ffffff",
+    background="#000000", surface="#000000", panel="#000000", boost="#303030", error="#ff6060", warning="#ffff00",
+    success="#00ff00", dark=True,
+    variables={"block-cursor-background": "#ffffff", "block-cursor-foreground": "#000000"},
+)  # fmt: skip
+
+
+def _designer() -> Screen[None]:
+    from kitui.screens.designer import DesignerScreen
+
+    return DesignerScreen()
+
+
+def _law() -> Screen[None]:
+    from kitui.screens.law import LawScreen
+
+    return LawScreen()
 
 
 class KituiApp(App[None]):
     """`sweep`: the one to open; without it the app begins with the list of all."""
 
     TITLE = "kitui"
-    MODES: ClassVar = {"sweeps": SweepsScreen, "monitor": MonitorScreen, "law": LawScreen}
+    # Screens that are not the first one seen are imported when they are gone to.
+    MODES: ClassVar = {"sweeps": SweepsScreen, "designer": _designer, "monitor": MonitorScreen, "law": _law}
     DEFAULT_MODE = "sweeps"
+    CSS_PATH = "styles/screens.tcss"  # of all screens: one that brought its own would have all of them styled again
     BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE)
     ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
 
     class Refreshed(Message):
         """The worker has read something new."""
@@ -41,68 +67,209 @@ class KituiApp(App[None]):
             super().__init__()
             self.snapshot = snapshot
 
-    def __init__(self, workspace: Workspace, sweep: str | None = None) -> None:
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, KituiApp.Refreshed)
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        sweep: str | None = None,
+        *,
+        read_only: bool = False,
+        settings: Settings | None = None,
+    ) -> None:
         super().__init__()
-        self._workspace = workspace
-        self._reader = Reader(workspace)
+        self.settings = settings or read_settings()
+        self.workspace = workspace
+        self.reader = Reader(workspace, revive=not read_only)
         self.sweep = sweep
+        self.read_only = read_only
         self.snapshot: Snapshot | None = None
+        self.frozen = False
+        self._held: Snapshot | None = None
         self._wanted_runs: frozenset[str] = frozenset()
+        self._wake = threading.Event()
+        self.register_theme(_HIGH_CONTRAST)
+        self.theme = self.settings.theme
+        self.animation_level = "full" if self.settings.animations else "none"
+        self.set_keymap(self.settings.keymap)
 
     def on_mount(self) -> None:
         if self.sweep is not None:
             self.switch_mode("monitor")
         self._read_on()
 
+    def on_unmount(self) -> None:
+        self._wake.set()
+        self.reader.leave()
+
     @work(thread=True, exclusive=True)
     def _read_on(self) -> None:
-        """Read the workspace twice a second until the app ends."""
+        """Read the workspace again and again until the app ends."""
         worker = get_current_worker()
         shown = 0
         while not worker.is_cancelled:
-            snapshot = self._reader.read(self.sweep, self._wanted_runs)
+            self._wake.clear()
+            snapshot = self.reader.read(self.sweep, self._wanted_runs)
             if snapshot.version != shown:
                 shown = snapshot.version
                 self.post_message(self.Refreshed(snapshot))
-            time.sleep(_REFRESH_S)
+                if shown == 1:
+                    continue
+                if shown == 2:
+                    _load_plots()
+                    self.call_later(self._mount_others)
+            self._wake.wait(self.settings.refresh_s)
 
     def on_kitui_app_refreshed(self, message: Refreshed) -> None:
+        if self.frozen:
+            self._held = message.snapshot
+            return
         self.snapshot = message.snapshot
         if self.sweep is None:
             self.sweep = message.snapshot.sweep
         if isinstance(self.screen, KituiScreen):
             self.screen.take(message.snapshot)
 
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Textual waits before it draws a new screen, for parts that come in one by one; ours are there at once."""
+        super().delay_update(min(delay, 0.01))
+
+    async def _mount_others(self) -> None:
+        """Make the screens that were not looked at yet, so that going to one is only drawing it."""
+        for mode in self.MODES:
+            if mode != "designer" and mode not in self._screen_stacks:
+                await self._init_mode(mode)
+
+    def look_now(self) -> None:
+        """Have the worker look at once."""
+        self._wake.set()
+
     def choose_sweep(self, name: str) -> None:
-        self.sweep = name
+        if name != self.sweep:
+            self.sweep = name
+            self.look_now()
 
     def want_runs(self, run_ids: frozenset[str]) -> None:
         """The runs whose curves are wanted although they do not run."""
-        self._wanted_runs = run_ids
+        if run_ids != self._wanted_runs:
+            self._wanted_runs = run_ids
+            self.look_now()
+
+    def watch_slots(self, wanted: bool) -> None:
+        self.reader.with_gauges = wanted
+        self.look_now()
+
+    def design(self, sweep: str | None) -> None:
+        """Open the designer on a launched sweep, or on a new one."""
+        self.switch_mode("designer")
+        self.call_after_refresh(self._design, sweep)
+
+    def _design(self, sweep: str | None) -> None:
+        from kitui.screens.designer import DesignerScreen
+
+        if isinstance(self.screen, DesignerScreen):
+            self.screen.begin(sweep)
+
+    # Commands to the supervisor
+
+    def command(self, command: str, names: list[str], **details: Any) -> None:
+        """Hand a command to the supervisor, and say what came of it."""
+        if self.read_only:
+            self.notify("This view is read-only.", severity="warning")
+            return
+        self._submit(command, names, details)
 
     @work(thread=True)
-    def command(self, command: str, names: list[str]) -> None:
-        """Hand a command to the supervisor, and say what came of it."""
+    def _submit(self, command: str, names: list[str], details: dict[str, Any]) -> None:
+        from engine.control.commands import submit
+
         try:
-            answer = submit(self._workspace, {"command": command, "names": names})
+            answer = submit(self.workspace, {"command": command, "names": names} | details)
         except KituiError as error:
             self.call_from_thread(self.notify, str(error), severity="error", markup=False)
             return
-        done = "cancelled" if command == "cancel" else "queued again"
-        words = f"{answer.get('cancelled', answer.get('retried', 0))} runs {done}"
-        self.call_from_thread(self.notify, words)
+        self.call_from_thread(self.notify, answer_words(command, answer))
+        self.look_now()
+
+    # Actions
 
     def action_show_mode(self, mode: str) -> None:
         self.switch_mode(mode)
 
     def action_show_help(self) -> None:
+        from kitui.screens.help import Help
+
         if not isinstance(self.screen, Help):
-            self.push_screen(Help())
+            self.push_screen(Help(self.screen))
 
-    def action_toggle_light(self) -> None:
-        self.theme = "textual-dark" if self.theme == "textual-light" else "textual-light"
+    def action_next_theme(self) -> None:
+        self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)] if self.theme in THEMES else THEMES[0]
+        self.notify(self.theme, timeout=2)
+
+    def action_freeze(self) -> None:
+        self.frozen = not self.frozen
+        if not self.frozen and self._held is not None:
+            self.post_message(self.Refreshed(self._held))
+            self._held = None
+        if isinstance(self.screen, KituiScreen):
+            self.screen.show_top()
+
+    def action_copy(self) -> None:
+        copied = getattr(self.screen, "copy_text", lambda: "")()
+        if copied:
+            self.copy_to_clipboard(copied)
+            self.notify(f"copied: {copied[:60]}", timeout=2, markup=False)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """OSC 52. tmux keeps that for itself unless told otherwise, so there it is also sent on to the terminal behind
+        it, in tmux's own envelope."""
+        super().copy_to_clipboard(text)
+        if os.environ.get("TMUX") and self._driver is not None:
+            import base64
+
+            content = base64.b64encode(text.encode()).decode()
+            self._driver.write(f"\x1bPtmux;\x1b\x1b]52;c;{content}\a\x1b\\")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette lists: the actions that mean something here."""
+        here = getattr(screen, "NAME", "")
+        for action in ACTIONS:
+            if action.where in (EVERYWHERE, here) and not action.name.startswith("command_palette"):
+                title = f"{action.label}  ({key_name(action.key)})"
+                yield SystemCommand(title, action.help, _runner(self, screen, action.name, action.where))
 
 
-def run_app(workspace: Workspace, sweep: str | None = None) -> None:
+def _load_plots() -> None:
+    """What the other screens need, loaded beside the first: nobody waits for it then."""
+    import kitui.raster
+    import kitui.screens.law  # noqa: F401
+
+
+def _runner(app: KituiApp, screen: Screen[Any], name: str, where: str) -> Any:
+    async def run() -> None:
+        await app.run_action(name, default_namespace=app if where == EVERYWHERE else screen)
+
+    return run
+
+
+def run_app(workspace: Workspace, sweep: str | None = None, *, read_only: bool = False) -> None:
     """Open the app and stay until the user leaves it."""
-    KituiApp(workspace, sweep).run()
+    app = KituiApp(workspace, sweep, read_only=read_only)
+    _leave_on_signals(app)
+    gc.freeze()  # what is loaded by now stays: never looked through again
+    gc.enable()
+    with contextlib.suppress(KeyboardInterrupt):
+        app.run()
+
+
+def _leave_on_signals(app: KituiApp) -> None:
+    """A closed terminal ends the app at once, also where `nohup` has the signal ignored: without this it would go on
+    reading a terminal that is gone, and spin. A request to end puts the terminal back in order first."""
+
+    def hung_up(*_: object) -> None:
+        app.reader.leave()
+        os._exit(128 + signal.SIGHUP)
+
+    signal.signal(signal.SIGHUP, hung_up)
+    signal.signal(signal.SIGTERM, lambda *_: app.call_later(app.exit))

@@ -9,8 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.errors import KituiError
-
 app = typer.Typer(
     name="kitui",
     help="Find out how often to write facts into a pre-training corpus: sweeps, retention curves, collapse points and "
@@ -36,6 +34,7 @@ SlotsOption = Annotated[int | None, typer.Option("--slots", min=1, help="Runs at
 def main_command(
     context: typer.Context,
     workspace: WorkspaceOption = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="The app without its commands: only look.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     context.obj = workspace
@@ -45,12 +44,12 @@ def main_command(
         print(f"kitui {installed_version('kitui')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        if not sys.stdout.isatty():
+        if not (sys.stdout.isatty() or os.environ.get("TEXTUAL_DRIVER")):  # the latter is set in a browser
             print(context.get_help())
             raise typer.Exit
         from kitui.app import run_app
 
-        run_app(_workspace(context, None))
+        run_app(_workspace(context, None), read_only=read_only)
 
 
 def _workspace(context: typer.Context, given: Path | None) -> Any:
@@ -120,12 +119,38 @@ def watch(
         str | None, typer.Argument(metavar="[SWEEP]", help="One sweep; all active ones by default.")
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print how things stand and return.")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Sentences, a line each, and nothing redrawn: for screen readers.")
+    ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Show live progress as plain text until the sweeps have ended."""
     from kitui.headless import watch_sweeps
 
-    watch_sweeps(_workspace(context, workspace), sweep, once=once)
+    watch_sweeps(_workspace(context, workspace), sweep, once=once, plain=plain)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of the loopback address.")] = 8000,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Only look.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show the app in a browser of this machine, behind a token."""
+    from kitui.serving import serve as serve_app
+
+    serve_app(_workspace(context, workspace), port=port, read_only=read_only)
+
+
+@app.command()
+def keys(json: JsonOption = False) -> None:
+    """List all keys of the app, and how to change them."""
+    from kitui.console import print_json
+    from kitui.key_list import keys_document, print_keys
+
+    document = keys_document()
+    print_json(document) if json else print_keys(document)
 
 
 @app.command()
@@ -188,24 +213,81 @@ def cancel(context: typer.Context, names: NamesArgument, workspace: WorkspaceOpt
 
 
 @app.command()
+def pause(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
+    """End runs after a checkpoint, and start none of them until resumed."""
+    _command(_workspace(context, workspace), "pause", names)
+
+
+@app.command()
+def resume(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
+    """Go on with paused runs, from their checkpoints."""
+    _command(_workspace(context, workspace), "resume", names)
+
+
+@app.command()
 def retry(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
     """Queue failed, lost and cancelled runs again, from their last checkpoints."""
     _command(_workspace(context, workspace), "retry", names)
 
 
-def _command(workspace: Any, command: str, names: list[str]) -> None:
+SweepsArgument = Annotated[list[str], typer.Argument(metavar="SWEEP...", help="Names of sweeps.")]
+
+
+@app.command()
+def archive(
+    context: typer.Context,
+    names: SweepsArgument,
+    undo: Annotated[bool, typer.Option("--undo", help="Back into the lists.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take sweeps out of the lists; nothing else about them changes."""
+    _command(_workspace(context, workspace), "archive", names, archived=not undo)
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    names: SweepsArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Delete sweeps with their results, and the runs that no other sweep wants."""
+    if not yes:
+        if not sys.stdin.isatty():
+            from engine.errors import SpecError
+
+            raise SpecError("nothing is deleted without a question.", key="--yes", mend="Give --yes in a script.")
+        typer.confirm(f"Delete {', '.join(names)} for good?", abort=True)
+    _command(_workspace(context, workspace), "delete", names)
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    first: SweepArgument,
+    second: SweepArgument,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say what differs between two sweeps: settings, curves, collapse points."""
+    from kitui import comparison
+    from kitui.console import print_json
+
+    document = comparison.compare_document(_workspace(context, workspace), first, second)
+    print_json(document) if json else comparison.print_comparison(document)
+
+
+def _command(workspace: Any, command: str, names: list[str], **details: Any) -> None:
     from engine.control.commands import submit
     from engine.errors import SpecError
+    from kitui.answers import answer_words
     from kitui.console import note
-    from kitui.format import counted
 
     if not workspace.root.is_dir():
         raise SpecError(
             "there is no workspace here.", where=str(workspace.root), mend="kitui launch SWEEP.toml makes one."
         )
-    answer = submit(workspace, {"command": command, "names": names})
-    count = answer["cancelled" if command == "cancel" else "retried"]
-    note(f"{counted(count, 'run')} {'cancelled' if command == 'cancel' else 'queued again'}")
+    note(answer_words(command, submit(workspace, {"command": command, "names": names} | details)))
 
 
 FactSetOption = Annotated[
@@ -357,27 +439,3 @@ def export_model(
     from kitui.exports import export_run
 
     export_run(_workspace(context, workspace), run, folder)
-
-
-def main() -> None:
-    """Run the command line: errors in words, exit codes as documented."""
-    from kitui.console import fail, note
-
-    try:
-        app()
-    except KituiError as error:
-        fail(error)
-    except KeyboardInterrupt:
-        note("interrupted")
-        raise SystemExit(130) from None
-    except BrokenPipeError:  # the reader of a pipe has left
-        sys.stderr.close()
-        raise SystemExit(0) from None
-    except OSError as error:  # a file or folder that cannot be read or written
-        if error.errno is None:
-            raise
-        fail(KituiError(f"{os.strerror(error.errno)}.", where=str(error.filename or "")))
-
-
-if __name__ == "__main__":
-    main()

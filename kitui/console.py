@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any, NoReturn
 
 import orjson
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from engine.errors import KituiError
@@ -35,6 +36,14 @@ def fail(error: KituiError) -> NoReturn:
     """Print the error for a person and leave with its exit code."""
     err().print(Text.assemble(("error: ", "bold red"), printable(str(error))), soft_wrap=True)
     raise SystemExit(error.exit_code)
+
+
+def plain_text(renderable: RenderableType, width: int = 200) -> str:
+    """What a table looks like without colours, as text: a screen draws text sooner than it lays out a table."""
+    console = Console(file=io.StringIO(), width=width, no_color=True, force_terminal=False, highlight=False)
+    console.print(renderable)
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
 def printable(text: str) -> str:

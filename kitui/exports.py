@@ -14,8 +14,8 @@ import orjson
 from engine.analysis.curves import Results, sweep_observations
 from engine.analysis.imports import read_imported, row_of
 from engine.errors import DataError, SpecError, nearest
-from engine.records.results import validated
-from engine.records.workspace import Workspace, read_json
+from engine.records.bundle import read_section
+from engine.records.workspace import Workspace
 from engine.spec.runspec import RunSpec
 from kitui.console import note
 from kitui.run_list import known_run
@@ -60,7 +60,7 @@ def export_run(workspace: Workspace, run: str, target: Path) -> None:
     """Copy a run's last weights, its tokenizer and where they come from. DataError where no weights were kept."""
     run_id = known_run(workspace, run)
     folder = workspace.run(run_id)
-    spec = validated(RunSpec, read_json(folder.spec), folder.spec)
+    spec = read_section(RunSpec, folder.spec)
     step = folder.latest.read_text().strip() if folder.latest.exists() else None
     checkpoint = folder.checkpoints / step if step else None
     if checkpoint is None or not (checkpoint / "model.safetensors").exists():

@@ -14,7 +14,7 @@ from rich.text import Text
 from engine.control.commands import Reviver
 from engine.control.followers import law_is_behind
 from engine.control.launchers.local import visible_gpus
-from engine.control.status import status, sweep_status
+from engine.control.status import cell_state, status, sweep_status
 from engine.control.store import State
 from engine.errors import KituiError, LaunchError
 from engine.records.metrics import MetricsTail, RetentionRecord, StepRecord, overall_retention
@@ -68,7 +68,7 @@ def launch_sweep(workspace: Workspace, path: Path, *, host: str, slots: int | No
     _fail_if_any(state, [answer["sweep"]])
 
 
-def watch_sweeps(workspace: Workspace, sweep: str | None, *, once: bool) -> None:
+def watch_sweeps(workspace: Workspace, sweep: str | None, *, once: bool, plain: bool = False) -> None:
     """`kitui watch`: progress of one sweep, or of all active ones, until they have ended."""
     state = State(workspace)
     state.refresh()
@@ -77,8 +77,11 @@ def watch_sweeps(workspace: Workspace, sweep: str | None, *, once: bool) -> None
     if once or not names:
         print_status(status(workspace, state, name))
         return
-    _watch(workspace, names)
-    print_status(status(workspace, state, name))
+    if plain:
+        _watch_plainly(workspace, state, names)
+    else:
+        _watch(workspace, names)
+        print_status(status(workspace, state, name))
     _fail_if_any(state, names)
 
 
@@ -129,6 +132,46 @@ def _watch(workspace: Workspace, names: list[str]) -> State:
         if state.sweeps[name]["prepare_error"]:
             raise KituiError(state.sweeps[name]["prepare_error"], where=name)
     return state
+
+
+def _watch_plainly(workspace: Workspace, state: State, names: list[str]) -> None:
+    """Say each change once, in a sentence; nothing is drawn, and nothing said is taken back."""
+    reviver = Reviver(workspace)
+    known: dict[str, str] = {}
+    said: dict[str, tuple[int, ...]] = {}
+    over = False
+    while not over:
+        over = _over(workspace, state, names)
+        for name in names:
+            sweep = state.sweeps[name]
+            for run_id in sweep["run_ids"]:
+                run = state.runs.get(run_id)
+                now = cell_state(sweep, run)
+                if known.get(run_id, now) != now and now not in ("queued", "preparing"):
+                    print(f"{run_id}: {_run_sentence(now, sweep, run)}", flush=True)
+                known[run_id] = now
+            row = sweep_status(name, sweep, state.runs)
+            counts = (row["done"], row["failed"] + row["diverged"] + row["lost"], row["running"], row["paused"])
+            if said.get(name) != counts:
+                said[name] = counts
+                done, failed, running, paused = counts
+                words = f"{printable(name)}: {done} of {row['cells']} runs done, {running} running"
+                words += f", {failed} failed" if failed else ""
+                words += f", {paused} paused" if paused else ""
+                eta = f", about {duration(row['eta_s'])} left" if row["eta_s"] is not None else ""
+                print(f"{words}{eta}.", flush=True)
+        reviver.look(state)
+        if not over:
+            time.sleep(_REFRESH_S)
+    print("All runs have ended.", flush=True)
+
+
+def _run_sentence(now: str, sweep: dict[str, Any], run: dict[str, Any] | None) -> str:
+    result = (run or {}).get("results", {}).get(sweep["evaluation_id"])
+    if result is not None and result["overall"] is not None:
+        return f"{now}, overall retention {result['overall']:.2f}."
+    reason = (run or {}).get("reason")
+    return f"{now}: {printable(reason)}." if reason else f"{now}."
 
 
 def _over(workspace: Workspace, state: State, names: list[str]) -> bool:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 import os
+import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.table import Table
 
 from engine.control.launchers.local import visible_gpus
+from engine.control.store import State
 from engine.records import forecast
 from engine.records.bundle import SweepBundle
 from engine.records.forecast import Probe
-from engine.records.results import SCHEMA_VERSION, PlannedCell
+from engine.records.record import plain, read_record, validated
+from engine.records.results import SCHEMA_VERSION, Plan, PlannedCell
 from engine.records.workspace import Workspace
 from engine.spec.axes import format_count
 from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, PEAK_FLOPS_PER_S
@@ -27,17 +32,32 @@ from kitui.sweeps import plan_sweep, probe
 def plan_document(path: Path, workspace: Workspace) -> dict[str, Any]:
     """The document of `kitui plan --json`."""
     bundle = plan_sweep(path, workspace)
+    return document_of(bundle, workspace, measure(bundle, workspace))
+
+
+def measure(bundle: SweepBundle, workspace: Workspace) -> Probe:
+    """This machine's training speed at the sweep's shapes: as it was measured before, or measured now."""
+    stored = read_record(Probe, workspace.probe)
+    rates = forecast.known_rates(stored, platform.node(), bundle.runs, bundle.plan.vocab_size or 50_257)
+    if stored is None or rates is None:
+        return validated(Probe, probe(workspace, bundle))
+    return msgspec.structs.replace(stored, rates=rates)
+
+
+def document_of(bundle: SweepBundle, workspace: Workspace, measured: Probe | None) -> dict[str, Any]:
+    """The document of a planned sweep; without a measurement it says nothing of time."""
     plan = bundle.plan
+    state = State(workspace)
+    state.refresh()
     new = [c for c in plan.cells if not workspace.run(c.run_id).result(plan.evaluation_id).exists()]
-    measured = Probe.model_validate(probe(workspace, bundle))
     gpus = visible_gpus()
     slots = bundle.slots or len(gpus) or len(os.sched_getaffinity(0))
-    rates = {model: rate.tokens_per_s for model, rate in measured.rates.items()}
+    rates = {model: rate.tokens_per_s for model, rate in measured.rates.items()} if measured else {}
     flops_rate = forecast.flops_rate(plan, rates)
     here = forecast.cost(new, rates, flops_rate)
     eta_s = forecast.eta_s(here, slots) if here and new else 0.0 if not new else None
     train_flops = sum(c.train_flops or 0.0 for c in new)
-    if gpus and here:
+    if gpus and here and measured:
         gpu_hours, basis = here.slot_s / 3600, f"measured on {measured.device}"
     else:
         rate = PEAK_FLOPS_PER_S[ASSUMED_GPU] * ASSUMED_FLOPS_UTILISATION
@@ -53,19 +73,51 @@ def plan_document(path: Path, workspace: Workspace) -> dict[str, Any]:
         "vocab_size": plan.vocab_size,
         "prior_exposures": plan.prior_exposures,
         "background_tokens": plan.background_tokens,
-        "ceilings": [d.model_dump() for d in plan.doses],
+        "ceilings": [plain(d) for d in plan.doses],
         "models": _models(plan.cells),
+        "grid": _grid(plan, state.runs),
+        "launched": _launched(plan, state.sweeps.get(plan.sweep)),
         "train_tokens": sum(c.total_tokens or c.num_tokens for c in new),
         "train_flops": train_flops,
         "gpu_hours": gpu_hours,
         "gpu_hours_basis": basis,
         "eta_s": eta_s,
-        "eta_basis": _eta_basis(measured, here, slots),
+        "eta_basis": _eta_basis(measured, here, slots) if measured else "not measured yet",
         "slots": slots,
         "disk_bytes": forecast.disk_bytes(plan, bundle.runs[0].keep_weights) + _tokens_bytes(bundle, workspace),
         "memory_bytes_per_run": max(c.memory_bytes or 0 for c in plan.cells),
         "notes": list(plan.notes),
     }
+
+
+def _grid(plan: Plan, runs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The cells, their seeds together: how many are trained, and the mean of what they retain."""
+    cells: dict[tuple[Any, ...], list[PlannedCell]] = {}
+    for cell in plan.cells:
+        cells.setdefault((cell.model, cell.num_tokens, cell.num_templates, cell.frequency), []).append(cell)
+    rows = []
+    for key, members in cells.items():
+        results = [runs.get(m.run_id, {}).get("results", {}).get(plan.evaluation_id) for m in members]
+        scores = [r["overall"] for r in results if r is not None and r["overall"] is not None]
+        ceiling = plan.ceiling(key[1], key[2])
+        rows.append(
+            dict(zip(("model", "num_tokens", "templates", "frequency"), key, strict=True))
+            | {
+                "seeds": len(members),
+                "trained": sum(r is not None for r in results),
+                "overall": sum(scores) / len(scores) if scores else None,
+                "above_ceiling": ceiling is not None and key[3] > ceiling,
+            }
+        )
+    return rows
+
+
+def _launched(plan: Plan, sweep: Mapping[str, Any] | None) -> dict[str, int] | None:
+    """Where a sweep of this name was launched before: what launching this adds to it, and what it leaves out."""
+    if sweep is None:
+        return None
+    now, before = {c.run_id for c in plan.cells}, set(sweep["run_ids"])
+    return {"added": len(now - before), "orphaned": len(before - now)}
 
 
 def print_plan(document: dict[str, Any]) -> None:
@@ -77,6 +129,7 @@ def print_plan(document: dict[str, Any]) -> None:
     rows = [
         ("sweep", document["sweep"] + ("  (estimated)" if document["estimated"] else "")),
         ("cells", f"{cells['total']:,}: {cells['new']:,} new, {cells['trained']:,} already trained"),
+        *([("launched", launched_words(document["launched"]))] if document["launched"] else []),
         ("facts", f"{document['facts']['infused']:,} infused, {document['facts']['prior']:,} prior"),
         ("tokens a fact", f"{document['tokens_per_fact']:.1f}"),
         ("prior exposures", f"{document['prior_exposures']:.0f} of each prior fact at F = 0, D = {first_budget}"),
@@ -101,6 +154,13 @@ def print_plan(document: dict[str, Any]) -> None:
     console.print(sizes)
     for text in document["notes"]:
         console.print(f"note: {text}")
+
+
+def launched_words(launched: dict[str, int]) -> str:
+    words = f"a sweep of this name is there: {counted(launched['added'], 'run')} added"
+    if launched["orphaned"]:
+        words += f", {counted(launched['orphaned'], 'run')} no longer part of it (kept)"
+    return words
 
 
 def _dose_label(dose: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 from engine.errors import FitError, SpecError
@@ -111,7 +112,7 @@ def _refusal(size: float, tokens: str | None, reason: str | None) -> dict[str, A
 def _choose(laws: list[dict[str, Any]], where: str | None) -> dict[str, Any]:
     if where:
         keep = parse_filter(where, _CONDITION_COLUMNS)
-        laws = [one for one in laws if keep(one["condition"])]
+        laws = [one for one in laws if keep(SimpleNamespace(**one["condition"]))]
     if len(laws) == 1:
         return laws[0]
     choices = "; ".join(" and ".join(f"{k}={v}" for k, v in one["condition"].items() if v is not None) for one in laws)

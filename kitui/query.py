@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.errors import SpecError, nearest
 from engine.spec.axes import parse_number
 
-Row = Mapping[str, Any]
+Row = Any  # anything with the columns as attributes
 Predicate = Callable[[Row], bool]
 
 _TOKEN = re.compile(
@@ -28,6 +28,28 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "==": operator.eq,
 }
+
+
+def completion(expression: str, columns: Sequence[str], values: Mapping[str, Sequence[str]]) -> str | None:
+    """The expression with its last word completed: a column, a comparison, a value of that column, `and`; or None."""
+    match = re.search(r"[^\s()<>=!~]*$", expression)
+    part = match[0] if match else ""
+    head = expression[: len(expression) - len(part)]
+    try:
+        before = _tokenise(head)
+    except SpecError:
+        return None
+    last = before[-1] if before else None
+    if last is None or last.text in ("(", "and", "or", "not"):
+        options: Sequence[str] = (*columns, "not")
+    elif last.kind == "op":
+        options = values.get(before[-2].text, ()) if len(before) > 1 else ()
+    elif len(before) > 1 and before[-2].kind == "op":
+        options = ("and", "or")
+    else:
+        return None
+    found = next((o for o in options if part and o != part and o.startswith(part.lower())), None)
+    return None if found is None else head + found
 
 
 class _Token(NamedTuple):
@@ -133,8 +155,10 @@ def _comparison(name: str, symbol: str, text: str) -> Predicate:
     except ValueError:
         number = None
 
+    get = operator.attrgetter(name)
+
     def holds(row: Row) -> bool:
-        value = row.get(name)
+        value = get(row)
         if symbol == "~":
             return text.lower() in str(value or "").lower()
         if value is None:

@@ -2,129 +2,47 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections import defaultdict
 from typing import Any
 
+import msgspec
 from rich.table import Table
 
-from engine.control.status import cell_state
 from engine.control.store import State
 from engine.errors import SpecError, nearest
-from engine.records.metrics import EventRecord, MetricsTail, RetentionRecord, StepRecord, overall_retention
+from engine.records.metrics import MetricsTail
 from engine.records.results import SCHEMA_VERSION
 from engine.records.workspace import RunFolder, Workspace, read_json
 from engine.spec.axes import format_count
 from kitui.console import out, printable
 from kitui.format import duration, retention
+from kitui.learning import record_line
 from kitui.query import parse_filter
+from kitui.rows import CELL_COLUMNS, RUN_COLUMNS, Cells, imported_scores, run_rows, sorted_rows
 from kitui.sweeps import known_sweep
-
-COLUMNS = (
-    "run_id",
-    "model",
-    "params",
-    "frequency",
-    "num_tokens",
-    "total_tokens",
-    "templates",
-    "seed",
-    "state",
-    "attempt",
-    "overall",
-    "prior",
-    "infused",
-    "verbatim",
-    "unseen",
-    "prior_exposures",
-    "background_loss",
-    "background_epochs",
-    "tokens_per_s",
-    "elapsed_s",
-    "reason",
-)
-_SCORES = ("overall", "prior", "infused", "verbatim", "unseen", "prior_exposures", "background_loss", "tokens_per_s")
-_CELL = ("model", "params", "frequency", "num_tokens", "templates")
-
-
-def run_rows(workspace: Workspace, sweep: str, state: State) -> list[dict[str, Any]]:
-    """All runs of a sweep as rows of `COLUMNS`; scores of the finished ones are final, others have none."""
-    name, _, plan = known_sweep(workspace, sweep)
-    state.refresh()
-    launched = state.sweeps.get(name)
-    rows = []
-    for cell in plan.cells:
-        run = state.runs.get(cell.run_id)
-        summary = run["results"].get(plan.evaluation_id, {}) if run else {}
-        rows.append(
-            {
-                "run_id": cell.run_id,
-                "model": cell.model,
-                "params": cell.num_params,
-                "frequency": cell.frequency,
-                "num_tokens": cell.num_tokens,
-                "total_tokens": cell.total_tokens or cell.num_tokens,
-                "templates": cell.num_templates,
-                "seed": cell.seed,
-                "state": cell_state(launched, run) if launched else "done",
-                "attempt": (run or {}).get("attempt", 0),
-                "overall": summary.get("overall"),
-                **{s: summary.get("retention", {}).get(s) for s in ("prior", "infused", "verbatim", "unseen")},
-                "prior_exposures": summary.get("prior_exposures"),
-                "background_loss": summary.get("background_loss"),
-                "background_epochs": summary.get("background_epochs"),
-                "tokens_per_s": summary.get("tokens_per_s"),
-                "elapsed_s": summary.get("elapsed_s"),
-                "reason": (run or {}).get("reason", ""),
-            }
-        )
-    return rows
 
 
 def runs_document(
     workspace: Workspace, sweep: str, *, where: str | None, sort: str | None, by_seed: bool
 ) -> dict[str, Any]:
     """The document of `kitui runs --json`."""
-    rows = run_rows(workspace, sweep, State(workspace))
+    name, folder, plan = known_sweep(workspace, sweep)
+    state = State(workspace)
+    state.refresh()
+    law = read_json(folder.law) if plan.imported or plan.simulated else None
+    runs = run_rows(plan, state.sweeps.get(name), state.runs, imported_scores(plan, law["curves"]) if law else {})
     if where:
-        keep = parse_filter(where, COLUMNS)
-        rows = [row for row in rows if keep(row)]
-    if not by_seed:
-        rows = cell_rows(rows)
+        keep = parse_filter(where, RUN_COLUMNS)
+        runs = [row for row in runs if keep(row)]
+    rows: list[Any] = list(runs) if by_seed else list(Cells().of(runs))
     if sort:
-        rows = sorted_rows(rows, sort)
-    name = known_sweep(workspace, sweep)[0]
-    return {"schema_version": SCHEMA_VERSION, "sweep": name, "by_seed": by_seed, "runs": rows}
-
-
-def sorted_rows(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """Rows by a column, `-column` descending; empty values last either way."""
-    column, descending = key.lstrip("-"), key.startswith("-")
-    known = tuple(rows[0]) if rows else COLUMNS
-    if column not in known:
-        raise SpecError("no such column.", key="--sort", value=column, mend=nearest(column, known))
-    filled = [row for row in rows if row[column] is not None]
-    filled.sort(key=lambda row: row[column], reverse=descending)
-    return filled + [row for row in rows if row[column] is None]
-
-
-def cell_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a cell: scores are means over seeds, with sd and n of the overall retention; missing: unfinished."""
-    cells: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
-    for run in rows:
-        cells[tuple(run[c] for c in _CELL)].append(run)
-    means = []
-    for key, members in cells.items():
-        scored = [m["overall"] for m in members if m["overall"] is not None]
-        row: dict[str, Any] = dict(zip(_CELL, key, strict=True))
-        row |= {"n": len(scored), "missing": len(members) - len(scored)}
-        for column in _SCORES:
-            values = [m[column] for m in members if m[column] is not None]
-            row[column] = statistics.fmean(values) if values else None
-        row["sd"] = statistics.stdev(scored) if len(scored) > 1 else None
-        means.append(row)
-    return means
+        rows = sorted_rows(rows, sort, RUN_COLUMNS if by_seed else CELL_COLUMNS)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "sweep": name,
+        "by_seed": by_seed,
+        "runs": [msgspec.to_builtins(row) for row in rows],
+    }
 
 
 def print_runs(document: dict[str, Any]) -> None:
@@ -133,26 +51,23 @@ def print_runs(document: dict[str, Any]) -> None:
     table.add_column("run" if by_seed else "size", no_wrap=True)
     for column in (("state",) if by_seed else ("n", "missing")) + ("F", "overall", "prior", "infused", "unseen"):
         table.add_column(column, justify="left" if column == "state" else "right")
-    if not by_seed:
-        table.add_column("sd", justify="right")
     table.add_column("time" if by_seed else "", justify="right")
     for row in document["runs"]:
-        scores = [retention(row[s]) for s in ("overall", "prior", "infused", "unseen")]
+        dose = f"{row['frequency']:,}"
         if by_seed:
+            scores = [retention(row[s]) for s in ("overall", "prior", "infused", "unseen")]
             time_text = duration(row["elapsed_s"]) if row["elapsed_s"] else printable(row["reason"])[:40]
-            table.add_row(row["run_id"], row["state"], f"{row['frequency']:,}", *scores, time_text)
+            table.add_row(row["run_id"], row["state"], dose, *scores, time_text)
         else:
             name = f"{row['model']}  D={format_count(row['num_tokens'])}"
-            table.add_row(
-                name,
-                str(row["n"]),
-                str(row["missing"] or ""),
-                f"{row['frequency']:,}",
-                *scores,
-                retention(row["sd"]),
-                "",
-            )
+            scores = [_with_sd(row[s], row[f"{s}_sd"]) for s in ("overall", "prior", "infused")]
+            scores.append(retention(row["unseen"]))
+            table.add_row(name, str(row["n"]), str(row["missing"] or ""), dose, *scores, "")
     out().print(table)
+
+
+def _with_sd(mean: float | None, sd: float | None) -> str:
+    return retention(mean) if sd is None else f"{retention(mean)}±{retention(sd)}"
 
 
 def known_run(workspace: Workspace, run: str) -> str:
@@ -188,17 +103,3 @@ def _has_ended(folder: RunFolder) -> bool:
     """Whether the last attempt that was launched is over."""
     launch, ending = read_json(folder.launch), read_json(folder.exit)
     return launch is None or (ending is not None and ending["attempt"] == launch["attempt"])
-
-
-def record_line(record: StepRecord | RetentionRecord | EventRecord) -> str:
-    """One record of a run's metrics as a line of text."""
-    clock = time.strftime("%H:%M:%S", time.localtime(record.time_s))
-    place = f"{clock}  step {record.step:>6,}"
-    if isinstance(record, StepRecord):
-        loss = "not finite" if record.loss is None else f"{record.loss:.4f}"
-        return f"{place}  loss {loss}  lr {record.learning_rate:.2e}  {record.tokens_per_s:,.0f} tokens/s"
-    if isinstance(record, RetentionRecord):
-        overall = overall_retention(record.sets)
-        scores = "  ".join(f"{name} {retention(s.retention)}" for name, s in record.sets.items())
-        return f"{place}  retention: overall {retention(overall)}  {scores}"
-    return f"{place}  {record.name}: {record.text}" if record.text else f"{place}  {record.name}"

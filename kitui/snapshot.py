@@ -1,40 +1,33 @@
-"""What the app shows: read from the workspace by a worker, handed to the screens as one value. No widgets here."""
+"""What the app shows: read from the workspace by a worker, handed to the screens as one value. No widgets here.
+
+The worker looks twice a second. What did not change is not read, and a part of the snapshot that did not change is the
+same object as before, so that a screen sees by `is` what it need not draw.
+"""
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
+
+import msgspec
 
 from engine.control.commands import Reviver
 from engine.control.status import status
 from engine.control.store import State
 from engine.errors import KituiError
-from engine.records.metrics import (
-    AnyRecord,
-    EventRecord,
-    MetricsTail,
-    RetentionRecord,
-    StepRecord,
-    last_attempts,
-    overall_retention,
-)
 from engine.records.results import Plan
 from engine.records.workspace import Workspace, read_json
-from kitui.run_list import record_line, run_rows
-from kitui.sweeps import known_sweep
+from kitui.gauges import Gauge, Gauges
+from kitui.learning import NO_CURVE, CurveTail, LearningCurve
+from kitui.rows import RunRow, imported_scores, run_rows
+from kitui.seen import Seen
+from kitui.sweeps import known_plan
 
-_LOG_LINES = 200
+# ETA, stalls and the like change by the clock: how often they are looked at where nothing else has changed.
+_CLOCK_S = 5.0
+_SEEN_EVERY_S = 10.0
+_NO_ROWS: list[RunRow] = []
 _NO_STATUS: dict[str, Any] = {"sweeps": [], "supervisor": {"alive": False, "pid": None}, "hosts": []}
-
-
-class LearningCurve(NamedTuple):
-    """One run over its tokens so far: retention by fact set (with `overall`), and loss."""
-
-    tokens: tuple[int, ...]
-    retention: dict[str, tuple[float, ...]]
-    loss_tokens: tuple[int, ...]
-    loss: tuple[float | None, ...]
-    log: tuple[str, ...]
-    num_tokens: int
 
 
 class Snapshot(NamedTuple):
@@ -44,71 +37,105 @@ class Snapshot(NamedTuple):
     status: dict[str, Any]
     sweep: str | None
     plan: Plan | None
-    rows: list[dict[str, Any]]
+    rows: list[RunRow]
     law: dict[str, Any] | None
     curves: dict[str, LearningCurve]
     """By run: those running, and those asked for."""
+    gauges: tuple[Gauge, ...]
+    """What the slots do, while a screen shows it."""
+    digest: tuple[str, ...]
+    """Since you left."""
     error: str | None
 
 
 class Reader:
     """Reads the workspace again and again; what did not change is not read twice."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, revive: bool = True) -> None:
         self.workspace = workspace
-        self._state = State(workspace)
-        self._tails: dict[str, _RunTail] = {}
+        self.state = State(workspace)
+        self._tails: dict[str, CurveTail] = {}
         self._law: tuple[tuple[str, int], dict[str, Any]] | None = None
-        self._last: Snapshot | None = None
-        self._reviver = Reviver(workspace)
+        self._last = Snapshot(0, _NO_STATUS, None, None, _NO_ROWS, None, {}, (), (), None)
+        self._reviver = Reviver(workspace) if revive else None
+        self._base: tuple[tuple[object, ...], list[RunRow]] = ((), [])
+        self._state_version = 0
+        self._gauges = Gauges(workspace)
+        self.with_gauges = False
+        self._seen = Seen(workspace)
+        self._scores: dict[str, dict[str, float]] = {}
+        self._since: tuple[str, ...] | None = None
+        self._next_seen_s = 0.0
+        self._next_clock_s = 0.0
 
     def read(self, sweep: str | None, wanted_runs: frozenset[str]) -> Snapshot:
         """The state of things now, for the chosen sweep and the runs whose curves are wanted."""
-        error = None
-        plan, rows, law = None, [], None
+        last, error = self._last, None
+        plan, rows, law = None, _NO_ROWS, None
+        document = last.status
         try:
-            document = status(self.workspace, self._state)
+            document = self._status(document)
         except KituiError as problem:  # a state that is not ours: what was shown stays, with the reason
-            document = self._last.status if self._last else _NO_STATUS
             error = str(problem)
-        self._reviver.look(self._state)
+        if self._reviver is not None:
+            self._reviver.look(self.state)
         names = [row["name"] for row in document["sweeps"]]
         if sweep is None and names:
             sweep = self._newest(names)
+        if not last.version and error is None:  # the first look: the list at once, what is in a sweep with the next
+            self._last = last._replace(version=1, status=document, sweep=sweep)
+            return self._last
         if sweep is not None and sweep in names:
             try:
-                plan = known_sweep(self.workspace, sweep)[2]
-                rows = run_rows(self.workspace, sweep, self._state)
-                law = self._read_law(sweep)
+                plan = known_plan(self.workspace, sweep)
+                law = self._read_law(sweep, plan)
+                rows = self._rows(sweep, plan, law)
             except KituiError as problem:
                 error = str(problem)
-        running = {row["run_id"] for row in rows if row["state"] == "running"}
-        known = {row["run_id"] for row in rows}
-        curves = {run_id: self._curve(run_id) for run_id in sorted((running | wanted_runs) & known)}
-        content = (_without_clock(document), sweep, rows, curves, error)
-        last = self._last
-        if (
-            last is not None
-            and law is last.law
-            and content
-            == (
-                _without_clock(last.status),
-                last.sweep,
-                last.rows,
-                last.curves,
-                last.error,
-            )
-        ):
-            return last
-        self._last = Snapshot((last.version if last else 0) + 1, document, sweep, plan, rows, law, curves, error)
+        curves = self._curves(rows, wanted_runs)
+        rows = self._with_live(rows, curves)
+        gauges = self._gauges.read(self.state.runs) if self.with_gauges else last.gauges
+        digest = self._digest()
+        parts = (document, plan, rows, law, curves, gauges, digest)
+        before = (last.status, last.plan, last.rows, last.law, last.curves, last.gauges, last.digest)
+        same = all(a is b for a, b in zip(parts, before, strict=True)) and (sweep, error) == (last.sweep, last.error)
+        if not same or not last.version:
+            self._last = Snapshot(last.version + 1, document, sweep, plan, rows, law, curves, gauges, digest, error)
         return self._last
+
+    def _status(self, before: dict[str, Any]) -> dict[str, Any]:
+        """The status document; the same object while it says the same."""
+        changed = self.state.refresh()
+        self._state_version += changed
+        now = time.monotonic()
+        if not changed and now < self._next_clock_s and before is not _NO_STATUS:
+            known = len(before["sweeps"])
+            if known == len({*self.state.sweeps, *self.workspace.sweep_names()}):
+                return before
+        self._next_clock_s = now + _CLOCK_S
+        document = status(self.workspace, self.state)
+        return before if _without_clock(document) == _without_clock(before) else document
+
+    def _digest(self) -> tuple[str, ...]:
+        """What is new since this user last looked, worked out once; and now and then it is put down that he looks."""
+        if self._since is None:
+            self._since = self._seen.digest(self.state.sweeps, self.state.runs)
+        if time.monotonic() >= self._next_seen_s:
+            self._next_seen_s = time.monotonic() + _SEEN_EVERY_S
+            self._seen.write(self.state.sweeps)
+        return self._since
+
+    def leave(self) -> None:
+        """The viewer goes: this moment is the last that was seen."""
+        if self._last.version:
+            self._seen.write(self.state.sweeps)
 
     def _newest(self, names: list[str]) -> str:
         """The sweep launched last, or any where none was launched here."""
-        launched = [n for n in names if n in self._state.sweeps]
-        return max(launched, key=lambda n: self._state.sweeps[n]["launched_s"]) if launched else names[0]
+        launched = [n for n in names if n in self.state.sweeps]
+        return max(launched, key=lambda n: self.state.sweeps[n]["launched_s"]) if launched else names[0]
 
-    def _read_law(self, sweep: str) -> dict[str, Any] | None:
+    def _read_law(self, sweep: str, plan: Plan) -> dict[str, Any] | None:
         path = self.workspace.sweep(sweep).law
         try:
             signature = (sweep, path.stat().st_mtime_ns)
@@ -118,54 +145,61 @@ class Reader:
             document = read_json(path)
             if document is None:
                 return None
+            foreign = plan.imported or plan.simulated
+            self._scores = imported_scores(plan, document["curves"]) if foreign else {}
+            for curve in document["curves"]:  # one number a run, which no screen shows: most of the file
+                for point in curve["points"]:
+                    del point["values"]
             self._law = (signature, document)
         return self._law[1]
 
-    def _curve(self, run_id: str) -> LearningCurve:
-        if run_id not in self._tails:
-            self._tails[run_id] = _RunTail(self.workspace, run_id)
-        return self._tails[run_id].read()
+    def _rows(self, sweep: str, plan: Plan, law: dict[str, Any] | None) -> list[RunRow]:
+        foreign = plan.imported or plan.simulated
+        signature = (sweep, id(plan), self._state_version, id(law) if foreign else None)
+        if self._base[0] != signature:
+            rows = run_rows(plan, self.state.sweeps.get(sweep), self.state.runs, self._scores if foreign else {})
+            before = self._base[1]
+            if len(before) == len(rows):  # what did not change stays the same object: cells know by that
+                rows = [b if b == r else r for b, r in zip(before, rows, strict=True)]
+            self._base = (signature, rows)
+        return self._base[1]
 
+    def _curves(self, rows: list[RunRow], wanted: frozenset[str]) -> dict[str, LearningCurve]:
+        known = {row.run_id for row in rows} if wanted else set()
+        followed = {row.run_id for row in rows if row.state == "running"} | (wanted & known)
+        for run_id in followed - self._tails.keys():
+            self._tails[run_id] = CurveTail(self.workspace.run(run_id).metrics)
+        for run_id in self._tails.keys() - followed - wanted:
+            del self._tails[run_id]
+        curves = {run_id: self._tails[run_id].read() for run_id in sorted(followed)}
+        before = self._last.curves
+        same = curves.keys() == before.keys() and all(curves[r] is before[r] for r in curves)
+        return before if same else curves
 
-class _RunTail:
-    """One run's metrics, followed."""
-
-    def __init__(self, workspace: Workspace, run_id: str) -> None:
-        self._tail = MetricsTail(workspace.run(run_id).metrics)
-        self._records: list[AnyRecord] = []
-        self._curve = LearningCurve((), {}, (), (), (), 0)
-
-    def read(self) -> LearningCurve:
-        new = self._tail.read_new()
+    def _with_live(self, rows: list[RunRow], curves: dict[str, LearningCurve]) -> list[RunRow]:
+        """The rows with what running runs have last reported; the same list while that is the same."""
+        new: dict[int, RunRow] = {}
+        for i, row in enumerate(rows):
+            if row.state != "running" or row.run_id not in curves:
+                continue
+            curve = curves[row.run_id]
+            seen = (curve.num_tokens / max(1, row.total_tokens), *(curve.last(s) for s in _LIVE_SCORES))
+            seen = (*seen, curve.last_loss, curve.tokens_per_s)
+            if seen != tuple(getattr(row, name) for name in _LIVE):
+                new[i] = msgspec.structs.replace(row, **dict(zip(_LIVE, seen, strict=True)))
         if new:
-            self._records = last_attempts([*self._records, *new])
-            self._curve = learning_curve(self._records)
-        return self._curve
+            rows = [new.get(i, row) for i, row in enumerate(rows)]
+            self._base = (self._base[0], rows)
+        return rows
 
 
-def learning_curve(records: list[AnyRecord]) -> LearningCurve:
-    """Records in the order of their steps, as a curve."""
-    scores = sorted((r for r in records if isinstance(r, RetentionRecord)), key=lambda r: r.step)
-    steps = sorted((r for r in records if isinstance(r, StepRecord)), key=lambda r: r.step)
-    retention: dict[str, list[float]] = {}
-    for record in scores:
-        for name, score in record.sets.items():
-            retention.setdefault(name, []).append(score.retention)
-        overall = overall_retention(record.sets)
-        if overall is not None:
-            retention.setdefault("overall", []).append(overall)
-    said = [r for r in records if isinstance(r, (EventRecord, RetentionRecord))]
-    log = [record_line(r) for r in sorted(said, key=lambda r: r.time_s)]
-    if steps:
-        log.append(record_line(steps[-1]))
-    return LearningCurve(
-        tokens=tuple(r.num_tokens for r in scores),
-        retention={name: tuple(values) for name, values in retention.items()},
-        loss_tokens=tuple(r.num_tokens for r in steps),
-        loss=tuple(r.loss for r in steps),
-        log=tuple(log[-_LOG_LINES:]),
-        num_tokens=max([r.num_tokens for r in steps] + [r.num_tokens for r in scores], default=0),
-    )
+_LIVE_SCORES = ("overall", "prior", "infused", "verbatim", "unseen")
+_LIVE = ("progress", *_LIVE_SCORES, "loss", "tokens_per_s")
+
+
+def curve_of(snapshot: Snapshot, run_id: str | None) -> LearningCurve:
+    """The run's curve, empty where it is not followed."""
+    return snapshot.curves.get(run_id or "", NO_CURVE)
 
 
 def _without_clock(document: dict[str, Any]) -> list[Any]:

@@ -7,16 +7,19 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from platformdirs import user_data_path
 
 from engine.control.commands import submit
 from engine.errors import KituiError, LaunchError, SpecError, nearest
-from engine.records.bundle import SweepBundle
-from engine.records.results import Plan, read_plan, results_digest, validated
+from engine.records.record import decoded, encoded, plain
+from engine.records.results import Plan, latest_plan, results_digest
 from engine.records.workspace import SweepFolder, Workspace, read_json
+
+if TYPE_CHECKING:
+    from engine.records.bundle import SweepBundle
 
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -42,10 +45,7 @@ def known_sweep(workspace: Workspace, sweep: str) -> tuple[str, SweepFolder, Pla
     """A sweep of the workspace, by name or file. SpecError names the nearest one."""
     name = sweep_name(sweep)
     folder = workspace.sweep(name)
-    plan = read_plan(folder.plan)
-    if plan is None:
-        bundle = read_json(folder.bundle)  # launched, and not prepared yet
-        plan = validated(SweepBundle, bundle, folder.bundle).plan if bundle else None
+    plan = latest_plan(folder)
     if plan is None:
         known = workspace.sweep_names()
         mend = nearest(name, known) if known else "There is none yet: kitui launch SWEEP.toml, or kitui demo."
@@ -53,17 +53,23 @@ def known_sweep(workspace: Workspace, sweep: str) -> tuple[str, SweepFolder, Pla
     return name, folder, plan
 
 
+def known_plan(workspace: Workspace, sweep: str) -> Plan:
+    return known_sweep(workspace, sweep)[2]
+
+
 def plan_sweep(path: Path, workspace: Workspace) -> SweepBundle:
     """Everything about a sweep file, by the corpus command. Raises what it found wrong."""
     if not path.is_file():
         raise SpecError("there is no such sweep file.", value=str(path), mend="kitui init writes one.")
+    from engine.records.bundle import SweepBundle  # settings come with pydantic, which viewers do without
+
     output = _run(["engine.corpus.prepare", "plan", str(path), "--workspace", str(workspace.root)])
-    return SweepBundle.model_validate_json(output)
+    return decoded(SweepBundle, output)
 
 
 def launch(workspace: Workspace, bundle: SweepBundle, slots: int | None) -> dict[str, Any]:
     """Hand a planned sweep to the supervisor, starting one if need be. Returns its answer."""
-    return submit(workspace, {"command": "launch", "bundle": bundle.model_dump(mode="json"), "slots": slots})
+    return submit(workspace, {"command": "launch", "bundle": plain(bundle), "slots": slots})
 
 
 def analysis(
@@ -82,7 +88,17 @@ def analysis(
 
 def probe(workspace: Workspace, bundle: SweepBundle) -> dict[str, Any]:
     """This machine's training speed at the sweep's shapes, measured unless it has been."""
-    return dict(orjson.loads(_run(["engine.training.probe", str(workspace.root)], bundle.model_dump_json().encode())))
+    return dict(orjson.loads(_run(["engine.training.probe", str(workspace.root)], encoded(bundle))))
+
+
+def run_cli(workspace: Workspace, arguments: list[str]) -> tuple[dict[str, Any] | None, str]:
+    """A kitui command's JSON document, or what it said instead. For screens: SciPy stays out of the app's process."""
+    argv = [sys.executable, "-m", "kitui", *arguments, "--json", "--workspace", str(workspace.root)]
+    done = subprocess.run(argv, capture_output=True, env=os.environ | _ONE_THREAD, check=False)
+    try:
+        return dict(orjson.loads(done.stdout)), ""
+    except orjson.JSONDecodeError:
+        return None, done.stderr.decode(errors="replace").strip().removeprefix("error: ")
 
 
 def _run(arguments: list[str], given: bytes | None = None) -> bytes:

@@ -19,6 +19,7 @@ from engine.control.commands import submit
 from engine.control.store import Lock, State
 from engine.corpus.prepare import make, plan
 from engine.records.bundle import SweepBundle
+from engine.records.record import encoded
 from engine.records.workspace import Workspace, write_json
 
 ROOT = Path(__file__).parent.parent
@@ -76,7 +77,7 @@ def prepare(sweep: Path, workspace: Workspace) -> Prepared:
     bundle = plan(sweep, workspace)
     folder = workspace.sweep(bundle.plan.sweep)
     folder.root.mkdir(parents=True, exist_ok=True)
-    folder.bundle.write_text(bundle.model_dump_json())
+    folder.bundle.write_bytes(encoded(bundle))
     make(folder, workspace)
     write_json(workspace.facts(bundle.plan.facts_id), bundle.facts.model_dump(mode="json"))
     return Prepared(workspace, bundle)
@@ -99,11 +100,14 @@ class CommandLine:
         self.summary = ""
 
     def environment(self, **changes: str) -> dict[str, str]:
-        return os.environ | {"KITUI_WORKSPACE": str(self.workspace.root), "COLUMNS": "100", "NO_COLOR": "1"} | changes
+        own = {"KITUI_WORKSPACE": str(self.workspace.root), "COLUMNS": "100", "NO_COLOR": "1"}
+        # What a user has in the home folder is not a test's to read or to write.
+        own |= {"XDG_STATE_HOME": str(self.folder / "state"), "XDG_CONFIG_HOME": str(self.folder / "config")}
+        return os.environ | own | changes
 
     def __call__(self, *arguments: object, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "kitui.cli", *map(str, arguments)],
+            [sys.executable, "-m", "kitui", *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=timeout,

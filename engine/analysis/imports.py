@@ -15,10 +15,11 @@ from typing import Any
 from engine.analysis.curves import SETS, Condition, Observation
 from engine.errors import DataError, KituiError
 from engine.records.metrics import retention_of
-from engine.records.results import Plan, PlannedCell
+from engine.records.record import plain
+from engine.records.results import Plan, PlannedAnalysis, PlannedCell
 from engine.records.workspace import SweepFolder, Workspace, write_json
 from engine.spec.axes import parse_count, parse_number
-from engine.spec.sweep import AnalysisSettings, check_name
+from engine.spec.sweep import check_name
 from engine.spec.tables import read_rows
 
 REQUIRED = ("num_params", "num_tokens", "frequency", "seed")
@@ -81,7 +82,7 @@ def write_sweep(
         columns = list(dict.fromkeys(column for row in rows for column in row))
         table = pa.table({column: pa.array(_one_type([row.get(column) for row in rows])) for column in columns})
         pq.write_table(table, building.results)
-        write_json(building.plan, _plan(observations, name, simulated=simulated).model_dump(mode="json"))
+        write_json(building.plan, plain(_plan(observations, name, simulated=simulated)))
         if folder.root.exists():
             discarded = building.root.with_name(f"{building.root.name}.old")
             os.replace(folder.root, discarded)
@@ -258,6 +259,6 @@ def _plan(observations: Iterable[Observation], name: str, *, simulated: bool) ->
         prior_exposures=None,
         background_tokens=None,
         doses=(),
-        analysis=AnalysisSettings(),
+        analysis=PlannedAnalysis(),
         cells=cells,
     )

@@ -75,6 +75,11 @@ class Store:
         self._changed.add(table)
         return document
 
+    def remove(self, table: str, name: str) -> None:
+        """Take a document out, if it is there."""
+        if self._documents[table].pop(name, None) is not None:
+            self._changed.add(table)
+
     def flush(self) -> None:
         """Write everything changed since the last flush, all or nothing. OSError leaves the old file as it was."""
         for name in self._changed:

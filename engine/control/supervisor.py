@@ -20,10 +20,11 @@ from engine.control.commands import pending_commands, reply
 from engine.control.followers import Followers, law_is_behind
 from engine.control.launchers.base import Slot
 from engine.control.launchers.local import LocalLauncher
+from engine.control.orders import Orders
 from engine.control.preparations import Preparations
 from engine.control.store import Store
 from engine.control.turns import startable
-from engine.errors import KituiError, SpecError, StateError, nearest
+from engine.errors import KituiError, StateError
 from engine.records import forecast
 from engine.records.bundle import SweepBundle, read_bundle
 from engine.records.results import read_result, summary_of
@@ -45,6 +46,7 @@ class Supervisor:
         self.specs: dict[str, dict[str, RunSpec]] = {}
         self.preparations = Preparations(workspace)
         self.followers = Followers(workspace)
+        self.orders = Orders(self)
         self.stop_requested = False
         self.start_not_before_s = 0.0
 
@@ -85,7 +87,7 @@ class Supervisor:
     def take_commands(self) -> None:
         for path, command in pending_commands(self.workspace):
             try:
-                answer = {"ok": True} | self._obey(command)
+                answer = {"ok": True} | self.orders.obey(command)
             except KituiError as error:
                 answer = {"ok": False} | error.to_json()
             except Exception:
@@ -104,128 +106,18 @@ class Supervisor:
             except OSError as error:
                 print(f"no answer could be left: {error}", file=sys.stderr, flush=True)
 
-    def _obey(self, command: dict[str, Any]) -> dict[str, Any]:
-        if command["command"] == "launch":
-            return self._launch(SweepBundle.model_validate(command["bundle"]), command.get("slots"))
-        if command["command"] == "cancel":
-            return self._cancel(command["names"])
-        if command["command"] == "retry":
-            return self._retry(command["names"])
-        raise SpecError("unknown command.", value=command["command"])
-
-    def _launch(self, bundle: SweepBundle, slots: int | None) -> dict[str, Any]:
-        """Take a sweep in, or take in its new form: runs that are done stay done, and only new cells are trained."""
-        name = bundle.plan.sweep
-        folder = self.workspace.sweep(name)
-        if folder.results.exists():
-            raise StateError(
-                "an imported or simulated sweep has this name.", where=str(folder.root), mend="Rename yours."
-            )
-        folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_json(self.workspace.facts(bundle.plan.facts_id), bundle.facts.model_dump(mode="json"))
-        write_json(folder.bundle, bundle.model_dump(mode="json"))
-        folder.sweep_toml.write_text(bundle.sweep_toml, encoding="utf-8")
+    def take_in(self, name: str, bundle: SweepBundle) -> None:
+        """A sweep was launched, or launched again in a new form."""
         self.bundles[name] = bundle
         self.specs.pop(name, None)
         self.preparations.drop(name)  # of its earlier form
-        run_ids = [run.run_id for run in bundle.runs]
-        num_done = 0
-        for run_id in run_ids:
-            run = self.store.runs.get(run_id)
-            if self._has_result(run_id, bundle.plan.evaluation_id):
-                num_done += 1
-            elif run is None or run["state"] in ("cancelled", "failed", "lost"):
-                attempt = run["attempt"] if run else 0
-                results = run["results"] if run else {}
-                self.store.put("runs", run_id, state="queued", attempt=attempt, failures=0, reason="", results=results)
-            else:
-                self._take_back(run_id)
-        previous = self.store.sweeps.get(name)
-        orphaned = len(set(previous["run_ids"]) - set(run_ids)) if previous else 0
-        self.store.put(
-            "sweeps",
-            name,
-            active=True,
-            run_ids=run_ids,
-            evaluation_id=bundle.plan.evaluation_id,
-            slots=slots or bundle.slots,
-            max_attempts=bundle.max_attempts,
-            prepared=None,
-            prepare_error=None,
-            launched_s=time.time(),
-            ended_s=None,
-            eta_at_s=None,
-            analysis_error=None,
-        )
-        return {"sweep": name, "cells": len(run_ids), "done": num_done, "orphaned": orphaned}
 
-    def _cancel(self, names: list[str]) -> dict[str, Any]:
-        """Sweeps are given up: their runs end unless another active sweep wants them. A run named itself ends."""
-        cancelled = 0
-        for name in names:
-            if name in self.store.sweeps:
-                self.store.put("sweeps", name, active=False)
-                wanted = {r for s in self.store.sweeps.values() if s["active"] for r in s["run_ids"]}
-                chosen = [r for r in self.store.sweeps[name]["run_ids"] if r not in wanted]
-                self.preparations.drop(name)
-            else:
-                chosen = [self._known_run(name)]
-            for run_id in chosen:
-                cancelled += self._cancel_run(run_id)
-        return {"cancelled": cancelled}
-
-    def _cancel_run(self, run_id: str) -> bool:
-        run = self.store.runs.get(run_id)
-        if run is None or run["state"] not in ("queued", "running"):
-            return False
-        if run["state"] == "running":
-            # It stays "running" until its guard says that it ended; `notice_endings` asks it to.
-            self.store.put("runs", run_id, cancelling=True)
-        else:
-            self.store.put("runs", run_id, state="cancelled")
-        return True
-
-    def _take_back(self, run_id: str) -> bool:
-        """A run that is being cancelled is wanted again: if it has been asked to end already, it is queued then."""
-        run = self.store.runs[run_id]
-        if not run.get("cancelling"):
-            return False
-        self.store.put("runs", run_id, cancelling=False, requeue=run.get("stop_sent", False))
-        return True
-
-    def _retry(self, names: list[str]) -> dict[str, Any]:
-        """Failed, lost and cancelled runs are queued again, from their last checkpoints."""
-        retried = 0
-        for name in names:
-            chosen = self.store.sweeps[name]["run_ids"] if name in self.store.sweeps else [self._known_run(name)]
-            self._reopen(name if name in self.store.sweeps else self._latest_sweep_of(chosen[0]))
-            for run_id in chosen:
-                if self.store.runs[run_id]["state"] in ("failed", "lost", "cancelled"):
-                    self.store.put("runs", run_id, state="queued", failures=0, reason="")
-                    retried += 1
-                else:
-                    retried += self._take_back(run_id)
-        return {"retried": retried}
-
-    def _reopen(self, name: str) -> None:
-        sweep = self.store.put("sweeps", name, active=True, ended_s=None)
-        if sweep["prepare_error"]:
-            self.store.put("sweeps", name, prepared=None, prepare_error=None)
-
-    def _latest_sweep_of(self, run_id: str) -> str:
-        """The sweep that a run is trained for: an active one, or else the one launched last."""
-        wanting = [s for s in self.store.sweeps.values() if run_id in s["run_ids"]]
-        if not wanting:
-            raise SpecError("no sweep has this run any more.", value=run_id, mend="Launch a sweep that does.")
-        return str(max(wanting, key=lambda s: (s["active"], s["launched_s"]))["name"])
-
-    def _known_run(self, name: str) -> str:
-        matching = [r for r in self.store.runs if r == name] or [r for r in self.store.runs if r.startswith(name)]
-        if len(matching) != 1:
-            known = [*self.store.sweeps, *self.store.runs]
-            what = "several runs begin so." if matching else "no sweep and no run has this name."
-            raise SpecError(what, value=name, mend=nearest(name, (matching or known)[:20]))
-        return matching[0]
+    def forget(self, name: str) -> None:
+        """A sweep is deleted: nothing goes on for it."""
+        self.preparations.drop(name)
+        self.followers.drop(name)
+        self.bundles.pop(name, None)
+        self.specs.pop(name, None)
 
     # Preparing
 
@@ -254,7 +146,7 @@ class Supervisor:
                     self._end(run_id, run, standing.exit)
                 elif standing.state == "lost":
                     self._fail(run_id, run, "lost", "its guard is gone and left no word")
-                elif standing.state == "running" and run.get("cancelling") and not run.get("stop_sent"):
+                elif standing.state == "running" and run.get("ending") and not run.get("stop_sent"):
                     self.launcher.stop(folder)
                     self.store.put("runs", run_id, stop_sent=True)
             except (KituiError, OSError) as error:  # what it left behind cannot be read
@@ -269,8 +161,8 @@ class Supervisor:
             )
         elif run.get("requeue"):
             self._put_end(run_id, "queued", "")
-        elif run.get("cancelling"):
-            self._put_end(run_id, "cancelled", "cancelled")
+        elif run.get("ending"):
+            self._put_end(run_id, run["ending"], "" if run["ending"] == "paused" else "cancelled")
         elif ending["signal"] or ending["returncode"] == 75:
             self._fail(
                 run_id, run, "failed", f"ended by {ending['signal'] or 'a request to stop'} {ending['reason']}".strip()
@@ -285,15 +177,15 @@ class Supervisor:
         limit = max((s["max_attempts"] for s in self.store.sweeps.values() if run_id in s["run_ids"]), default=1)
         if run.get("requeue"):
             self._put_end(run_id, "queued", "")
-        elif run.get("cancelling"):
-            self._put_end(run_id, "cancelled", "cancelled")
+        elif run.get("ending"):
+            self._put_end(run_id, run["ending"], "" if run["ending"] == "paused" else "cancelled")
         elif failures < limit:
             self._put_end(run_id, "queued", reason, failures=failures)
         else:
             self._put_end(run_id, state, f"{reason} ({failures} times)", failures=failures)
 
     def _put_end(self, run_id: str, state: str, reason: str, **fields: Any) -> None:
-        ended = {"slot": None, "ended_s": time.time(), "cancelling": False, "requeue": False, "stop_sent": False}
+        ended = {"slot": None, "ended_s": time.time(), "ending": None, "requeue": False, "stop_sent": False}
         self.store.put("runs", run_id, state=state, reason=reason, **ended, **fields)
         self._forecast(run_id)
 
@@ -305,7 +197,7 @@ class Supervisor:
         wanted = [s["slots"] for s in self.store.sweeps.values() if s["active"] and s["slots"]]
         slots = self.launcher.slots(max(wanted) if wanted else None)
         free = [slot for slot in slots if slot.name not in taken]
-        for name, run_id in startable(self.store.sweeps, self.store.runs, len(free), self._has_result):
+        for name, run_id in startable(self.store.sweeps, self.store.runs, len(free), self.has_result):
             self._start(name, run_id, free.pop(0))
 
     def _start(self, name: str, run_id: str, slot: Slot) -> None:
@@ -349,7 +241,7 @@ class Supervisor:
             self.bundles[name] = bundle
         return self.bundles[name]
 
-    def _has_result(self, run_id: str, evaluation_id: str) -> bool:
+    def has_result(self, run_id: str, evaluation_id: str) -> bool:
         run = self.store.runs.get(run_id)
         if run is not None and evaluation_id in run["results"]:
             return True
@@ -378,8 +270,11 @@ class Supervisor:
                 fault = self.followers.fault(name)
                 if fault != sweep["analysis_error"]:
                     self.store.put("sweeps", name, analysis_error=fault)
-                ended = all(self._is_over(r, sweep["evaluation_id"]) for r in sweep["run_ids"])
-                if ended and (fault or not law_is_behind(self._bundle(name).plan, self.workspace)):
+                over = all(
+                    self._is_over(r, sweep["evaluation_id"]) or self.store.runs[r]["state"] == "paused"
+                    for r in sweep["run_ids"]
+                )
+                if over and (fault or not law_is_behind(self._bundle(name).plan, self.workspace)):
                     self.store.put("sweeps", name, active=False, ended_s=time.time())
             except (KituiError, OSError) as error:  # its folder is gone or cannot be read: other sweeps go on
                 self.store.put("sweeps", name, active=False, ended_s=time.time(), analysis_error=str(error))
@@ -387,7 +282,7 @@ class Supervisor:
     def _is_over(self, run_id: str, evaluation_id: str) -> bool:
         run = self.store.runs[run_id]
         return run["state"] in ENDED and (
-            run["state"] not in ("done", "diverged") or self._has_result(run_id, evaluation_id)
+            run["state"] not in ("done", "diverged") or self.has_result(run_id, evaluation_id)
         )
 
     def _forecast(self, run_id: str) -> None:
@@ -399,8 +294,12 @@ class Supervisor:
                 left = [c for c in plan.cells if not self._is_over(c.run_id, sweep["evaluation_id"])]
                 cost = forecast.cost(left, rates, forecast.flops_rate(plan, rates))
                 num_slots = len(self.launcher.slots(sweep["slots"]))
-                eta = None if cost is None else time.time() + forecast.eta_s(cost, num_slots)
-                self.store.put("sweeps", name, eta_at_s=eta)
+                now, spread = time.time(), forecast.spread_of_runs(plan, self.store.runs)
+                eta = None if cost is None else now + forecast.eta_s(cost, num_slots)
+                between = None
+                if cost is not None and spread is not None:
+                    between = [now + s for s in forecast.eta_interval_s(cost, num_slots, spread)]
+                self.store.put("sweeps", name, eta_at_s=eta, eta_between_s=between)
 
 
 def main() -> int:

@@ -26,11 +26,11 @@ from engine.corpus.schedule import ceiling, fits
 from engine.corpus.tokenizer import Tokenizer, load_tokenizer, make_tokenizer, save_tokenizer
 from engine.errors import DataError, KituiError, SpecError
 from engine.records.bundle import SweepBundle, read_bundle
-from engine.records.results import Dose, Plan, PlannedCell
+from engine.records.record import encoded, plain
+from engine.records.results import Dose, Plan, PlannedAnalysis, PlannedCell
 from engine.records.workspace import SweepFolder, Workspace, sync_folder, write_json
 from engine.spec.resolve import resolve
 from engine.spec.runspec import CorpusSpec, FactSets, RunSpec
-from engine.spec.sweep import AnalysisSettings
 
 # Where no tokenizer can be had: English runs at about 4 characters a token under the usual 32k to 128k vocabularies.
 _GUESSED_CHARS_PER_TOKEN = 4.0
@@ -66,11 +66,12 @@ def plan(sweep_path: Path, workspace: Workspace) -> SweepBundle:
         name=resolved.sweep.name,
         where=str(sweep_path),
         notes=tuple(notes),
-        analysis=resolved.sweep.analysis,
+        analysis=PlannedAnalysis(**resolved.sweep.analysis.model_dump()),
         background_tokens=background_tokens,
     )
     return SweepBundle(
         sweep_toml=resolved.path.read_text(encoding="utf-8-sig"),
+        origin=str(resolved.path),
         plan=planned,
         corpus=resolved.corpus,
         facts=resolved.facts,
@@ -108,7 +109,7 @@ def make(sweep_folder: SweepFolder, workspace: Workspace) -> Plan:
             key="background",
             mend="Give more text, or lower background.heldout_tokens.",
         )
-    write_json(sweep_folder.plan, planned.model_dump(mode="json"))
+    write_json(sweep_folder.plan, plain(planned))
     return planned
 
 
@@ -149,7 +150,7 @@ def _measure(
     name: str,
     where: str,
     notes: tuple[str, ...],
-    analysis: AnalysisSettings,
+    analysis: PlannedAnalysis,
     background_tokens: int | None,
 ) -> Plan:
     """The plan of these runs, one a cell. SpecError for a dose that does not pack."""
@@ -271,7 +272,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "plan":
             bundle = plan(options.sweep, Workspace(options.workspace))
-            sys.stdout.buffer.write(bundle.model_dump_json().encode())
+            sys.stdout.buffer.write(encoded(bundle))
         else:
             # Ended on request, it leaves nothing half-made behind.
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

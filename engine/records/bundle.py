@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
-from engine.records.metrics import Record
-from engine.records.results import Plan, validated
+from pydantic import ValidationError
+
+from engine.errors import DataError, StateError
+from engine.records.record import Record, read_record
+from engine.records.results import Plan
 from engine.records.workspace import read_json
 from engine.spec.runspec import CorpusSpec, FactSets, RunSpec
+from engine.spec.sweep import Section
+
+_T = TypeVar("_T", bound=Section)
 
 
-class SweepBundle(Record):
+class SweepBundle(Record, frozen=True, kw_only=True):
     """Everything a sweep needs, by value: the files it was read from may change or go away afterwards."""
 
     sweep_toml: str
+    origin: str | None = None
+    """The file it was read from, where that is to be changed later."""
     plan: Plan
     corpus: CorpusSpec
     facts: FactSets
@@ -24,5 +33,17 @@ class SweepBundle(Record):
 
 
 def read_bundle(path: Path) -> SweepBundle | None:
+    return read_record(SweepBundle, path)
+
+
+def read_section(model: type[_T], path: Path) -> _T:
+    """A spec or fact sets as a launch wrote them. DataError where the file is missing, StateError for a fault in it."""
     data = read_json(path)
-    return None if data is None else validated(SweepBundle, data, path)
+    if data is None:
+        raise DataError("this file of the run is missing.", where=str(path), mend="Launch the sweep again.")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise StateError(f"written by another version of kitui? {first['msg']}.", where=str(path), key=key) from None

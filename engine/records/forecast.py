@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from engine.records.metrics import Record
+from engine.records.record import Record
 from engine.records.results import Plan, PlannedCell
+from engine.spec.runspec import RunSpec, content_id
 
 # Beside training itself: scoring, checkpoints, start.
 _OVERHEAD_S = 1.0
 
 
-class Rate(Record):
+class Rate(Record, frozen=True, kw_only=True):
     """Training speed of one model on one device, measured."""
 
     model: str
@@ -21,13 +23,30 @@ class Rate(Record):
     tokens_per_s: float
 
 
-class Probe(Record):
+class Probe(Record, frozen=True, kw_only=True):
     """`probe.json`: what this machine was measured to do, by shape."""
 
     device: str
+    host: str = ""
     num_threads: int
     rates: dict[str, Rate]
     """By a key of all that the speed depends on: model, vocabulary, context, batch, precision."""
+
+
+def shape_key(run: RunSpec, vocab_size: int) -> str:
+    training = run.training
+    shape = run.model.model_dump(exclude={"name"})
+    return content_id([shape, vocab_size, training.context_length, training.batch_size, training.precision])
+
+
+def known_rates(measured: Probe | None, host: str, runs: Iterable[RunSpec], vocab_size: int) -> dict[str, Rate] | None:
+    """Speeds by model from what was measured on this host before; None where a model is still to be measured."""
+    if measured is None or measured.host != host:
+        return None
+    keys = {run.model.name: shape_key(run, vocab_size) for run in runs}
+    if not all(key in measured.rates for key in keys.values()):
+        return None
+    return {model: measured.rates[key] for model, key in keys.items()}
 
 
 class Cost(NamedTuple):
@@ -36,6 +55,7 @@ class Cost(NamedTuple):
     slot_s: float
     longest_s: float
     measured: bool
+    num_runs: int = 0
 
 
 def flops_per_token(cell: PlannedCell) -> float | None:
@@ -55,14 +75,15 @@ def cell_seconds(cell: PlannedCell, rates: Mapping[str, float], flops_per_s: flo
 
 def cost(cells: Iterable[PlannedCell], rates: Mapping[str, float], flops_per_s: float | None) -> Cost | None:
     """What these cells take together; None where nothing was measured for one of them."""
-    total, longest, measured = 0.0, 0.0, True
+    total, longest, measured, num_runs = 0.0, 0.0, True, 0
     for cell in cells:
         seconds = cell_seconds(cell, rates, flops_per_s)
         if seconds is None:
             return None
         total, longest = total + seconds, max(longest, seconds)
         measured &= cell.model in rates
-    return Cost(total, longest, measured)
+        num_runs += 1
+    return Cost(total, longest, measured, num_runs)
 
 
 def eta_s(remaining: Cost, num_slots: int) -> float:
@@ -81,6 +102,28 @@ def rates_of_runs(plan: Plan, runs: Mapping[str, Mapping[str, Any]]) -> dict[str
             tokens[cell.model] = tokens.get(cell.model, 0.0) + summary["trained_tokens"]
             seconds[cell.model] = seconds.get(cell.model, 0.0) + summary["elapsed_s"]
     return {model: tokens[model] / seconds[model] for model in tokens if seconds[model] > 0}
+
+
+def spread_of_runs(plan: Plan, runs: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """How far whole runs lie from their model's mean time: the sample standard deviation of ln(time / mean time).
+    None with fewer than three runs."""
+    times: dict[str, list[float]] = {}
+    for cell in plan.cells:
+        summary = runs.get(cell.run_id, {}).get("results", {}).get(plan.evaluation_id)
+        if summary and summary["attempt"] == 1 and summary["elapsed_s"]:
+            times.setdefault(cell.model, []).append(summary["elapsed_s"] / (cell.total_tokens or cell.num_tokens))
+    logs = [math.log(t / (sum(ts) / len(ts))) for ts in times.values() for t in ts]
+    freedom = len(logs) - len(times)
+    return math.sqrt(sum(x * x for x in logs) / freedom) if freedom >= 2 else None
+
+
+def eta_interval_s(remaining: Cost, num_slots: int, spread: float) -> tuple[float, float]:
+    """Nine times in ten the last run ends between these: the slots share about equal parts of what is left, whose
+    deviations average out over the runs of a slot, and the whole is as uncertain as its mean speed."""
+    middle = eta_s(remaining, num_slots)
+    runs_a_slot = max(1.0, remaining.num_runs / max(1, num_slots))
+    scale = 1.645 * spread * math.sqrt(1 / runs_a_slot + 1 / max(1, remaining.num_runs))
+    return middle * math.exp(-scale), middle * math.exp(scale)
 
 
 def flops_rate(plan: Plan, rates: Mapping[str, float]) -> float | None:

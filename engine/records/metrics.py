@@ -6,18 +6,15 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+import msgspec
+
+from engine.records.record import Record, encoded
 
 FACT_SETS = ("infused", "prior", "unseen", "verbatim")
 
 
-class Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class SetScore(Record):
+class SetScore(Record, frozen=True, kw_only=True):
     """How one fact set was answered."""
 
     num_questions: int
@@ -50,7 +47,7 @@ def overall_retention(sets: dict[str, SetScore]) -> float | None:
     return sum(parts) / len(parts) if "infused" in sets else None
 
 
-class Exposures(Record):
+class Exposures(Record, frozen=True, kw_only=True):
     """How often the facts of a set were written into what was trained on so far, counted from its tokens."""
 
     planned_mean: float
@@ -59,8 +56,7 @@ class Exposures(Record):
     maximum: int
 
 
-class StepRecord(Record):
-    kind: Literal["step"] = "step"
+class StepRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag="step"):
     attempt: int
     step: int
     num_tokens: int
@@ -69,11 +65,10 @@ class StepRecord(Record):
     learning_rate: float
     gradient_norm: float | None
     tokens_per_s: float
-    time_s: float = Field(default_factory=time.time)
+    time_s: float = msgspec.field(default_factory=time.time)
 
 
-class RetentionRecord(Record):
-    kind: Literal["retention"] = "retention"
+class RetentionRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag="retention"):
     attempt: int
     step: int
     num_tokens: int
@@ -81,20 +76,19 @@ class RetentionRecord(Record):
     sets: dict[str, SetScore]
     background_loss: float | None
     exposures: dict[str, Exposures]
-    time_s: float = Field(default_factory=time.time)
+    time_s: float = msgspec.field(default_factory=time.time)
 
 
-class EventRecord(Record):
-    kind: Literal["event"] = "event"
+class EventRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag="event"):
     attempt: int
     step: int
     name: str
     text: str = ""
-    time_s: float = Field(default_factory=time.time)
+    time_s: float = msgspec.field(default_factory=time.time)
 
 
 AnyRecord = StepRecord | RetentionRecord | EventRecord
-_ADAPTER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="kind")])
+_DECODER = msgspec.json.Decoder(AnyRecord)
 
 
 class MetricsWriter:
@@ -109,7 +103,7 @@ class MetricsWriter:
                     self._handle.write(b"\n")
 
     def write(self, record: AnyRecord) -> None:
-        self._handle.write(record.model_dump_json().encode() + b"\n")
+        self._handle.write(encoded(record) + b"\n")
         self._handle.flush()
 
     def close(self) -> None:
@@ -137,13 +131,21 @@ class MetricsTail:
             return []
         end = chunk.rfind(b"\n") + 1
         self.offset += end
-        records = []
-        for line in chunk[:end].splitlines():
-            try:
-                records.append(_ADAPTER.validate_json(line))
-            except ValidationError:
-                self.num_unreadable += bool(line.strip())
+        records, num_unreadable = parse_lines(chunk[:end].split(b"\n"))
+        self.num_unreadable += num_unreadable
         return records
+
+
+def parse_lines(lines: Iterable[bytes]) -> tuple[list[AnyRecord], int]:
+    """The records in these lines, and how many lines hold something else."""
+    records, num_unreadable = [], 0
+    for line in lines:
+        if line.strip():
+            try:
+                records.append(_DECODER.decode(line))
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                num_unreadable += 1
+    return records, num_unreadable
 
 
 def read_metrics(path: Path) -> list[AnyRecord]:
@@ -160,11 +162,11 @@ def last_attempts(records: Iterable[AnyRecord]) -> list[AnyRecord]:
     kept: dict[tuple[object, ...], AnyRecord] = {}
     for record in records:
         # Events are a history, and none replaces another; nor do scores by other questions.
-        key: tuple[object, ...] = (record.kind, record.step)
+        key: tuple[object, ...] = (type(record), record.step)
         if isinstance(record, EventRecord):
-            key = (record.kind, record.step, record.attempt, record.name)
+            key = (EventRecord, record.step, record.attempt, record.name)
         elif isinstance(record, RetentionRecord):
-            key = (record.kind, record.step, record.evaluation_id)
+            key = (RetentionRecord, record.step, record.evaluation_id)
         kept.pop(key, None)
         kept[key] = record
     return list(kept.values())

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
-
-from engine.errors import StateError
-from engine.records.metrics import Exposures, Record, SetScore, overall_retention
-from engine.records.workspace import SweepFolder, Workspace, read_json
-from engine.spec.sweep import AnalysisSettings
+from engine.records.metrics import Exposures, SetScore, overall_retention
+from engine.records.record import Record, read_record
+from engine.records.workspace import SweepFolder, Workspace
 
 SCHEMA_VERSION = 1
-_T = TypeVar("_T", bound=BaseModel)
 
 
-class QuestionOutcomes(Record):
+class QuestionOutcomes(Record, frozen=True, kw_only=True):
     """The final answers of one fact set. `blocks[i]` are fact indices, `chosen[i]` the option taken for each, as a
     position in the block; the right one is the question's own position."""
 
@@ -25,7 +22,7 @@ class QuestionOutcomes(Record):
     chosen: tuple[tuple[int, ...], ...]
 
 
-class Execution(Record):
+class Execution(Record, frozen=True, kw_only=True):
     """How the run was carried out: nothing of this is part of its identity."""
 
     device: str
@@ -40,7 +37,7 @@ class Execution(Record):
     warm_start: bool
 
 
-class RunResult(Record):
+class RunResult(Record, frozen=True, kw_only=True):
     """A run's end: `done`, or `diverged` where the loss or the gradient stopped being finite."""
 
     schema_version: int = SCHEMA_VERSION
@@ -64,7 +61,7 @@ class RunResult(Record):
     execution: Execution
 
 
-class PlannedCell(Record):
+class PlannedCell(Record, frozen=True, kw_only=True):
     """One cell of the grid and the run that fills it. A cell with nothing infused (F = 0) stands for all numbers of
     templates, and has 1."""
 
@@ -82,7 +79,7 @@ class PlannedCell(Record):
     memory_bytes: int | None
 
 
-class Dose(Record):
+class Dose(Record, frozen=True, kw_only=True):
     """What packing allows for one combination of D and templates."""
 
     num_tokens: int
@@ -91,7 +88,14 @@ class Dose(Record):
     """None where exposures come on top of the background: then nothing limits them."""
 
 
-class Plan(Record):
+class PlannedAnalysis(Record, frozen=True, kw_only=True):
+    """The [analysis] section of the sweep file."""
+
+    law_form: Literal["power", "bounded"] = "power"
+    target_retention: float = 0.8
+
+
+class Plan(Record, frozen=True, kw_only=True):
     """`plan.json`: a sweep's cells, and what its corpus measures. Imported and simulated sweeps have one too."""
 
     schema_version: int = SCHEMA_VERSION
@@ -117,7 +121,7 @@ class Plan(Record):
     background_tokens: int | None
     """Tokens of background text that there are, before any repetition."""
     doses: tuple[Dose, ...]
-    analysis: AnalysisSettings
+    analysis: PlannedAnalysis
     cells: tuple[PlannedCell, ...]
     notes: tuple[str, ...] = ()
 
@@ -146,22 +150,34 @@ def summary_of(result: RunResult) -> dict[str, Any]:
 
 
 def read_plan(path: Path) -> Plan | None:
-    data = read_json(path)
-    return None if data is None else validated(Plan, data, path)
+    return read_record(Plan, path)
+
+
+def latest_plan(folder: SweepFolder) -> Plan | None:
+    """The sweep's plan, or while it is not prepared yet the one it was launched with. Read again only when its file
+    was replaced: viewers look twice a second."""
+    for path in (folder.plan, folder.bundle):
+        try:
+            return _plan_as_of(path, path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            continue
+    return None
+
+
+class _PlanOfBundle(Record, frozen=True, kw_only=True):
+    plan: Plan
+
+
+@lru_cache(maxsize=64)
+def _plan_as_of(path: Path, mtime_ns: int) -> Plan | None:
+    if path.name == "plan.json":
+        return read_plan(path)
+    bundle = read_record(_PlanOfBundle, path)
+    return bundle.plan if bundle else None
 
 
 def read_result(path: Path) -> RunResult | None:
-    data = read_json(path)
-    return None if data is None else validated(RunResult, data, path)
-
-
-def validated(model: type[_T], data: object, path: Path) -> _T:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise StateError(f"written by another version of kitui? {first['msg']}.", where=str(path), key=key) from None
+    return read_record(RunResult, path)
 
 
 def results_digest(plan: Plan, folder: SweepFolder, workspace: Workspace) -> str:

@@ -66,6 +66,7 @@ class SweepFolder:
         self.plan = root / "plan.json"
         self.law = root / "law.json"
         self.results = root / "results.parquet"
+        self.archived = root / "archived"
         self.prepare_log = root / "prepare.log"
         self.prepare_error = root / "prepare-error.json"
 

@@ -40,7 +40,7 @@ def resolve(path: Path) -> ResolvedSweep:
     """Read a sweep and all it refers to. SpecError or DataError name file, key and value; nothing is written."""
     path = path.resolve()
     sweep = read_sweep(path)
-    facts, notes = _fact_sets(path, sweep)
+    facts, notes = fact_sets(path, sweep)
     corpus = _corpus_spec(path, sweep, facts)
     if sweep.background.source == "hub" and not sweep.background.revision:
         notes.append("background.revision is not pinned: the dataset may change between runs")
@@ -48,7 +48,8 @@ def resolve(path: Path) -> ResolvedSweep:
     return ResolvedSweep(sweep, path, facts, corpus, runs, tuple(notes))
 
 
-def _fact_sets(path: Path, sweep: Sweep) -> tuple[FactSets, list[str]]:
+def fact_sets(path: Path, sweep: Sweep) -> tuple[FactSets, list[str]]:
+    """The facts of a sweep file, partitioned, with their templates; and what was left out, in words."""
     settings = sweep.facts
     facts_path = path.parent / settings.path
     facts, notes = read_facts(facts_path, merge_duplicates=settings.duplicates == "merge")

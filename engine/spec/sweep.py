@@ -303,6 +303,17 @@ def read_sweep(path: Path) -> Sweep:
         raise
 
 
+def faults_of(table: dict[str, Any]) -> list[tuple[str, Any, str, str]]:
+    """All that is wrong with the content of a sweep file: key, value (None where it is missing), what, mend."""
+    try:
+        Sweep.model_validate(table)
+    except ValidationError as error:
+        return [_fault(table, item) for item in error.errors()]
+    except SpecError as error:  # an unknown preset, raised from within a validator
+        return [(error.key, error.value, error.what, error.mend)]
+    return []
+
+
 def _spec_error(path: Path, table: dict[str, Any], error: ValidationError) -> SpecError:
     """All faults that pydantic found as one error, the first in its fields."""
     faults = [_fault(table, item) for item in error.errors()]

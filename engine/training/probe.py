@@ -8,18 +8,20 @@ their arithmetic.
 
 from __future__ import annotations
 
+import platform
 import sys
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 
 from engine.records.bundle import SweepBundle
-from engine.records.forecast import Probe, Rate
-from engine.records.results import validated
-from engine.records.workspace import Workspace, read_json, write_json
-from engine.spec.runspec import RunSpec, content_id
+from engine.records.forecast import Probe, Rate, shape_key
+from engine.records.record import decoded, encoded, plain, read_record
+from engine.records.workspace import Workspace, write_json
+from engine.spec.runspec import RunSpec
 from engine.training.model import Rotary, hidden_states, make_model, summed_cross_entropy
 from engine.training.optim import make_optimizer
 from engine.training.run import device_name, keep_freed_memory
@@ -35,9 +37,8 @@ def probe(bundle: SweepBundle, workspace: Workspace) -> Probe:
     torch.set_num_threads(1)
     keep_freed_memory()
     name = device_name(device)
-    stored = read_json(workspace.probe)
-    known = validated(Probe, stored, workspace.probe) if stored else None
-    rates = dict(known.rates) if known is not None and known.device == name else {}
+    known = read_record(Probe, workspace.probe)
+    rates = dict(known.rates) if known is not None and (known.device, known.host) == (name, platform.node()) else {}
     chosen: dict[str, Rate] = {}
     for run in {run.model.name: run for run in bundle.runs}.values():
         vocab_size = bundle.plan.vocab_size or 50_257
@@ -51,16 +52,10 @@ def probe(bundle: SweepBundle, workspace: Workspace) -> Probe:
             )
         if key in rates:
             chosen[run.model.name] = rates[key]
-    measured = Probe(device=name, num_threads=1, rates=rates)
+    measured = Probe(device=name, host=platform.node(), num_threads=1, rates=rates)
     if workspace.root.is_dir():
-        write_json(workspace.probe, measured.model_dump(mode="json"))
-    return measured.model_copy(update={"rates": chosen})
-
-
-def shape_key(run: RunSpec, vocab_size: int) -> str:
-    training = run.training
-    shape = run.model.model_dump(exclude={"name"})
-    return content_id([shape, vocab_size, training.context_length, training.batch_size, training.precision])
+        write_json(workspace.probe, plain(measured))
+    return msgspec.structs.replace(measured, rates=chosen)
 
 
 def _measure(run: RunSpec, vocab_size: int, rows: int, device: torch.device) -> float:
@@ -93,8 +88,8 @@ def _wait(device: torch.device) -> None:
 
 
 def main() -> int:
-    bundle = SweepBundle.model_validate_json(sys.stdin.buffer.read())
-    sys.stdout.write(probe(bundle, Workspace(Path(sys.argv[1]))).model_dump_json())
+    bundle = decoded(SweepBundle, sys.stdin.buffer.read())
+    sys.stdout.buffer.write(encoded(probe(bundle, Workspace(Path(sys.argv[1])))))
     return 0
 
 

@@ -21,10 +21,12 @@ import torch
 
 from engine.corpus.background import open_background
 from engine.corpus.tokenizer import load_tokenizer
-from engine.errors import DataError, KituiError
+from engine.errors import KituiError
+from engine.records.bundle import read_section
 from engine.records.metrics import MetricsWriter
-from engine.records.results import Execution, RunResult, validated
-from engine.records.workspace import RunFolder, read_json, write_json
+from engine.records.record import plain
+from engine.records.results import Execution, RunResult
+from engine.records.workspace import RunFolder, write_json
 from engine.spec.runspec import FactSets, RunSpec
 from engine.training.trainer import Trainer
 
@@ -36,10 +38,9 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
     started = time.time()
     torch.set_num_threads(num_threads)
     keep_freed_memory()
-    spec = validated(RunSpec, _required(folder.spec), folder.spec)
+    spec = read_section(RunSpec, folder.spec)
     workspace = folder.workspace
-    facts_file = workspace.facts(spec.facts_id)
-    facts = validated(FactSets, _required(facts_file), facts_file)
+    facts = read_section(FactSets, workspace.facts(spec.facts_id))
     tokens = workspace.tokens(spec.tokens_id)
     stop_requested = False
 
@@ -85,7 +86,7 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
         execution=Execution(
             device=device_name(device),
             num_threads=num_threads,
-            torch_version=torch.__version__,
+            torch_version=str(torch.__version__),
             host=platform.node(),
             started_s=started,
             elapsed_s=time.time() - started,
@@ -93,7 +94,7 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
             warm_start=warm_start,
         ),
     )
-    write_json(folder.result(spec.evaluation_id), result.model_dump(mode="json"))
+    write_json(folder.result(spec.evaluation_id), plain(result))
     return 0
 
 
@@ -110,13 +111,6 @@ def keep_freed_memory() -> None:
     mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD: its largest value
     mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
     mallopt(-2, 64 * 2**20)  # M_TOP_PAD
-
-
-def _required(path: Path) -> object:
-    data = read_json(path)
-    if data is None:
-        raise DataError("this file of the run is missing.", where=str(path), mend="Launch the sweep again.")
-    return data
 
 
 def device_name(device: torch.device) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.timer import Timer
 
 from kitui.snapshot import Snapshot
+from kitui.widgets.key_bar import KeyBar
 from kitui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
@@ -19,8 +21,10 @@ class KituiScreen(Screen[None]):
     """A mode of the app. `show_snapshot` draws; it is called for each new snapshot while the screen is shown."""
 
     NAME: ClassVar[str]
-    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
-    CSS_PATH = "../styles/screens.tcss"
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (160, "-very-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (34, "-high")]  # noqa: RUF012
+
+    _rest: Timer | None = None
 
     @property
     def kitui(self) -> KituiApp:
@@ -29,14 +33,20 @@ class KituiScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TopBar(self.NAME)
         yield from self.compose_body()
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar(self.NAME)
 
     def compose_body(self) -> ComposeResult:
         raise AssertionError("each screen has a body")
 
+    def rested(self, delay_s: float, callback: Callable[[], None]) -> None:
+        """Call back when this has not been asked for again for so long. A Textual timer that has fired is spent."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(delay_s, callback)
+
     def on_screen_resume(self) -> None:
         if self.kitui.snapshot is not None:
-            self.call_after_refresh(self._draw, self.kitui.snapshot)
+            self._draw(self.kitui.snapshot)
 
     def take(self, snapshot: Snapshot) -> None:
         """Draw a new snapshot, if this screen is mounted."""
@@ -44,8 +54,16 @@ class KituiScreen(Screen[None]):
             self._draw(snapshot)
 
     def _draw(self, snapshot: Snapshot) -> None:
-        self.query_one(TopBar).show(snapshot)
+        self.show_top()
         self.show_snapshot(snapshot)
+
+    def show_top(self) -> None:
+        if self.kitui.snapshot is not None:
+            self.query_one(TopBar).show(self.kitui.snapshot, frozen=self.kitui.frozen, read_only=self.kitui.read_only)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         raise AssertionError("each screen shows a snapshot")
+
+    def copy_text(self) -> str:
+        """What the copy action copies here."""
+        return self.kitui.sweep or ""

@@ -1,14 +1,15 @@
-"""The first screen: all sweeps, how far they are, and what wants attention."""
+"""The first screen: all sweeps, how far they are, what wants attention, and what changed since one last looked."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
+from engine.errors import KituiError
 from kitui.actions import bindings
 from kitui.console import printable
 from kitui.format import duration
@@ -16,110 +17,207 @@ from kitui.reporting import law_lines
 from kitui.screens.base import KituiScreen
 from kitui.screens.confirm import Confirm
 from kitui.snapshot import Snapshot
+from kitui.widgets.line_table import Column, LineTable
 
-_COLUMNS = (("sweep", 22), ("progress", 12), ("done", 9), ("running", 7), ("queued", 7), ("failed", 6), ("ETA", 10))
+_COLUMNS = (
+    Column("marked", " ", 1),
+    Column("name", "sweep", 20),
+    Column("progress", "progress", 10),
+    Column("done", "done", 13, right=True),
+    Column("running", "run", 4, right=True),
+    Column("waiting", "wait", 6, right=True),
+    Column("failed", "fail", 5, right=True),
+    Column("eta", "ETA", 10, right=True),
+)
 _WELCOME = """No sweeps yet.
 
+  n                          design one here: sizes, frequencies, facts, what it costs, launch
   kitui demo                 a small sweep on this machine, 8 minutes
-  kitui init sweep.toml      a sweep file to start from
-  kitui launch sweep.toml    train it; it shows up here"""
+  kitui init sweep.toml      a sweep file to start from"""
 
 
 class SweepsScreen(KituiScreen):
     NAME = "sweeps"
     BINDINGS: ClassVar[list[BindingType]] = bindings("sweeps")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._marked: set[str] = set()
+        self._with_archived = False
+        self._said = ""
+        self._digest: tuple[str, ...] = ()
+
     def compose_body(self) -> ComposeResult:
-        yield DataTable(id="sweeps", cursor_type="row", zebra_stripes=True, cell_padding=0)
+        yield Static("", id="digest", markup=False)
+        yield LineTable(_COLUMNS, self._texts, lambda row: row["name"], look=_look, id="sweeps")
         yield Static("", id="sweep-detail", markup=False)
 
     def on_mount(self) -> None:
-        table = self.query_one(DataTable)
-        for label, width in _COLUMNS:
-            table.add_column(label, key=label, width=width + 1)
-        self._cells: dict[str, tuple[str, ...]] = {}
+        self.query_one(LineTable).focus()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        table = self.query_one(DataTable)
-        cells = {row["name"]: _cells(row) for row in snapshot.status["sweeps"]}
-        if list(cells) != list(self._cells):
-            at = self._current()
-            table.clear()
-            for name, values in cells.items():
-                table.add_row(*values, key=name)
-            if (at or snapshot.sweep) in cells:
-                table.move_cursor(row=list(cells).index(at or snapshot.sweep), animate=False)
-        else:
-            for name, values in cells.items():
-                for (label, _), value, before in zip(_COLUMNS, values, self._cells[name], strict=True):
-                    if value != before:
-                        table.update_cell(name, label, value)
-        self._cells = cells
-        self._show_detail(snapshot)
+        rows = [r for r in snapshot.status["sweeps"] if self._with_archived or not r["archived"]]
+        table = self.query_one(LineTable)
+        first = not table.rows
+        table.show(rows)
+        if first and snapshot.sweep is not None:
+            table.go_to(snapshot.sweep)
+        digest = self.query_one("#digest", Static)
+        digest.set_class(bool(snapshot.digest), "-open")
+        if snapshot.digest is not self._digest:
+            self._digest = snapshot.digest
+            digest.update("\n".join(printable(line) for line in snapshot.digest))
+        self._show_detail()
 
-    def _show_detail(self, snapshot: Snapshot) -> None:
-        name = self._current()
-        row = next((r for r in snapshot.status["sweeps"] if r["name"] == name), None)
-        if row is None:
-            self.query_one("#sweep-detail", Static).update(_WELCOME)
+    def _show_detail(self) -> None:
+        snapshot = self.kitui.snapshot
+        if snapshot is None:
             return
-        lines = [f"! {printable(alert)}" for alert in row["alerts"][:8]]
-        if len(row["alerts"]) > 8:
-            lines.append(f"! and {len(row['alerts']) - 8} more")
-        if name == snapshot.sweep and snapshot.law is not None:
+        row = self.query_one(LineTable).current
+        if row is None:
+            self._say(_WELCOME)
+            return
+        lines = [f"! {printable(alert)}" for alert in row["alerts"][:5]]
+        if len(row["alerts"]) > 5:
+            lines.append(f"! and {len(row['alerts']) - 5:,} more (pane b of the monitor)")
+        if row["eta_s"] is not None:
+            lines.append(_eta_words(row))
+        lines.extend(_host_words(host) for host in snapshot.status["hosts"] if row["running"] or row["queued"])
+        if row["name"] == snapshot.sweep and snapshot.law is not None:
             law = snapshot.law["law"]
             found = [p for p in law["collapse_points"] if p["status"] == "observed"]
             lines.append(f"{len(found)} of {len(law['collapse_points'])} collapse points observed")
             lines.extend(law_lines(law))
-        self.query_one("#sweep-detail", Static).update("\n".join(lines))
+        self._say("\n".join(lines))
 
+    def _say(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self.query_one("#sweep-detail", Static).update(text)
+
+    @property
     def _current(self) -> str | None:
-        table = self.query_one(DataTable)
-        names = list(self._cells)
-        return names[table.cursor_row] if 0 <= table.cursor_row < len(names) else None
+        row = self.query_one(LineTable).current
+        return row["name"] if row else None
 
-    @on(DataTable.RowHighlighted)
+    @on(LineTable.Moved)
     def _moved(self) -> None:
-        name = self._current()
-        if name is not None and self.is_current:
-            self.kitui.choose_sweep(name)
-        if self.kitui.snapshot is not None:
-            self._show_detail(self.kitui.snapshot)
+        if self._current is not None and self.is_current:
+            self.kitui.choose_sweep(self._current)
+        self._show_detail()
 
-    @on(DataTable.RowSelected)
+    @on(LineTable.Opened)
     def action_open_sweep(self) -> None:
-        if self._current() is not None:
+        if self._current is not None:
             self.kitui.action_show_mode("monitor")
 
+    def action_new_sweep(self) -> None:
+        self._design(None)
+
+    def action_edit_sweep(self) -> None:
+        if self._current is not None:
+            self._design(self._current)
+
+    def _design(self, sweep: str | None) -> None:
+        self.kitui.design(sweep)
+
+    def action_mark(self) -> None:
+        if self._current is not None:
+            self._marked ^= {self._current}
+            table = self.query_one(LineTable)
+            table.redraw()
+            table.action_move(1)
+
+    def action_compare(self) -> None:
+        if len(self._marked) != 2:
+            self.notify("Mark two sweeps with space, then compare them.", severity="warning")
+            return
+        self._compare(*sorted(self._marked))
+
+    @work(thread=True, exclusive=True)
+    def _compare(self, first: str, second: str) -> None:
+        from kitui.comparison import compare_document, comparison_tables
+
+        try:
+            parts = comparison_tables(compare_document(self.kitui.workspace, first, second))
+        except KituiError as error:
+            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            return
+        from kitui.screens.page import Page
+
+        self.app.call_from_thread(self.app.push_screen, Page(f"{first} and {second}", parts))
+
     def action_cancel(self) -> None:
-        name = self._current()
+        self._ask("cancel", "Running runs end after a checkpoint; what another sweep wants goes on.")
+
+    def action_pause(self) -> None:
+        self._ask("pause", "Running runs end after a checkpoint, and go on from there when resumed.")
+
+    def action_delete(self) -> None:
+        self._ask("delete", "Its results and the runs that no other sweep wants are gone for good.")
+
+    def action_retry(self) -> None:
+        self._do("retry")
+
+    def action_resume(self) -> None:
+        self._do("resume")
+
+    def action_archive(self) -> None:
+        row = self.query_one(LineTable).current
+        if row is not None:
+            self.kitui.command("archive", [row["name"]], archived=not row["archived"])
+
+    def action_show_archived(self) -> None:
+        self._with_archived = not self._with_archived
+        if self.kitui.snapshot is not None:
+            self.show_snapshot(self.kitui.snapshot)
+
+    def copy_text(self) -> str:
+        return self._current or ""
+
+    def _ask(self, command: str, words: str) -> None:
+        name = self._current
         if name is None:
             return
 
         def decided(yes: bool | None) -> None:
             if yes:
-                self.kitui.command("cancel", [name])
+                self.kitui.command(command, [name])
 
-        self.app.push_screen(Confirm(f"Cancel {name}? Running runs end after a checkpoint."), decided)
+        self.app.push_screen(Confirm(f"{command.capitalize()} {name}? {words}"), decided)
 
-    def action_retry(self) -> None:
-        name = self._current()
-        if name is not None:
-            self.kitui.command("retry", [name])
+    def _do(self, command: str) -> None:
+        if self._current is not None:
+            self.kitui.command(command, [self._current])
+
+    def _texts(self, row: dict[str, Any]) -> list[str]:
+        open_cells = row["running"] + row["queued"] + row["preparing"]
+        ended = row["cells"] - open_cells - row["paused"]
+        filled = 10 * ended // max(1, row["cells"])
+        failed = row["failed"] + row["diverged"] + row["lost"]
+        label = " (sim.)" if row["simulated"] else " (arch.)" if row["archived"] else ""
+        eta = duration(row["eta_s"]) if row["eta_s"] is not None else "paused" if row["paused"] else ""
+        return [
+            "●" if row["name"] in self._marked else "",
+            printable(row["name"])[: 20 - len(label)] + label,
+            "█" * filled + "░" * (10 - filled),
+            f"{row['done']:,}/{row['cells']:,}",
+            str(row["running"] or ""),
+            str(row["queued"] + row["preparing"] or ""),
+            f"! {failed}" if failed else "",
+            eta,
+        ]
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    open_cells = row["running"] + row["queued"] + row["preparing"]
-    ended = row["cells"] - open_cells
-    filled = round(12 * ended / max(1, row["cells"]))
-    failed = row["failed"] + row["diverged"] + row["lost"]
-    name = printable(row["name"]) + (" (sim.)" if row["simulated"] else "")
-    return (
-        name,
-        "█" * filled + "░" * (12 - filled),
-        f"{row['done']}/{row['cells']}",
-        str(row["running"] or ""),
-        str(row["queued"] + row["preparing"] or ""),
-        f"! {failed}" if failed else "",
-        duration(row["eta_s"]) if row["eta_s"] is not None else "",
-    )
+def _look(row: dict[str, Any]) -> str:
+    return "alert" if row["failed"] + row["diverged"] + row["lost"] else ""
+
+
+def _eta_words(row: dict[str, Any]) -> str:
+    words = f"ETA {duration(row['eta_s'])}"
+    spread = row.get("eta_spread_s")
+    return words + (f", between {duration(spread[0])} and {duration(spread[1])}" if spread else "")
+
+
+def _host_words(host: dict[str, Any]) -> str:
+    return f"{host['name']}: {host['running']} of {host['cores']} cores with a run"

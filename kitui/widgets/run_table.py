@@ -1,14 +1,14 @@
-"""The table of runs: cells change in place, row by row; the cursor and the marks stay where they are."""
+"""The table of runs or cells: marks, pins, and how a row reads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from textual.widgets import DataTable
-
+from engine.spec.axes import format_count
 from kitui.format import retention
-from kitui.snapshot import LearningCurve
+from kitui.rows import CellRow, RunRow
+from kitui.widgets.line_table import Column, LineTable
 
 # State is said by a sign and a word, never by colour alone.
 SIGNS = {
@@ -16,111 +16,117 @@ SIGNS = {
     "running": "▶ running",
     "queued": "· queued",
     "preparing": "· prep.",
+    "paused": "‖ paused",
     "failed": "✗ failed",
     "diverged": "✗ diverg.",
     "lost": "? lost",
     "cancelled": "– cancel.",
 }
-
-
-class _Column(NamedTuple):
-    key: str
-    label: str
-    width: int
-
-
-_COLUMNS = (
-    _Column("mark", " ", 1),
-    _Column("model", "size", 9),
-    _Column("frequency", "F", 5),
-    _Column("seed", "seed", 4),
-    _Column("state", "state", 9),
-    _Column("progress", "%", 4),
-    _Column("overall", "R", 5),
-    _Column("prior", "prior", 5),
-    _Column("infused", "infus", 5),
+_TROUBLE = ("failed", "diverged", "lost")
+_SIZE = Column("params", "size", 9)
+_DOSE = Column("frequency", "F", 6, right=True)
+_BUDGET = Column("num_tokens", "D", 6, right=True)
+_TEMPLATES = Column("templates", "T", 3, right=True)
+_RUN = (
+    Column("seed", "seed", 4, right=True),
+    Column("state", "state", 9),
+    Column("progress", "%", 4, right=True),
+    Column("overall", "R", 5, right=True),
+    Column("prior", "prior", 5, right=True),
+    Column("infused", "infus", 5, right=True),
 )
-ORDERS = ("grid", "overall", "prior", "infused", "state")
+_CELL = (
+    Column("n", "n", 4, right=True),
+    Column("state", "state", 9),
+    Column("overall", "R ± sd", 8, right=True),
+    Column("prior", "prior", 8, right=True),
+    Column("infused", "infused", 8, right=True),
+)
 
 
-class RunTable(DataTable[str]):
-    DEFAULT_CSS = "RunTable { height: 1fr; }"
+def row_key(row: RunRow | CellRow) -> tuple[Any, ...]:
+    """What a line is known by, whether runs or cells are shown."""
+    if isinstance(row, RunRow):
+        return (row.run_id,)
+    return (row.model, row.frequency, row.num_tokens, row.templates)
 
+
+class RunTable(LineTable):
     def __init__(self, id: str | None = None) -> None:
-        super().__init__(id=id, cursor_type="row", cell_padding=0, zebra_stripes=True)
+        super().__init__((), self._texts, row_key, look=self._row_look, id=id, empty="  no run to show")
         self.marked: set[str] = set()
-        self._cells: dict[str, tuple[str, ...]] = {}
-        self._order: list[str] = []
+        self.pinned: set[str] = set()
 
-    def on_mount(self) -> None:
-        for column in _COLUMNS:
-            self.add_column(column.label, key=column.key, width=column.width + 1)
-
-    def show(self, rows: list[dict[str, Any]], curves: Mapping[str, LearningCurve], order: str) -> None:
-        """Bring the table to these rows; only cells that changed are touched."""
-        ordered = rows if order == "grid" else sorted(rows, key=lambda r: _order_key(r, order))
-        ids = [row["run_id"] for row in ordered]
-        cells = {row["run_id"]: self._cells_of(row, curves.get(row["run_id"])) for row in ordered}
-        if ids != self._order:
-            at = self.current
-            self.clear()
-            for run_id in ids:
-                self.add_row(*cells[run_id], key=run_id)
-            self._order = ids
-            if at in cells:
-                self.move_cursor(row=ids.index(at), animate=False)
-        else:
-            for run_id, values in cells.items():
-                old = self._cells[run_id]
-                for column, value, before in zip(_COLUMNS, values, old, strict=True):
-                    if value != before:
-                        self.update_cell(run_id, column.key, value)
-        self._cells = cells
+    def show_runs(self, rows: Sequence[RunRow] | Sequence[CellRow], *, by_cell: bool, axes: tuple[bool, bool]) -> None:
+        """Show these rows; `axes`: whether the sweep has several token budgets, and several numbers of templates."""
+        several_budgets, several_templates = axes
+        columns = [Column("marked", " ", 1), _SIZE, _DOSE]
+        columns += [_BUDGET] if several_budgets else []
+        columns += [_TEMPLATES] if several_templates else []
+        self.show(rows, columns=[*columns, *(_CELL if by_cell else _RUN)])
 
     @property
-    def current(self) -> str | None:
-        """The run under the cursor."""
-        return self._order[self.cursor_row] if 0 <= self.cursor_row < len(self._order) else None
+    def sortable(self) -> list[str]:
+        return [c.key for c in self.columns if c.key != "marked"]
+
+    @property
+    def current_runs(self) -> list[str]:
+        """The run, or the cell's runs, under the cursor."""
+        return run_ids(self.current)
 
     @property
     def chosen(self) -> list[str]:
-        """The marked runs, or else the one under the cursor."""
-        marked = [run_id for run_id in self._order if run_id in self.marked]
-        return marked or ([self.current] if self.current else [])
+        """The marked runs, or else those under the cursor."""
+        return sorted(self.marked) or self.current_runs
 
     def toggle_mark(self) -> None:
-        run_id = self.current
-        if run_id is not None:
-            self.marked ^= {run_id}
-            self.update_cell(run_id, "mark", "●" if run_id in self.marked else " ")
-            self._cells[run_id] = ("●" if run_id in self.marked else " ", *self._cells[run_id][1:])
+        self._toggle(self.marked)
 
-    def unmark_all(self) -> None:
-        for run_id in list(self.marked):
-            self.marked.discard(run_id)
-            if run_id in self._cells:
-                self.update_cell(run_id, "mark", " ")
-                self._cells[run_id] = (" ", *self._cells[run_id][1:])
+    def toggle_pin(self) -> None:
+        self._toggle(self.pinned)
 
-    def _cells_of(self, row: dict[str, Any], curve: LearningCurve | None) -> tuple[str, ...]:
-        scores = {name: row[name] for name in ("overall", "prior", "infused")}
-        progress = ""
-        if row["state"] == "running" and curve is not None:
-            progress = f"{100 * curve.num_tokens / max(1, row['total_tokens']):.0f}"
-            scores = {name: curve.retention[name][-1] if curve.retention.get(name) else None for name in scores}
-        return (
-            "●" if row["run_id"] in self.marked else " ",
-            row["model"],
-            f"{row['frequency']:,}",
-            str(row["seed"]),
-            SIGNS.get(row["state"], row["state"]),
-            progress,
-            *("" if value is None else retention(value) for value in scores.values()),
-        )
+    def _toggle(self, among: set[str]) -> None:
+        here = set(self.current_runs)
+        among.symmetric_difference_update(here - among if here - among else here)
+        self.redraw()
+
+    def _row_look(self, row: RunRow | CellRow) -> str:
+        if row.state in _TROUBLE:
+            return "alert"
+        return "pinned" if self.pinned.intersection(run_ids(row)) else ""
+
+    def _texts(self, row: RunRow | CellRow) -> list[str]:
+        ids = run_ids(row)
+        sign = "●" if self.marked.issuperset(ids) else "◐" if self.marked.intersection(ids) else ""
+        texts = {
+            "marked": sign or ("▸" if self.pinned.intersection(ids) else ""),
+            "params": row.model,
+            "frequency": f"{row.frequency:,}",
+            "num_tokens": format_count(row.num_tokens),
+            "templates": str(row.templates),
+            "state": SIGNS.get(row.state, row.state),
+        }
+        if isinstance(row, RunRow):
+            percent = "" if row.progress is None or row.state != "running" else f"{100 * row.progress:.0f}"
+            texts |= {"seed": str(row.seed), "progress": percent}
+            texts |= {s: _score(getattr(row, s)) for s in ("overall", "prior", "infused")}
+        else:
+            texts["n"] = f"{row.n}/{row.n + row.missing}" if row.missing else str(row.n)
+            texts["overall"] = _mean(row.overall, row.overall_sd)
+            texts["prior"] = _mean(row.prior, row.prior_sd)
+            texts["infused"] = _mean(row.infused, row.infused_sd)
+        return [texts[c.key] for c in self.columns]
 
 
-def _order_key(row: dict[str, Any], order: str) -> tuple[Any, ...]:
-    value = row[order]
-    if order == "state":
-        return (list(SIGNS).index(value) if value in SIGNS else 99,)
-    return (value is None, -value if value is not None else 0)
+def run_ids(row: RunRow | CellRow | None) -> list[str]:
+    if row is None:
+        return []
+    return [row.run_id] if isinstance(row, RunRow) else list(row.run_ids)
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else retention(value)
+
+
+def _mean(mean: float | None, sd: float | None) -> str:
+    return _score(mean) if sd is None else f"{retention(mean)} ±{retention(sd)}"

@@ -57,6 +57,7 @@ TRAINER = {
 def prepared(root: Path) -> Path:
     """A workspace with the sweep's token files; the folder of its one run."""
     from engine.corpus.prepare import make, plan
+    from engine.records.record import encoded
     from engine.records.workspace import Workspace, write_json
 
     for name in ("facts.jsonl", "templates.toml"):
@@ -68,7 +69,7 @@ def prepared(root: Path) -> Path:
     bundle = plan(sweep, workspace)
     folder = workspace.sweep(bundle.plan.sweep)
     folder.root.mkdir(parents=True)
-    folder.bundle.write_text(bundle.model_dump_json())
+    folder.bundle.write_bytes(encoded(bundle))
     make(folder, workspace)
     write_json(workspace.facts(bundle.plan.facts_id), bundle.facts.model_dump(mode="json"))
     run = workspace.run(bundle.runs[0].run_id)

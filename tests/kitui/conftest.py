@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from engine.analysis.fit import run_once
 from engine.control.store import Lock, Store
 from engine.corpus.prepare import plan
 from engine.records.metrics import EventRecord, MetricsWriter, RetentionRecord, SetScore, StepRecord
+from engine.records.record import plain
 from engine.records.workspace import Workspace, write_json
 from kitui.simulated import simulate_sweep
 from tests.conftest import SAMPLES
@@ -33,8 +35,8 @@ def make_staged(workspace: Workspace) -> None:
     bundle = plan(SAMPLES / "smoke.toml", workspace)
     folder = workspace.sweep("smoke")
     folder.root.mkdir(parents=True)
-    write_json(folder.bundle, bundle.model_dump(mode="json"))
-    write_json(folder.plan, bundle.plan.model_dump(mode="json"))
+    write_json(folder.bundle, plain(bundle))
+    write_json(folder.plan, plain(bundle.plan))
     store = Store(workspace)
     evaluation_id = bundle.plan.evaluation_id
     run_ids = [run.run_id for run in bundle.runs]
@@ -83,6 +85,15 @@ def stage_metrics(
 def score(retention: float) -> SetScore:
     correct = round(48 * (0.25 + 0.75 * retention))
     return SetScore(num_questions=48, num_choices=4, correct=correct, correct_norm=correct, mean_logprob=-1.0)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of one's own: what was last seen, and the configuration."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 HEAVY = ("torch", "transformers", "datasets", "scipy", "textual")
 IMPORTED = """
 import sys
-from kitui.cli import main
+from kitui.__main__ import main
 heavy, sys.argv = sys.argv[1].split(","), ["kitui", *sys.argv[2:]]
 try:
     main()
@@ -236,7 +236,7 @@ def test_an_exported_model_loads_in_transformers_and_continues_a_fact(trained: C
 
 
 def test_a_closed_pipe_is_no_traceback(trained: CommandLine) -> None:
-    argv = f"{sys.executable} -m kitui.cli export smoke | head -1"
+    argv = f"{sys.executable} -m kitui export smoke | head -1"
     done = subprocess.run(argv, shell=True, capture_output=True, text=True, env=trained.environment(), check=False)
     assert "Traceback" not in done.stderr
     assert done.stdout.startswith("num_params")

@@ -16,7 +16,7 @@ from kitui.format import retention
 from tests.conftest import SAMPLES, CommandLine, wait_until
 from tests.kitui.terminal import Terminal
 
-APP = [sys.executable, "-m", "kitui.cli"]
+APP = [sys.executable, "-m", "kitui"]
 LIMIT_S = 2.0
 LAW_LIMIT_S = 5.0
 PATIENCE_S = 20.0
@@ -52,7 +52,7 @@ def test_points_law_and_verdicts_appear_in_time(kitui: CommandLine) -> None:
     workspace = kitui.workspace
     with Terminal(APP, kitui.environment(), 120, 40) as terminal:
         wait_until(lambda: "smoke" in terminal.text, 30)
-        terminal.send("2")
+        terminal.send("3")
         wait_until(lambda: row_of(terminal.text, "nano-7k-f12-s1-x"), 90, lambda: terminal.text)  # prepared
         watcher = Watcher(workspace)
         watcher.new()  # written before the app was there
@@ -72,7 +72,7 @@ def test_points_law_and_verdicts_appear_in_time(kitui: CommandLine) -> None:
         print(f"retention on screen after {median(delays):.2f} s, {max(delays):.2f} at most, {len(delays)} points")
         assert max(delays) <= LIMIT_S
 
-        terminal.send("3")
+        terminal.send("4")
         wait_until(lambda: "no law: " in terminal.text, PATIENCE_S)
         # Each further ending makes the law new: the number of runs behind it stands beside the check of unseen facts.
         late = []
@@ -113,7 +113,7 @@ def test_hanging_up_the_app_stops_no_run(kitui: CommandLine, write_sweep: Callab
 
 def test_the_first_screen_of_an_empty_workspace_says_what_to_do(kitui: CommandLine) -> None:
     with Terminal(APP, kitui.environment(), 80, 24) as terminal:
-        wait_until(lambda: "kitui launch" in terminal.text, 30)
+        wait_until(lambda: "kitui init" in terminal.text, 30)
         assert "kitui demo" in terminal.text
         terminal.send("q")
         assert terminal.wait() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ ROW: dict[str, Any] = {"params": 49_000, "frequency": 64, "state": "running", "o
     ],
 )
 def test_what_an_expression_keeps(expression: str, expected: bool) -> None:
-    assert parse_filter(expression, COLUMNS)(ROW) is expected
+    assert parse_filter(expression, COLUMNS)(SimpleNamespace(**ROW)) is expected
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_any_text_is_a_filter_or_a_clear_error(text: str) -> None:
         keep = parse_filter(text, COLUMNS)
     except SpecError as error:
         refused = str(error)
-    assert refused or isinstance(keep(ROW), bool)
+    assert refused or isinstance(keep(SimpleNamespace(**ROW)), bool)
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["<", "<=", ">", ">=", "=", "!="]))
@@ -65,4 +66,4 @@ def test_comparisons_are_those_of_numbers(value: int, sign: str) -> None:
     expected = {"=": value == 64, "!=": value != 64}.get(sign)
     if expected is None:
         expected = bool(eval(f"64 {sign} {value}"))
-    assert parse_filter(f"frequency {sign} {value}", COLUMNS)(ROW) is expected
+    assert parse_filter(f"frequency {sign} {value}", COLUMNS)(SimpleNamespace(**ROW)) is expected

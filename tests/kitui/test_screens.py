@@ -4,62 +4,76 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from engine.records.forecast import Probe, Rate
 from engine.records.workspace import Workspace
 from kitui.app import KituiApp
+from kitui.screens.designer import DesignerScreen
 from tests.conftest import wait_until
 
-SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
+SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+SCREENS = {
+    "sweeps": ("smoke", ("1",)),
+    "monitor-live": ("smoke", ("3", "down", "down", "down", "down")),
+    "monitor-infused": ("smoke", ("3", "v", "s", "s")),
+    "monitor-cells": ("simulated", ("3", "g", "o", "o", "o", "o", "t")),
+    "monitor-filter": ("simulated", ("3", "slash", *"seed=1 and para")),
+    "monitor-cursor": ("simulated", ("3", "tab", "enter", "right")),
+    "law": ("simulated", ("4",)),
+    "log": ("smoke", ("3", "l")),
+    "help": ("simulated", ("4", "question_mark")),
+}
 
 
 @pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Logs show local time."""
+def same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs show local time; what was staged years ago has not stalled."""
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("engine.control.status.run_alerts", lambda *_: {})
+    monkeypatch.setattr("engine.control.status.disk_alert", lambda *_: None)
     time.tzset()
 
 
 def shown(*keys: str) -> Callable[[Pilot[None]], object]:
-    """Wait for the first snapshot, press keys, and let everything be drawn."""
+    """Wait for the sweep's runs, press keys, and let everything be drawn."""
 
     async def before(pilot: Pilot[None]) -> None:
         app = pilot.app
         assert isinstance(app, KituiApp)
         for _ in range(200):
             await pilot.pause(0.05)
-            if app.snapshot is not None:
+            if app.snapshot is not None and (app.snapshot.rows or not app.snapshot.status["sweeps"]):
                 break
         assert app.snapshot is not None
         for key in keys:
-            await pilot.press(key)
-            await pilot.pause(0.2)
-        await pilot.pause(2.0)  # a second reading, with the curves of the run at hand
+            await pilot.press({" ": "space", "=": "equals_sign"}.get(key, key))
+            await pilot.pause(0.02 if len(key) == 1 and key.isalpha() else 0.2)
+        await pilot.pause(0.2)
+        app.look_now()
+        await pilot.pause(0.8)  # a second reading, with the curves of the run at hand
 
     return before
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(
-    ("sweep", "keys"),
-    [
-        ("smoke", ("1",)),
-        ("smoke", ("2", "down", "down", "down", "down")),
-        ("smoke", ("2", "p", "s", "s")),
-        ("simulated", ("2",)),
-        ("simulated", ("3",)),
-        ("simulated", ("3", "f2")),
-        ("simulated", ("question_mark",)),
-    ],
-    ids=["sweeps", "monitor-live", "monitor-infused", "monitor", "law", "law-light", "help"],
-)
-def test_screen(
-    screens: Workspace, snap_compare: Callable[..., bool], sweep: str, keys: tuple[str, ...], size: str
-) -> None:
+@pytest.mark.parametrize("name", SCREENS)
+def test_screen(screens: Workspace, snap_compare: Callable[..., bool], name: str, size: str) -> None:
+    sweep, keys = SCREENS[name]
     assert snap_compare(KituiApp(screens, sweep), terminal_size=SIZES[size], run_before=shown(*keys))
+
+
+@pytest.mark.parametrize("theme", ["textual-light", "ansi-dark", "high-contrast"])
+@pytest.mark.parametrize("name", ["monitor-live", "law"])
+def test_theme(screens: Workspace, snap_compare: Callable[..., bool], home: Path, name: str, theme: str) -> None:
+    (home / "config" / "kitui").mkdir(parents=True)
+    (home / "config" / "kitui" / "config.toml").write_text(f'theme = "{theme}"\n')
+    sweep, keys = SCREENS[name]
+    assert snap_compare(KituiApp(screens, sweep), terminal_size=(80, 24), run_before=shown(*keys))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -67,8 +81,53 @@ def test_an_empty_workspace(workspace: Workspace, snap_compare: Callable[..., bo
     assert snap_compare(KituiApp(workspace), terminal_size=SIZES[size], run_before=shown())
 
 
-def test_without_colour(screens: Workspace, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["sweeps", "monitor-live", "law"])
+def test_without_colour(
+    screens: Workspace, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    app = KituiApp(screens, "simulated")
+    sweep, keys = SCREENS[name]
+    app = KituiApp(screens, sweep)
     wait_until(lambda: app.no_color, 1)
-    assert snap_compare(app, terminal_size=(120, 40), run_before=shown("3"))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=shown(*keys))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_designer(
+    workspace: Workspace, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    """With its plan, and with a fault in a field."""
+    monkeypatch.chdir("/")  # the folder's name is on the screen
+    monkeypatch.setattr("kitui.screens.designer.measure", fixed_speed)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await shown("2")(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, DesignerScreen)
+        assert screen.draft is not None
+        screen.draft.put("execution.slots", "2")  # not this machine's
+        screen._take(screen.draft)
+        for _ in range(300):
+            await pilot.pause(0.1)
+            if screen._plan is not None and not screen._note:
+                break
+        screen.query_one("#grid-seed").focus()
+        await pilot.pause(0.5)
+
+    assert snap_compare(KituiApp(workspace), terminal_size=SIZES[size], run_before=before)
+
+
+def fixed_speed(*_: object) -> Probe:
+    rates = {
+        name: Rate(model=name, num_params=1, train_flops_per_token=1.0, tokens_per_s=10_000.0)
+        for name in ("nano-13k", "nano-28k", "nano-49k")
+    }
+    return Probe(device="a processor", num_threads=1, rates=rates)
+
+
+def test_designer_with_a_fault(
+    workspace: Workspace, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    before = shown("2", "tab", "comma", "x")
+    assert snap_compare(KituiApp(workspace), terminal_size=(80, 24), run_before=before)

@@ -20,6 +20,7 @@ import pytest
 
 from engine.control.guard import is_alive
 from engine.control.store import Lock, State
+from engine.records.record import plain
 from engine.records.results import RunResult, read_result
 from engine.records.workspace import RunFolder, Workspace, read_json
 from tests.conftest import SAMPLES, CommandLine, end_supervisor, running, wait_until
@@ -36,7 +37,7 @@ def results(workspace: Workspace) -> dict[str, RunResult]:
 
 def outcome(result: RunResult) -> dict[str, Any]:
     """What a run measured, however it was carried out."""
-    return result.model_dump(exclude={"execution", "attempt"})
+    return {k: v for k, v in plain(result).items() if k not in ("execution", "attempt")}
 
 
 def state_of(workspace: Workspace) -> State:
@@ -167,7 +168,7 @@ def test_cancel_and_retry(long: CommandLine) -> None:
     assert long("launch", long.folder / "long.toml").returncode == 0
     wait_until(lambda: states(long) == {"running": 2}, 60)
     wait_until(lambda: all(alive_guard(long.workspace, r) for r in running(long.workspace)), 30)
-    assert not any(run["cancelling"] for run in state_of(long.workspace).runs.values())
+    assert not any(run["ending"] for run in state_of(long.workspace).runs.values())
 
 
 def test_cancelling_while_runs_are_still_starting_ends_them(
@@ -201,7 +202,7 @@ def test_closing_the_terminal_stops_nothing(kitui: CommandLine, write_sweep: Cal
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(kitui.folder)
-        argv = [sys.executable, "-m", "kitui.cli", "launch", str(path), "--watch"]
+        argv = [sys.executable, "-m", "kitui", "launch", str(path), "--watch"]
         os.execvpe(argv[0], argv, kitui.environment())
     seen = b""
     deadline = time.monotonic() + 90

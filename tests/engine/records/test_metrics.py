@@ -14,6 +14,7 @@ from engine.records.metrics import (
     read_metrics,
     retention_of,
 )
+from engine.records.record import encoded
 
 
 def step(number: int, attempt: int = 1, loss: float | None = 1.0) -> StepRecord:
@@ -58,7 +59,7 @@ def test_a_resumed_run_ends_the_torn_line_and_its_steps_win(tmp_path: Path) -> N
 @given(st.lists(st.integers(1, 200), max_size=12))
 def test_tailing_in_any_pieces_gives_each_line_once(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
     path = tmp_path_factory.mktemp("tail") / "metrics.jsonl"
-    lines = b"".join(step(n).model_dump_json().encode() + b"\n" for n in range(20))
+    lines = b"".join(encoded(step(n)) + b"\n" for n in range(20))
     tail, seen, place = MetricsTail(path), [], 0
     assert tail.read_new() == []
     for cut in cuts:
@@ -75,7 +76,7 @@ def test_tailing_in_any_pieces_gives_each_line_once(tmp_path_factory: pytest.Tem
 
 def test_a_line_that_is_no_record_is_counted_and_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_bytes(b'{"kind":"step"}\nnonsense\n' + step(5).model_dump_json().encode() + b"\n")
+    path.write_bytes(b'{"kind":"step"}\nnonsense\n' + encoded(step(5)) + b"\n")
     tail = MetricsTail(path)
     assert [r.step for r in tail.read_new()] == [5]
     assert tail.num_unreadable == 2

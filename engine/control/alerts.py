@@ -1,0 +1,71 @@
+"""What wants a person's eye while runs still count as running: no progress, a loss that is not finite, a fall in speed,
+a disk that fills. Read from the ends of the runs' metrics; nothing is kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from engine.records.metrics import StepRecord, parse_lines
+from engine.records.workspace import Workspace
+
+STALL_S = 120.0
+"""A run without a new record for so long, and for ten times its usual interval, has stalled."""
+SLOW_SHARE = 0.5
+"""A run at less than this share of its own median speed has slowed down."""
+MIN_FREE_BYTES = 1e9
+_TAIL_BYTES = 16_384
+
+
+def run_alerts(workspace: Workspace, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """What is odd about runs that count as running, by run."""
+    now = time.time()
+    found = {}
+    for run_id, run in runs.items():
+        if run["state"] == "running":
+            words = _run_alert(workspace.run(run_id).metrics, run.get("started_s") or now, now)
+            if words:
+                found[run_id] = words
+    return found
+
+
+def disk_alert(workspace: Workspace) -> str | None:
+    try:
+        free = shutil.disk_usage(workspace.root).free
+    except OSError:
+        return None
+    return f"only {free / 1e9:.2g} GB free on the disk of {workspace.root}" if free < MIN_FREE_BYTES else None
+
+
+def _run_alert(metrics: Path, started_s: float, now: float) -> str | None:
+    records = _last_records(metrics)
+    times = [r.time_s for r in records]
+    gaps = [b - a for a, b in pairwise(times) if b > a]
+    limit_s = max(STALL_S, 10 * statistics.median(gaps)) if gaps else 2 * STALL_S
+    quiet_s = now - max([started_s, *times[-1:]])
+    if quiet_s > limit_s:
+        return f"no progress for {quiet_s / 60:.0f} min"
+    steps = [r for r in records if isinstance(r, StepRecord)]
+    if steps and steps[-1].loss is None:
+        return f"loss not finite at step {steps[-1].step:,}"
+    if len(steps) >= 5:
+        usual = statistics.median(r.tokens_per_s for r in steps[:-1])
+        if steps[-1].tokens_per_s < SLOW_SHARE * usual:
+            return f"slowed down: {steps[-1].tokens_per_s:,.0f} tokens/s, usually {usual:,.0f}"
+    return None
+
+
+def _last_records(path: Path) -> list[Any]:
+    try:
+        with path.open("rb") as handle:
+            handle.seek(max(0, os.fstat(handle.fileno()).st_size - _TAIL_BYTES))
+            lines = handle.read().split(b"\n")
+    except OSError:
+        return []
+    return parse_lines(lines)[0]

@@ -1,0 +1,170 @@
+"""What the supervisor does when it is told to: launch, cancel, pause, resume, retry, archive, delete."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from engine.control import removal
+from engine.control.removal import no_sweep
+from engine.errors import SpecError, StateError, nearest
+from engine.records.bundle import SweepBundle
+from engine.records.record import plain, validated
+from engine.records.workspace import write_json
+
+if TYPE_CHECKING:
+    from engine.control.supervisor import Supervisor
+
+
+class Orders:
+    """Each order changes the state and returns its answer; the supervisor's next round carries it out."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self.store, self.workspace = supervisor.store, supervisor.workspace
+
+    def obey(self, command: dict[str, Any]) -> dict[str, Any]:
+        if command["command"] == "launch":
+            return self._launch(validated(SweepBundle, command["bundle"]), command.get("slots"))
+        names = command.get("names", [])
+        match command["command"]:
+            case "cancel":
+                return {"runs": self._end_runs(names, "cancelled")}
+            case "pause":
+                return {"runs": self._end_runs(names, "paused")}
+            case "retry":
+                return {"runs": self._queue_again(names, ("failed", "lost", "cancelled"))}
+            case "resume":
+                return {"runs": self._queue_again(names, ("paused",))}
+            case "archive":
+                return self._archive(names, bool(command.get("archived", True)))
+            case "delete":
+                return {"runs": removal.delete(self._supervisor, names)}
+        raise SpecError("unknown command.", value=command["command"])
+
+    def _launch(self, bundle: SweepBundle, slots: int | None) -> dict[str, Any]:
+        """Take a sweep in, or take in its new form: runs that are done stay done, and only new cells are trained."""
+        name = bundle.plan.sweep
+        folder = self.workspace.sweep(name)
+        if folder.results.exists():
+            raise StateError(
+                "an imported or simulated sweep has this name.", where=str(folder.root), mend="Rename yours."
+            )
+        folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_json(self.workspace.facts(bundle.plan.facts_id), bundle.facts.model_dump(mode="json"))
+        write_json(folder.bundle, plain(bundle))
+        folder.sweep_toml.write_text(bundle.sweep_toml, encoding="utf-8")
+        self._supervisor.take_in(name, bundle)
+        run_ids = [run.run_id for run in bundle.runs]
+        num_done = 0
+        for run_id in run_ids:
+            run = self.store.runs.get(run_id)
+            if self._supervisor.has_result(run_id, bundle.plan.evaluation_id):
+                num_done += 1
+            elif run is None or run["state"] in ("cancelled", "failed", "lost", "paused"):
+                attempt = run["attempt"] if run else 0
+                results = run["results"] if run else {}
+                self.store.put("runs", run_id, state="queued", attempt=attempt, failures=0, reason="", results=results)
+            else:
+                self._take_back(run_id)
+        previous = self.store.sweeps.get(name)
+        orphaned = len(set(previous["run_ids"]) - set(run_ids)) if previous else 0
+        self.store.put(
+            "sweeps",
+            name,
+            active=True,
+            run_ids=run_ids,
+            evaluation_id=bundle.plan.evaluation_id,
+            slots=slots or bundle.slots,
+            max_attempts=bundle.max_attempts,
+            prepared=None,
+            prepare_error=None,
+            launched_s=time.time(),
+            ended_s=None,
+            eta_at_s=None,
+            eta_between_s=None,
+            archived=False,
+            analysis_error=None,
+        )
+        return {"sweep": name, "cells": len(run_ids), "done": num_done, "orphaned": orphaned}
+
+    def _end_runs(self, names: list[str], state: str) -> int:
+        """Cancel or pause. Of a sweep, the runs end that no other active sweep wants; a run named itself ends."""
+        ended = 0
+        for name in names:
+            if name in self.store.sweeps:
+                self.store.put("sweeps", name, active=False)
+                wanted = {r for s in self.store.sweeps.values() if s["active"] for r in s["run_ids"]}
+                chosen = [r for r in self.store.sweeps[name]["run_ids"] if r not in wanted]
+                self._supervisor.preparations.drop(name)
+            else:
+                chosen = [self._known_run(name)]
+            for run_id in chosen:
+                ended += self._end_run(run_id, state)
+        return ended
+
+    def _end_run(self, run_id: str, state: str) -> bool:
+        run = self.store.runs.get(run_id)
+        if run is None or run["state"] not in ("queued", "running", "paused") or run["state"] == state:
+            return False
+        if run["state"] == "running":
+            # It stays "running" until its guard says that it ended; `notice_endings` asks it to.
+            self.store.put("runs", run_id, ending=state)
+        else:
+            self.store.put("runs", run_id, state=state)
+        return True
+
+    def _take_back(self, run_id: str) -> bool:
+        """A run that is being ended is wanted again: if it has been asked to end already, it is queued then."""
+        run = self.store.runs[run_id]
+        if not run.get("ending"):
+            return False
+        self.store.put("runs", run_id, ending=None, requeue=run.get("stop_sent", False))
+        return True
+
+    def _queue_again(self, names: list[str], states: tuple[str, ...]) -> int:
+        """Retry or resume: runs in these states are queued again, and go on from their last checkpoints."""
+        queued = 0
+        for name in names:
+            chosen = self.store.sweeps[name]["run_ids"] if name in self.store.sweeps else [self._known_run(name)]
+            self._reopen(name if name in self.store.sweeps else self._latest_sweep_of(chosen[0]))
+            for run_id in chosen:
+                if self.store.runs[run_id]["state"] in states:
+                    self.store.put("runs", run_id, state="queued", failures=0, reason="")
+                    queued += 1
+                else:
+                    queued += self._take_back(run_id)
+        return queued
+
+    def _archive(self, names: list[str], archived: bool) -> dict[str, Any]:
+        """Take sweeps out of the lists, or back into them. Nothing else about them changes."""
+        for name in names:
+            if name in self.store.sweeps:
+                self.store.put("sweeps", name, archived=archived)
+            elif name not in self.workspace.sweep_names():
+                raise no_sweep(self.store.sweeps, self.workspace, name)
+            elif archived:
+                self.workspace.sweep(name).archived.touch()
+            else:
+                self.workspace.sweep(name).archived.unlink(missing_ok=True)
+        return {"archived": archived}
+
+    def _reopen(self, name: str) -> None:
+        sweep = self.store.put("sweeps", name, active=True, ended_s=None)
+        if sweep["prepare_error"]:
+            self.store.put("sweeps", name, prepared=None, prepare_error=None)
+
+    def _latest_sweep_of(self, run_id: str) -> str:
+        """The sweep that a run is trained for: an active one, or else the one launched last."""
+        wanting = [s for s in self.store.sweeps.values() if run_id in s["run_ids"]]
+        if not wanting:
+            raise SpecError("no sweep has this run any more.", value=run_id, mend="Launch a sweep that does.")
+        return str(max(wanting, key=lambda s: (s["active"], s["launched_s"]))["name"])
+
+    def _known_run(self, name: str) -> str:
+        matching = [r for r in self.store.runs if r == name] or [r for r in self.store.runs if r.startswith(name)]
+        if len(matching) != 1:
+            known = [*self.store.sweeps, *self.store.runs]
+            what = "several runs begin so." if matching else "no sweep and no run has this name."
+            raise SpecError(what, value=name, mend=nearest(name, (matching or known)[:20]))
+        return matching[0]

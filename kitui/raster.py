@@ -1,0 +1,162 @@
+"""Curves to braille: each character cell holds 2 × 4 dots. NumPy only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+_BRAILLE = 0x2800
+# Bit of each dot of a cell, by row and column (Unicode's order).
+_BITS_YX = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint32)
+
+
+class View(NamedTuple):
+    """The part of the plane that is shown, in axis units (log2 of the values on a log axis)."""
+
+    x_low: float
+    x_high: float
+    y_low: float
+    y_high: float
+
+
+class Canvas:
+    """`height` × `width` cells. A cell has one colour: that of the curve drawn there last; −1 where nothing is."""
+
+    def __init__(self, width: int, height: int, view: View) -> None:
+        self.width, self.height, self.view = width, height, view
+        self._dots = np.zeros((4 * height, 2 * width), dtype=bool)
+        self.owner_HW = np.full((height, width), -1, dtype=np.int16)
+        self._rows_H1 = np.arange(4 * height)[:, None]
+
+    def line(self, x: np.ndarray, y: np.ndarray, colour: int) -> None:
+        """Join the points by lines. `x` ascends; NaN in `y` is a gap. However many points there are, each column of
+        dots shows the lowest and the highest of them."""
+        finite = np.isfinite(y)
+        if finite.all():
+            stretches = [(x, y)]
+        else:
+            ends = np.flatnonzero(np.diff(np.concatenate(([0], finite.view(np.int8), [0]))))
+            stretches = [(x[a:b], y[a:b]) for a, b in zip(ends[::2], ends[1::2], strict=True)]
+        for xs, ys in stretches:
+            spans = self._spans(xs, ys)
+            if spans is not None:
+                self._fill(*spans, colour)
+
+    def band(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: int) -> None:
+        """Stipple the area between two lines, every fourth dot, below what else is drawn."""
+        finite = np.isfinite(low) & np.isfinite(high)
+        if finite.sum() < 2:
+            return
+        edges = self._column_edges()
+        inside = (edges[:-1] >= self._column(x[finite][0]) - 0.5) & (edges[1:] <= self._column(x[finite][-1]) + 0.5)
+        centres = self._x_of(edges[:-1] + 0.5)
+        bottom = self._row(np.interp(centres, x[finite], low[finite]))
+        top = self._row(np.interp(centres, x[finite], high[finite]))
+        mask = (self._rows_H1 >= np.floor(top)) & (self._rows_H1 <= np.floor(bottom)) & inside
+        mask &= (self._rows_H1 + 2 * (np.arange(2 * self.width) % 2)) % 4 == 0
+        self._paint(mask, colour)
+
+    def upright(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: int) -> None:
+        """An upright line from `low` to `high` at each `x`; nothing where an end is NaN."""
+        there = np.isfinite(x) & np.isfinite(low) & np.isfinite(high)
+        columns = np.floor(self._column(x[there])).astype(int)
+        tops, bottoms = np.floor(self._row(high[there])).astype(int), np.floor(self._row(low[there])).astype(int)
+        for column, top, bottom in zip(columns.tolist(), tops.tolist(), bottoms.tolist(), strict=True):
+            top, bottom = max(0, top), min(4 * self.height - 1, bottom)
+            if 0 <= column < 2 * self.width and top <= bottom:
+                self._dots[top : bottom + 1, column] = True
+                self.owner_HW[top // 4 : bottom // 4 + 1, column // 2] = colour
+
+    def cells(self, x: np.ndarray, y: np.ndarray) -> list[tuple[int, int]]:
+        """(row, column) of the cells at these places, those outside the view left out."""
+        there = np.isfinite(x) & np.isfinite(y)
+        rows = np.floor(self._row(y[there]) / 4).astype(int)
+        columns = np.floor(self._column(x[there]) / 2).astype(int)
+        inside = (rows >= 0) & (rows < self.height) & (columns >= 0) & (columns < self.width)
+        return list(zip(rows[inside].tolist(), columns[inside].tolist(), strict=True))
+
+    def cell(self, x: float, y: float) -> tuple[int, int] | None:
+        """(row, column) of the cell at a place, or None outside the view."""
+        found = self.cells(np.array([x]), np.array([y]))
+        return found[0] if found else None
+
+    def text(self) -> list[str]:
+        """The cells as lines of braille; blanks where nothing was drawn."""
+        blocks_HYWX = self._dots.reshape(self.height, 4, self.width, 2)
+        codes_HW = np.einsum("hywx,yx->hw", blocks_HYWX, _BITS_YX, dtype=np.uint32)
+        codes_HW = np.where(codes_HW, codes_HW + _BRAILLE, ord(" ")).astype("<u4")
+        return [row.tobytes().decode("utf-32-le") for row in codes_HW]
+
+    def _spans(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Columns of dots that a line crosses, and the first and last row it covers in each."""
+        columns = self._column(x)
+        first = max(0, int(np.floor(columns[0])))
+        last = min(2 * self.width - 1, int(np.floor(columns[-1])))
+        if last < first:
+            return None
+        rows = self._row(y)
+        edges = np.arange(first, last + 2, dtype=np.float64)
+        at_edges = np.interp(edges, columns, rows)
+        low, high = np.minimum(at_edges[:-1], at_edges[1:]), np.maximum(at_edges[:-1], at_edges[1:])
+        where = np.floor(columns).astype(np.int64) - first
+        inside = (where >= 0) & (where < len(low))
+        np.minimum.at(low, where[inside], rows[inside])
+        np.maximum.at(high, where[inside], rows[inside])
+        return np.arange(first, last + 1), low, high
+
+    def _fill(self, columns: np.ndarray, low: np.ndarray, high: np.ndarray, colour: int) -> None:
+        rows = self._rows_H1
+        mask = np.zeros_like(self._dots)
+        mask[:, columns] = (rows >= np.floor(low)) & (rows <= np.floor(high))
+        self._paint(mask, colour)
+
+    def _paint(self, mask: np.ndarray, colour: int) -> None:
+        self._dots |= mask
+        touched_HW = mask.reshape(self.height, 4, self.width, 2).any(axis=(1, 3))
+        self.owner_HW[touched_HW] = colour
+
+    def _column_edges(self) -> np.ndarray:
+        return np.arange(2 * self.width + 1, dtype=np.float64)
+
+    def _column(self, x: np.ndarray) -> np.ndarray:
+        scale = (2 * self.width - 1) / (self.view.x_high - self.view.x_low)
+        return (x - self.view.x_low) * scale + 0.5
+
+    def _x_of(self, column: np.ndarray) -> np.ndarray:
+        scale = (2 * self.width - 1) / (self.view.x_high - self.view.x_low)
+        return (column - 0.5) / scale + self.view.x_low
+
+    def _row(self, y: np.ndarray) -> np.ndarray:
+        scale = (4 * self.height - 1) / (self.view.y_high - self.view.y_low)
+        return (self.view.y_high - y) * scale + 0.5
+
+
+def smoothed(y: np.ndarray, window: int) -> np.ndarray:
+    """The running mean over `window` values, gaps left out."""
+    finite = np.isfinite(y)
+    sums = np.convolve(np.where(finite, y, 0.0), np.ones(window), mode="same")
+    counts = np.convolve(finite.astype(float), np.ones(window), mode="same")
+    return np.where(finite, sums / np.maximum(counts, 1), np.nan)
+
+
+def linear_ticks(low: float, high: float, max_ticks: int) -> list[float]:
+    """Round numbers between the limits: 1, 2 or 5 times a power of ten apart."""
+    span = max(high - low, 1e-12)
+    unit = 10.0 ** np.floor(np.log10(span / max(1, max_ticks)))
+    step = next(unit * m for m in (1, 2, 5, 10, 20) if span / (unit * m) <= max_ticks)
+    return [float(step * i) for i in range(int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9)) + 1)]
+
+
+def log2_ticks(low: float, high: float, max_ticks: int) -> list[float]:
+    """Powers of two between the limits (in log2 units), or quarters of an octave where fewer than two lie there."""
+    step = max(1, int(np.ceil((high - low) / max(1, max_ticks))))
+    ticks = [float(t) for t in range(int(np.ceil(low)), int(np.floor(high)) + 1, step)]
+    if len(ticks) < 2:
+        quarters = range(int(np.ceil(4 * low)), int(np.floor(4 * high)) + 1)
+        ticks = [q / 4 for q in quarters][:: max(1, -(-len(quarters) // max(1, max_ticks)))]
+    return ticks
+
+
+def nearest_index(values: np.ndarray, target: float) -> int:
+    return int(np.argmin(np.abs(values - target)))

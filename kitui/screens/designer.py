@@ -1,0 +1,347 @@
+"""Build or change a sweep without touching a file: fields with their faults beside them, and what it will take."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
+from textual.worker import Worker, get_current_worker
+
+from engine.errors import KituiError
+from engine.spec.axes import format_count
+from engine.spec.models import PRESETS
+from kitui.actions import bindings
+from kitui.console import printable
+from kitui.design import FIELDS, Draft, Field, draft_of, new_draft, open_draft, preview
+from kitui.format import counted, duration, number, retention, size_of_bytes
+from kitui.planning import document_of, launched_words, measure
+from kitui.screens.base import KituiScreen
+from kitui.screens.confirm import Ask, Confirm
+from kitui.screens.page import Page
+from kitui.snapshot import Snapshot
+from kitui.sweeps import launch, plan_sweep
+from kitui.widgets.line_input import LineInput
+
+_PAUSE_S = 0.6
+
+
+class _Path(Suggester):
+    """Completes file names, relative to the sweep file."""
+
+    def __init__(self, screen: DesignerScreen) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._screen = screen
+
+    async def get_suggestion(self, value: str) -> str | None:
+        base, draft = Path(value), self._screen.draft
+        folder = (draft.base / base).parent if draft else base.parent
+        if value.endswith("/"):
+            folder = folder / base.name
+        part = "" if value.endswith("/") else base.name
+        try:
+            names = sorted(p.name + ("/" if p.is_dir() else "") for p in folder.iterdir())
+        except OSError:
+            return None
+        found = next((n for n in names if n.startswith(part) and n != part), None) if part or value else None
+        return None if found is None else value[: len(value) - len(part)] + found
+
+
+class _FieldRow(Vertical):
+    """A field: its label, what is typed, and below it what is wrong with that."""
+
+    def __init__(self, field: Field, suggester: Suggester | None) -> None:
+        super().__init__(classes="field")
+        self.field = field
+        self._suggester = suggester
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Static(self.field.label, classes="label", markup=False)
+            yield LineInput(id=_id(self.field.key), suggester=self._suggester)
+        yield Static("", classes="fault", markup=False)
+
+    def fault(self, words: str) -> None:
+        self.query_one(".fault", Static).update(f"! {printable(words)}" if words else "")
+        self.set_class(bool(words), "-wrong")
+
+
+class DesignerScreen(KituiScreen):
+    NAME = "designer"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("designer")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draft: Draft | None = None
+        self._plan: dict[str, Any] | None = None
+        self._note = ""
+        self._filling = False
+
+    def compose_body(self) -> ComposeResult:
+        yield Static("", id="design-title", markup=False)
+        with Horizontal(id="design"):
+            with VerticalScroll(id="fields"):
+                for field in FIELDS:
+                    is_path = field.key in ("facts.path", "facts.templates", "background.path")
+                    yield _FieldRow(field, _Path(self) if is_path else None)
+            with VerticalScroll(id="costs"):
+                yield Static("", id="cost", markup=False)
+        yield Static("", id="field-help", markup=False)
+
+    def on_mount(self) -> None:
+        if self.draft is None:
+            self.begin(None)
+
+    def begin(self, sweep: str | None) -> None:
+        """Start on a launched sweep, or on the sample."""
+        try:
+            self._take(draft_of(self.kitui.workspace, sweep) if sweep else new_draft())
+        except KituiError as error:
+            self.notify(str(error), severity="error", markup=False)
+            if self.draft is None:
+                self._take(new_draft())
+
+    def _take(self, draft: Draft) -> None:
+        self.draft, self._plan = draft, None
+        self._filling = True
+        for field in FIELDS:
+            box = self.query_one(f"#{_id(field.key)}", Input)
+            with box.prevent(Input.Changed):
+                box.value = draft.text_of(field.key)
+        self._filling = False
+        self.query_one("#grid-model_size", Input).focus()
+        self._check()
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """What runs elsewhere changes nothing here."""
+
+    # Typing
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        key = (event.input.id or "").replace("-", ".", 1)
+        if self.draft is not None and key in {f.key for f in FIELDS}:
+            self.draft.put(key, event.value)
+            self._check()
+
+    def on_descendant_focus(self) -> None:
+        focused = self.focused
+        field = next((f for f in FIELDS if focused is not None and _id(f.key) == focused.id), None)
+        self.query_one("#field-help", Static).update(f"{field.key}: {field.help}" if field else "")
+        self._show_cost()
+
+    def _check(self) -> None:
+        """Say at once what is wrong, and plan anew when the typing has stopped."""
+        assert self.draft is not None
+        faults = self.draft.faults()
+        for row in self.query(_FieldRow):
+            row.fault(faults.get(row.field.key, ""))
+        self._note = faults.get("", "")
+        self._plan = None
+        self.workers.cancel_group(self, "planning")
+        if not faults:
+            self._note = "working out what it takes …"
+            self.rested(_PAUSE_S, self._start_planning)
+        elif not self._note:
+            self._note = f"{counted(len(faults), 'field')} to mend first"
+        title = f"{self.draft.path}{'  (changed)' if self.draft.changed else ''}"
+        self.query_one("#design-title", Static).update(printable(title))
+        self._show_cost()
+
+    def _start_planning(self) -> None:
+        if self.draft is not None and not self.draft.faults():
+            self._work_out(self.draft.standalone())
+
+    @work(thread=True, exclusive=True, group="planning")
+    def _work_out(self, text: str) -> None:
+        """By the planning command, on a copy: nothing is saved by looking."""
+        worker = get_current_worker()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "draft.toml"
+            path.write_text(text, encoding="utf-8")
+            try:
+                bundle = plan_sweep(path, self.kitui.workspace)
+            except KituiError as error:
+                self._say(worker, None, str(error).replace(f"{path}: ", ""))
+                return
+        workspace = self.kitui.workspace
+        self._say(worker, document_of(bundle, workspace, None), "measuring this machine's speed …")
+        if not worker.is_cancelled:
+            try:
+                self._say(worker, document_of(bundle, workspace, measure(bundle, workspace)), "")
+            except KituiError as error:
+                self._say(worker, document_of(bundle, workspace, None), str(error))
+
+    def _say(self, worker: Worker[Any], plan: dict[str, Any] | None, note: str) -> None:
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._worked_out, plan, note)
+
+    def _worked_out(self, plan: dict[str, Any] | None, note: str) -> None:
+        self._plan, self._note = plan, note
+        self._show_cost()
+
+    def _show_cost(self) -> None:
+        lines = [printable(self._note), ""] if self._note else []
+        if self._plan is not None:
+            lines += cost_lines(self._plan)
+        if self.focused is not None and self.focused.id == "grid-model_size":
+            lines += ["", "presets, N without embeddings:"]
+            shapes = [f"{name:<9}{format_count(s.num_params):>6}" for name, s in PRESETS.items()]
+            lines += ["  ".join(shapes[i : i + 2]) for i in range(0, len(shapes), 2)]
+        self.query_one("#cost", Static).update("\n".join(lines))
+
+    # Actions
+
+    def action_go(self, by: int) -> None:
+        """To the field above or below."""
+        if by > 0:
+            self.focus_next("Input")
+        else:
+            self.focus_previous("Input")
+
+    def action_leave_field(self) -> None:
+        self.set_focus(self.query_one("#costs"))
+
+    def action_save(self) -> None:
+        if self.draft is None:
+            return
+
+        def decided(text: str | None) -> None:
+            if text and self.draft is not None:
+                try:
+                    self.notify(f"saved: {self.draft.save(Path(text))}", markup=False)
+                except KituiError as error:
+                    self.notify(str(error), severity="error", markup=False)
+                self._check()
+
+        self.app.push_screen(Ask("Save the sweep as", str(self.draft.path)), decided)
+
+    def action_load(self) -> None:
+        def decided(text: str | None) -> None:
+            if text:
+                try:
+                    self._take(open_draft(Path(text).expanduser()))
+                except KituiError as error:
+                    self.notify(str(error), severity="error", markup=False)
+
+        self.app.push_screen(Ask("Open a sweep file", str(Path.cwd()) + "/"), decided)
+
+    def action_preview(self) -> None:
+        if self.draft is not None:
+            self._preview(self.draft.standalone())
+
+    @work(thread=True, exclusive=True, group="preview")
+    def _preview(self, text: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                lines = preview(text, Path(folder))
+            except KituiError as error:
+                lines = [str(error)]
+        if self._plan is not None and self._plan["tokens_per_fact"] is not None:
+            lines.insert(0, f"one infused fact is {self._plan['tokens_per_fact']:.1f} tokens each time it is written")
+        words = printable("\n".join(lines))
+        self.app.call_from_thread(self.app.push_screen, Page("facts and questions", [words]))
+
+    def action_launch(self) -> None:
+        """Save, ask, and launch."""
+        if self.draft is None or self.kitui.read_only:
+            self.notify("This view is read-only.", severity="warning")
+            return
+        if self.draft.faults() or self._plan is None:
+            self.notify(self._note or "Some fields are to be mended first.", severity="warning", markup=False)
+            return
+        cells = self._plan["cells"]
+        words = (
+            f"Launch {self._plan['sweep']} on this machine? {counted(cells['new'], 'run')} to train"
+            + (f", {duration(self._plan['eta_s'])}" if self._plan["eta_s"] is not None else "")
+            + f" on {counted(self._plan['slots'], 'slot')}. "
+            f"It is saved as {self.draft.path}."
+        )
+
+        def decided(yes: bool | None) -> None:
+            if yes and self.draft is not None:
+                try:
+                    path = self.draft.save()
+                except KituiError as error:
+                    self.notify(str(error), severity="error", markup=False)
+                    return
+                self.notify("launching …", timeout=3)
+                self._launch(path)
+
+        self.app.push_screen(Confirm(words), decided)
+
+    @work(thread=True, exclusive=True, group="launch")
+    def _launch(self, path: Path) -> None:
+        try:
+            answer = launch(self.kitui.workspace, plan_sweep(path, self.kitui.workspace), None)
+        except KituiError as error:
+            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            return
+        self.app.call_from_thread(self._launched, str(answer["sweep"]))
+
+    def _launched(self, name: str) -> None:
+        self.kitui.choose_sweep(name)
+        self.kitui.switch_mode("monitor")
+
+    def copy_text(self) -> str:
+        return self.draft.document.as_string() if self.draft else ""
+
+
+def cost_lines(plan: dict[str, Any]) -> list[str]:
+    """What a sweep takes, and its grid, in 34 columns or little more."""
+    cells = plan["cells"]
+    lines = [
+        f"{cells['total']:,} runs: {cells['new']:,} new, {cells['trained']:,} trained",
+        *([launched_words(plan["launched"])] if plan["launched"] else []),
+        f"to train   {format_count(plan['train_tokens'])} tokens",
+        f"a fact     {number(plan['tokens_per_fact'])} tokens",
+        *(
+            f"ceiling    F ≤ {d['ceiling_frequency']:,} at D = {format_count(d['num_tokens'])}"
+            for d in plan["ceilings"]
+            if d["ceiling_frequency"] is not None
+        ),
+        f"GPU-hours  {number(plan['gpu_hours'])}",
+        f"time here  {duration(plan['eta_s'])}, {counted(plan['slots'], 'slot')}",
+        f"disk       {size_of_bytes(plan['disk_bytes'])}",
+        f"memory     {size_of_bytes(plan['memory_bytes_per_run'])} a run",
+        "",
+        *grid_lines(plan["grid"]),
+    ]
+    return lines + ([""] + [f"note: {printable(n)}" for n in plan["notes"]] if plan["notes"] else [])
+
+
+def grid_lines(grid: list[dict[str, Any]]) -> list[str]:
+    """Sizes down, frequencies across: the mean retention where it is known, else how many seeds are to be trained."""
+    doses = sorted({row["frequency"] for row in grid})
+    rows: dict[str, dict[int, dict[str, Any]]] = {}
+    several = len({(row["num_tokens"], row["templates"]) for row in grid}) > 1
+    for row in grid:
+        label = row["model"] + (f" D={format_count(row['num_tokens'])} T={row['templates']}" if several else "")
+        rows.setdefault(label, {})[row["frequency"]] = row
+    width = max([len(label) for label in rows], default=4)
+    lines = ["R known; ░ trained in part; ·n seeds to train", "F".ljust(width) + "".join(f"{d:>5}" for d in doses)]
+    lines.extend(
+        label.ljust(width) + "".join(_grid_cell(by_dose.get(d)) for d in doses) for label, by_dose in rows.items()
+    )
+    return lines
+
+
+def _grid_cell(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "     "
+    if row["above_ceiling"]:
+        return "    ✗"
+    if row["trained"] == 0:
+        return f"   ·{row['seeds']}"
+    text = "✓" if row["overall"] is None else retention(row["overall"])
+    return f"{'░' if row['trained'] < row['seeds'] else ''}{text}".rjust(5)
+
+
+def _id(key: str) -> str:
+    return key.replace(".", "-")

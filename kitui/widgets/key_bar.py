@@ -1,0 +1,56 @@
+"""The last line: what the keys do here. One widget for all of them: Textual's Footer mounts one for each."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual import events
+from textual.widgets import Static
+
+from kitui.actions import ACTIONS, EVERYWHERE, Action, key_name
+
+
+class KeyBar(Static):
+    """Keys of the screen and of the focused widget, in the order of the registry; a click on one is its key."""
+
+    DEFAULT_CSS = "KeyBar { height: 1; background: $panel; color: $foreground; }"
+
+    def __init__(self, where: str) -> None:
+        super().__init__("", markup=False)
+        self._where = where
+        self._places: list[tuple[int, int, str]] = []
+        self._shown: tuple[object, ...] = ()
+
+    def on_mount(self) -> None:
+        self.watch(self.screen, "focused", self._focused)
+
+    def _focused(self) -> None:
+        self.draw()
+
+    def on_resize(self) -> None:
+        self.draw()
+
+    def draw(self) -> None:
+        focused = self.screen.focused
+        within = "plot" if type(focused).__name__ == "CurvePlot" else self._where
+        shown = (within, self.size.width)
+        if shown == self._shown:
+            return
+        self._shown, self._places = shown, []
+        text = Text(no_wrap=True)
+        first = [a for a in ACTIONS if a.show and a.where == within]
+        for action in [*first, *(a for a in ACTIONS if a.show and a.where == EVERYWHERE and "show_mode" not in a.name)]:
+            self._add(text, action)
+        self.update(text)
+
+    def _add(self, text: Text, action: Action) -> None:
+        key = self.app._keymap.get(action.id, action.key).split(",")[0]
+        words = f" {key_name(key)} {action.label} "
+        if text.cell_len + len(words) <= max(20, self.size.width):
+            self._places.append((text.cell_len, text.cell_len + len(words), key))
+            text.append(f" {key_name(key)}", style="bold")
+            text.append(f" {action.label} ")
+
+    def on_click(self, event: events.Click) -> None:
+        for start, end, key in self._places:
+            if start <= event.x < end:
+                self.app.simulate_key(key)
