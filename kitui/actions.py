@@ -75,7 +75,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "leave_field", "escape", "Leave field", "Leave the field: single keys mean actions.", "designer", show=False
     ),
-    Action("go(1)", "down,enter", "Next", "The field below.", "designer", show=False),
+    Action("go(1)", "down", "Next", "The field below.", "designer", show=False),
     Action("go(-1)", "up", "Previous", "The field above.", "designer", show=False),
     Action("filter", "slash", "Filter", "Show only some runs: params>1M and state=running.", "monitor"),
     Action("group", "g", "Group", "One line a run, or one a cell: mean ± sd of its seeds.", "monitor"),

@@ -131,6 +131,14 @@ class KituiApp(App[None]):
         if isinstance(self.screen, KituiScreen):
             self.screen.take(message.snapshot)
 
+    def on_resize(self) -> None:
+        """Draw all of it again: sizes that come and go in one moment are the old size to Textual, and by then the
+        terminal has thrown away what was cut."""
+        self.call_later(self._redraw)
+
+    def _redraw(self) -> None:
+        self.screen.refresh()
+
     def delay_update(self, delay: float = 0.05) -> None:
         """Textual waits before it draws a new screen, for parts that come in one by one; ours are there at once."""
         super().delay_update(min(delay, 0.01))

@@ -110,7 +110,7 @@ class Draft:
             table.pop(last, None)
             return
         value = _parsed(text.strip(), _BY_KEY[key].kind)
-        if last not in table or table[last].unwrap() != value:
+        if _lookup(self.document.unwrap(), key) != value:
             table[last] = value
 
     def faults(self) -> dict[str, str]:

@@ -271,6 +271,10 @@ class Sweep(Section):
             raise ValueError('[stages] infuses after D background tokens: set mixture.kind = "append"')
         rates = self.training.learning_rate
         if isinstance(rates, dict):
+            unknown = [name for name in rates if name.strip().lower() not in {p.lower() for p in PRESETS}]
+            if unknown:
+                key = "training.learning_rate"
+                raise SpecError("no model size of this name.", key=key, value=unknown[0], mend=_HINTS[key])
             missing = [s for s in self.grid.model_size if s not in {preset(n).name for n in rates}]
             if missing:
                 raise ValueError(f"training.learning_rate gives none for {', '.join(missing)}")

@@ -130,6 +130,10 @@ class DesignerScreen(KituiScreen):
             self.draft.put(key, event.value)
             self._check()
 
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        self.action_go(1)
+
     def on_descendant_focus(self) -> None:
         focused = self.focused
         field = next((f for f in FIELDS if focused is not None and _id(f.key) == focused.id), None)

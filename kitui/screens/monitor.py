@@ -114,7 +114,7 @@ class MonitorScreen(KituiScreen):
             view=(snapshot.sweep, self._fact_set, "learning"),
             x_limits=token_limits(snapshot),
             y_limits=None if self._fact_set == "loss" else (-0.1, 1.05),
-            empty="not scored yet",
+            empty="no learning curves: not trained here" if _foreign(snapshot) else "not scored yet",
         )
         self.query_one(Pane).show(snapshot, table.current_runs[:1])
 
@@ -264,6 +264,10 @@ class MonitorScreen(KituiScreen):
         chosen = self.query_one(RunTable).chosen
         if chosen:
             self.kitui.command(command, chosen)
+
+
+def _foreign(snapshot: Snapshot) -> bool:
+    return snapshot.plan is not None and (snapshot.plan.imported or snapshot.plan.simulated)
 
 
 def _named(row: Any) -> str:

@@ -12,7 +12,7 @@ from kitui.actions import ACTIONS, EVERYWHERE, Action, key_name
 class KeyBar(Static):
     """Keys of the screen and of the focused widget, in the order of the registry; a click on one is its key."""
 
-    DEFAULT_CSS = "KeyBar { height: 1; background: $panel; color: $foreground; }"
+    DEFAULT_CSS = "KeyBar { dock: bottom; height: 1; background: $panel; color: $foreground; }"
 
     def __init__(self, where: str) -> None:
         super().__init__("", markup=False)

@@ -36,11 +36,11 @@ _RUN = (
     Column("infused", "infus", 5, right=True),
 )
 _CELL = (
-    Column("n", "n", 4, right=True),
-    Column("state", "state", 9),
-    Column("overall", "R ± sd", 8, right=True),
-    Column("prior", "prior", 8, right=True),
-    Column("infused", "infused", 8, right=True),
+    Column("n", "n", 5, right=True),
+    Column("state", "state", 8),
+    Column("overall", "R ± sd", 9, right=True),
+    Column("prior", "prior", 9, right=True),
+    Column("infused", "infused", 9, right=True),
 )
 
 
@@ -104,7 +104,7 @@ class RunTable(LineTable):
             "frequency": f"{row.frequency:,}",
             "num_tokens": format_count(row.num_tokens),
             "templates": str(row.templates),
-            "state": SIGNS.get(row.state, row.state),
+            "state": _state(row.state),
         }
         if isinstance(row, RunRow):
             percent = "" if row.progress is None or row.state != "running" else f"{100 * row.progress:.0f}"
@@ -122,6 +122,14 @@ def run_ids(row: RunRow | CellRow | None) -> list[str]:
     if row is None:
         return []
     return [row.run_id] if isinstance(row, RunRow) else list(row.run_ids)
+
+
+def _state(state: str) -> str:
+    """The sign and the word; of a cell whose runs differ, the signs with how many: ✓24 ▶1."""
+    if state in SIGNS:
+        return SIGNS[state]
+    parts = (part.split(" ") for part in state.split(", "))
+    return " ".join(f"{SIGNS[name][0]}{count}" for count, name in parts)
 
 
 def _score(value: float | None) -> str:

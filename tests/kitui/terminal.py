@@ -21,6 +21,7 @@ class Terminal:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
+        self._written = b""
         self.pid, self._master = pty.fork()
         if self.pid == 0:
             size = {"COLUMNS": str(columns), "LINES": str(lines)}  # snapshot tests leave theirs in the environment
@@ -38,12 +39,24 @@ class Terminal:
             if not data:
                 return
             with self._lock:
+                self._written += data
                 self._stream.feed(data)
 
     @property
     def text(self) -> str:
         with self._lock:
             return "\n".join(line.rstrip() for line in self._screen.display)
+
+    @property
+    def written(self) -> str:
+        """Everything that was sent to the terminal."""
+        with self._lock:
+            return self._written.decode(errors="replace")
+
+    def resize(self, columns: int, lines: int) -> None:
+        with self._lock:
+            self._screen.resize(lines, columns)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def send(self, keys: str) -> None:
         os.write(self._master, keys.encode())

@@ -1,105 +1,534 @@
-"""Every action of the registry, pressed."""
+"""Every action of the registry, pressed: each has a case here that says what it is to change."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import DataTable
+from textual.widgets import Input
 
 from engine.control.commands import pending_commands
 from engine.records.workspace import Workspace, write_json
 from kitui.actions import ACTIONS, EVERYWHERE
 from kitui.app import KituiApp
-from kitui.screens.confirm import Confirm
+from kitui.screens.confirm import Ask, Confirm
+from kitui.screens.designer import DesignerScreen
 from kitui.screens.help import Help
+from kitui.screens.law import LawScreen
+from kitui.screens.log import LogScreen, LogView
 from kitui.screens.monitor import MonitorScreen
+from kitui.screens.page import Page
 from kitui.widgets.curve_plot import CurvePlot
+from kitui.widgets.filter_bar import FilterBar
+from kitui.widgets.line_table import LineTable
+from kitui.widgets.pane import Pane
 from kitui.widgets.run_table import RunTable
 
 
-async def ready(pilot: Pilot[None]) -> KituiApp:
-    app = pilot.app
-    assert isinstance(app, KituiApp)
-    for _ in range(200):
-        await pilot.pause(0.05)
-        if app.snapshot is not None and app.snapshot.rows:
-            break
-    await pilot.pause(0.2)
-    return app
+class Hand:
+    """A user at the app."""
+
+    def __init__(self, pilot: Pilot[None], workspace: Workspace) -> None:
+        assert isinstance(pilot.app, KituiApp)
+        self.pilot, self.app, self.workspace = pilot, pilot.app, workspace
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+            await self.pilot.pause(0.05)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        for _ in range(400):
+            if condition():
+                return
+            await self.pilot.pause(0.05)
+        raise AssertionError("it did not come about")
+
+    @property
+    def screen(self) -> Any:
+        return self.app.screen
+
+    @property
+    def table(self) -> RunTable:
+        found = self.screen.query_one(RunTable)
+        assert isinstance(found, RunTable)
+        return found
+
+    @property
+    def sweeps(self) -> LineTable:
+        found = self.screen.query_one("#sweeps", LineTable)
+        assert isinstance(found, LineTable)
+        return found
+
+    def plot(self, name: str = "#retention-plot") -> CurvePlot:
+        found = self.screen.query_one(name, CurvePlot)
+        assert isinstance(found, CurvePlot)
+        return found
+
+    async def commanded(self) -> dict[str, Any]:
+        """The command that reached the queue, answered as a supervisor would."""
+        await self.until(lambda: pending_commands(self.workspace))
+        path, command = pending_commands(self.workspace)[0]
+        path.unlink()
+        write_json(path.with_suffix(".reply"), {"ok": True, "runs": 1, "archived": True})
+        return command
 
 
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    for key in keys:
-        await pilot.press(key)
-        await pilot.pause(0.1)
+Case = Callable[[Hand], Awaitable[None]]
+CASES: dict[str, tuple[str, Case]] = {}
 
 
-def table_of(app: KituiApp) -> RunTable:
-    return app.screen.query_one(RunTable)
+def case(*ids: str, sweep: str = "smoke") -> Callable[[Case], Case]:
+    def keep(check: Case) -> Case:
+        for name in ids:
+            CASES[name] = (sweep, check)
+        return check
+
+    return keep
 
 
-async def test_modes_help_theme_and_quit(screens: Workspace) -> None:
-    app = KituiApp(screens)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await ready(pilot)
-        for key, mode in (("2", "monitor"), ("3", "law"), ("1", "sweeps")):
-            await press(pilot, key)
-            assert app.current_mode == mode
-        theme = app.theme
-        await press(pilot, "f2")
-        assert app.theme != theme
-        await press(pilot, "f2", "question_mark")
-        assert app.theme == theme
-        assert isinstance(app.screen, Help)
-        await press(pilot, "question_mark")
-        assert not isinstance(app.screen, Help)
-        await press(pilot, "q")
-    assert app.return_code == 0
+@case("everywhere.sweeps", "everywhere.designer", "everywhere.monitor", "everywhere.law")
+async def modes(hand: Hand) -> None:
+    for key, mode in (("2", "designer"), ("escape", "designer"), ("4", "law"), ("1", "sweeps"), ("3", "monitor")):
+        await hand.press(key)
+        await hand.until(lambda mode=mode: hand.app.current_mode == mode)
 
 
-async def test_opening_a_sweep_shows_its_runs(screens: Workspace) -> None:
-    app = KituiApp(screens)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await ready(pilot)
-        sweeps = app.screen.query_one("#sweeps", DataTable)
-        assert sweeps.row_count == 2
-        await press(pilot, "down", "enter")
-        for _ in range(200):
-            await pilot.pause(0.05)
-            if app.current_mode == "monitor" and table_of(app).row_count == 120:
-                break
-        assert app.current_mode == "monitor"
-        assert app.sweep == "simulated"
-        assert table_of(app).row_count == 120
+@case("everywhere.help")
+async def help_screen(hand: Hand) -> None:
+    await hand.press("question_mark")
+    assert isinstance(hand.screen, Help)
+    await hand.press("escape")
+    assert isinstance(hand.screen, MonitorScreen)
 
 
-async def test_marks_sets_plots_and_order(screens: Workspace) -> None:
-    app = KituiApp(screens, "smoke")
-    async with app.run_test(size=(80, 24)) as pilot:
-        await ready(pilot)
-        table = table_of(app)
-        first = table.current
-        await press(pilot, "space", "down", "space")
-        assert len(table.chosen) == 2
-        assert first in table.chosen
-        await press(pilot, "escape")
-        assert table.chosen == [table.current]
-        titles = []
-        for _ in range(5):
-            titles.append(str(app.screen.query_one("#retention-plot .curve-title").render()))
-            await press(pilot, "s")
-        assert [t.split(",")[1].split()[0] for t in titles] == ["overall", "prior", "infused", "verbatim", "unseen"]
-        assert app.screen.query_one("#retention-plot", CurvePlot).display
-        await press(pilot, "p")
-        assert app.screen.has_class("-learning")
-        at = table.current
-        await press(pilot, "o")
-        assert table.current == at  # the cursor stays with its run
-        ordered = [table.get_row_at(i)[6] for i in range(4)]
-        assert ordered == sorted(ordered, reverse=True)
+@case("everywhere.palette")
+async def palette(hand: Hand) -> None:
+    await hand.press("ctrl+p", *"freeze", "enter")
+    await hand.until(lambda: hand.app.frozen)
+
+
+@case("everywhere.theme")
+async def theme(hand: Hand) -> None:
+    before = hand.app.theme
+    await hand.press("f2")
+    assert hand.app.theme != before
+    await hand.press("f2", "f2", "f2", "f2")
+    assert hand.app.theme == before
+
+
+@case("everywhere.freeze")
+async def freeze(hand: Hand) -> None:
+    await hand.press("f3")
+    shown = hand.app.snapshot
+    hand.app.want_runs(frozenset([hand.table.rows[3].run_id]))  # something new to show
+    await hand.until(lambda: hand.app._held is not None)
+    assert hand.app.snapshot is shown
+    await hand.press("f3")
+    await hand.until(lambda: hand.app.snapshot is not shown)
+
+
+@case("everywhere.copy")
+async def copy(hand: Hand) -> None:
+    await hand.press("y")
+    assert hand.app.clipboard == hand.table.current.run_id
+    await hand.press("1", "y")
+    assert hand.app.clipboard == "smoke"
+
+
+@case("everywhere.quit")
+async def leave(hand: Hand) -> None:
+    await hand.press("q")
+    await hand.until(lambda: hand.app.return_code == 0)
+
+
+@case("sweeps.open")
+async def open_sweep(hand: Hand) -> None:
+    await hand.press("1", "down", "enter")
+    await hand.until(lambda: hand.app.current_mode == "monitor" and len(hand.table.rows) == 120)
+
+
+@case("sweeps.new")
+async def new_sweep(hand: Hand) -> None:
+    await hand.press("1", "n")
+    await hand.until(lambda: isinstance(hand.screen, DesignerScreen) and hand.screen.draft is not None)
+    assert "sweep" in hand.screen.draft.name
+
+
+@case("sweeps.edit")
+async def edit_sweep(hand: Hand) -> None:
+    await hand.press("1", "e")
+    await hand.until(lambda: isinstance(hand.screen, DesignerScreen) and hand.screen.draft is not None)
+    await hand.until(lambda: hand.screen.draft.name == "smoke")
+    assert hand.screen.query_one("#grid-seed", Input).value == "0, 1"
+
+
+@case("sweeps.mark", "sweeps.compare")
+async def compare(hand: Hand) -> None:
+    await hand.press("1", "home", "equals_sign")
+    assert not isinstance(hand.screen, Page)
+    await hand.press("space", "space", "equals_sign")
+    await hand.until(lambda: isinstance(hand.screen, Page))
+
+
+@case("sweeps.cancel")
+@case("sweeps.pause")
+@case("sweeps.delete")
+async def ask_of_a_sweep(hand: Hand) -> None:
+    await hand.press("1")
+    await hand.until(lambda: hand.sweeps.rows)
+    hand.sweeps.go_to("smoke")
+    for key, command in (("c", "cancel"), ("p", "pause"), ("D", "delete")):
+        await hand.press(key)
+        assert isinstance(hand.screen, Confirm)
+        await hand.press("n")
+        assert pending_commands(hand.workspace) == []
+        await hand.press(key, "y")
+        assert await hand.commanded() == {"command": command, "names": ["smoke"]}
+
+
+@case("sweeps.retry")
+@case("sweeps.resume")
+@case("sweeps.archive")
+async def tell_a_sweep(hand: Hand) -> None:
+    await hand.press("1")
+    await hand.until(lambda: hand.sweeps.rows)
+    hand.sweeps.go_to("smoke")
+    for key, command in (("r", "retry"), ("u", "resume"), ("a", "archive")):
+        await hand.press(key)
+        answer = await hand.commanded()
+        assert (answer["command"], answer["names"]) == (command, ["smoke"])
+
+
+@case("sweeps.archived")
+async def archived(hand: Hand) -> None:
+    hand.workspace.sweep("simulated").archived.touch()
+    try:
+        await hand.press("1")
+        await hand.until(lambda: len(hand.sweeps.rows) == 1)
+        await hand.press("A")
+        assert len(hand.sweeps.rows) == 2
+    finally:
+        hand.workspace.sweep("simulated").archived.unlink()
+
+
+@case("designer.save")
+async def save(hand: Hand) -> None:
+    await hand.press("2", "ctrl+s")
+    assert isinstance(hand.screen, Ask)
+    await hand.press("enter")
+    assert isinstance(hand.screen, DesignerScreen)
+    assert hand.screen.draft is not None
+    assert hand.screen.draft.path.read_text().startswith("# A sweep")
+    assert (hand.screen.draft.path.parent / "facts.jsonl").exists()
+
+
+@case("designer.open")
+async def load(hand: Hand) -> None:
+    Path("other.toml").write_text('name = "other"\n')
+    await hand.press("2", "ctrl+o")
+    hand.screen.query_one(Input).value = "other.toml"
+    await hand.press("enter")
+    assert isinstance(hand.screen, DesignerScreen)
+    assert hand.screen.draft is not None
+    assert hand.screen.draft.name == "other"
+
+
+@case("designer.preview")
+async def preview(hand: Hand) -> None:
+    await hand.press("2", "ctrl+r")
+    await hand.until(lambda: isinstance(hand.screen, Page))
+
+
+@case("designer.leave_field", "designer.next", "designer.previous")
+async def fields(hand: Hand) -> None:
+    await hand.press("2")
+    first = hand.screen.focused
+    await hand.press("down", "enter")
+    assert hand.screen.focused.id == "grid-num_tokens"
+    await hand.press("up", "up")
+    assert hand.screen.focused is first
+    await hand.press("escape", "1")
+    await hand.until(lambda: hand.app.current_mode == "sweeps")
+
+
+@case("designer.launch")
+async def launch(hand: Hand) -> None:
+    await hand.press("2")
+    screen = hand.screen
+    await hand.until(lambda: screen._plan is not None)
+    await hand.press("ctrl+l")
+    assert isinstance(hand.screen, Confirm)
+    await hand.press("y")
+    await hand.until(lambda: pending_commands(hand.workspace))
+    path, command = pending_commands(hand.workspace)[0]
+    assert (command["command"], command["bundle"]["plan"]["sweep"]) == ("launch", "sweep")
+    path.unlink()
+    write_json(path.with_suffix(".reply"), {"ok": True, "sweep": "smoke"})
+    await hand.until(lambda: hand.app.current_mode == "monitor")
+
+
+@case("monitor.filter")
+async def filter_runs(hand: Hand) -> None:
+    await hand.press("slash", *"seed", "equals_sign", "1")
+    await hand.until(lambda: len(hand.table.rows) == 6)
+    await hand.press("x")  # 1x is no number: the table stays, and the line says why
+    assert hand.screen.query_one(FilterBar).has_class("-open")
+    await hand.press("backspace", "enter", "down")
+    assert hand.screen.focused is hand.table
+    await hand.press("escape")
+    await hand.until(lambda: len(hand.table.rows) == 12)
+
+
+@case("monitor.group")
+async def group(hand: Hand) -> None:
+    await hand.press("g")
+    assert len(hand.table.rows) == 6
+    assert {row.n + row.missing for row in hand.table.rows} == {2}
+    await hand.press("g")
+    assert len(hand.table.rows) == 12
+
+
+@case("monitor.sort", "monitor.sort_back", "monitor.invert")
+async def sort(hand: Hand) -> None:
+    at = hand.table.current.run_id
+    seen = []
+    for _ in range(len(hand.table.sortable)):
+        await hand.press("o")
+        column, descending = hand.table.sorted_by or ("", False)
+        values = [getattr(row, column) for row in hand.table.rows]
+        there = [v for v in values if v is not None]
+        assert there == sorted(there, reverse=descending)
+        assert values == [*there, *[None] * (len(values) - len(there))]
+        seen.append(column)
+    assert seen == hand.table.sortable
+    assert hand.table.current.run_id == at  # the cursor stays with its run
+    await hand.press("O")
+    assert hand.table.sorted_by is not None
+    assert hand.table.sorted_by[0] == seen[-2]
+    before = hand.table.sorted_by
+    await hand.press("i")
+    assert hand.table.sorted_by == (before[0], not before[1])
+
+
+@case("monitor.mark", "monitor.mark_all", "monitor.unmark")
+async def mark(hand: Hand) -> None:
+    first = hand.table.current.run_id
+    await hand.press("space", "space")
+    assert len(hand.table.chosen) == 2
+    assert first in hand.table.chosen
+    await hand.press("a")
+    assert len(hand.table.chosen) == 12
+    await hand.press("escape")
+    assert hand.table.chosen == [hand.table.current.run_id]
+
+
+@case("monitor.pin")
+async def pin(hand: Hand) -> None:
+    await hand.press("end", "t")
+    pinned = hand.table.pinned
+    assert hand.table.rows[0].run_id in pinned
+    await hand.press("t")
+    assert not hand.table.pinned
+
+
+@case("monitor.set")
+async def fact_sets(hand: Hand) -> None:
+    titles = []
+    for _ in range(6):
+        titles.append(hand.plot("#learning-plot")._title.split(" over tokens")[0])
+        await hand.press("s")
+    assert titles == ["R, overall,", "R, prior,", "R, infused,", "R, verbatim,", "R, unseen,", "loss"]
+
+
+@case("monitor.view")
+async def view(hand: Hand) -> None:
+    await hand.pilot.resize_terminal(80, 24)
+    await hand.pilot.pause(0.3)
+    assert (hand.plot().display, hand.plot("#learning-plot").display) == (True, False)
+    await hand.press("v")
+    assert (hand.plot().display, hand.plot("#learning-plot").display) == (False, True)
+
+
+@case("monitor.pane")
+async def panes(hand: Hand) -> None:
+    pane = hand.screen.query_one(Pane)
+    await hand.press("b")
+    assert pane.kind == "slots"
+    await hand.press("b")
+    assert pane.kind == "alerts"
+    assert "CUDA out of memory" in str(pane.render())
+    await hand.press("b")
+    assert pane.kind == "events"
+
+
+@case("monitor.log")
+async def open_log(hand: Hand) -> None:
+    await hand.press("l")
+    assert isinstance(hand.screen, LogScreen)
+
+
+@case("monitor.cancel", "monitor.pause")
+async def ask_of_runs(hand: Hand) -> None:
+    run_id = hand.table.current.run_id
+    for key, command in (("c", "cancel"), ("p", "pause")):
+        await hand.press(key)
+        assert isinstance(hand.screen, Confirm)
+        await hand.press("n")
+        assert pending_commands(hand.workspace) == []
+        await hand.press(key, "y")
+        assert await hand.commanded() == {"command": command, "names": [run_id]}
+
+
+@case("monitor.retry", "monitor.resume")
+async def tell_runs(hand: Hand) -> None:
+    await hand.press("space", "space")
+    for key, command in (("r", "retry"), ("u", "resume")):
+        await hand.press(key)
+        answer = await hand.commanded()
+        assert answer["command"] == command
+        assert len(answer["names"]) == 2
+
+
+@case("law.set", sweep="simulated")
+async def law_set(hand: Hand) -> None:
+    await hand.press("4", "s")
+    await hand.until(lambda: "prior" in hand.plot("#collapse-plot")._title)
+    screen = hand.screen
+    await hand.until(lambda: screen._document is not None and screen._document["law"]["fact_set"] == "prior")
+
+
+@case("law.condition", sweep="simulated")
+async def law_condition(hand: Hand) -> None:
+    await hand.press("4", "n")
+    assert isinstance(hand.screen, LawScreen)
+    assert "D=300k" in hand.plot("#collapse-plot")._title
+    await hand.press("n")
+    assert "D=300k" not in hand.plot("#collapse-plot")._title
+
+
+@case("law.target", "law.leave_field", sweep="simulated")
+async def target(hand: Hand) -> None:
+    await hand.press("4", "t", *"100k", "enter")
+    screen = hand.screen
+    await hand.until(lambda: screen._prediction)
+    assert "F*" in screen._prediction[0]
+    await hand.press("escape", "1")
+    await hand.until(lambda: hand.app.current_mode == "sweeps")
+
+
+@case("law.arm", sweep="simulated")
+async def arm(hand: Hand) -> None:
+    await hand.press("4", "a")
+    assert hand.screen._arm == "smoke"
+    await hand.press("a")
+    assert hand.screen._arm is None
+
+
+@case("law.view", sweep="simulated")
+async def law_view(hand: Hand) -> None:
+    await hand.pilot.resize_terminal(80, 24)
+    await hand.press("4", "v")
+    assert hand.plot("#law-plot").display
+    assert not hand.plot("#collapse-plot").display
+
+
+@case("table.up", "table.down", "table.page_up", "table.page_down", "table.first", "table.last", sweep="simulated")
+async def move(hand: Hand) -> None:
+    table = hand.table
+    for keys, place in (
+        (("down", "j", "up", "k", "down"), 1), (("end",), 119), (("home",), 0), (("G",), 119),
+        (("pageup",), 119 - table.page), (("pagedown",), 119),
+    ):  # fmt: skip
+        await hand.press(*keys)
+        assert table.cursor == place, keys
+
+
+@case(*[f"plot.{n}" for n in ("zoom_in", "zoom_out", "left", "right", "up", "down", "reset")], sweep="simulated")
+async def zoom(hand: Hand) -> None:
+    plot = hand.plot()
+    plot.focus()
+    whole = plot._view()
+    await hand.press("plus")
+    assert plot._view().x_high - plot._view().x_low == pytest.approx((whole.x_high - whole.x_low) / 1.5)
+    await hand.press("minus")
+    assert plot._view().x_low == pytest.approx(whole.x_low, abs=0.01)
+    for key, other in (("left", "right"), ("up", "down")):
+        before = plot._view()
+        await hand.press(key)
+        assert plot._view() != before
+        await hand.press(other)
+        assert plot._view() == pytest.approx(before)
+    await hand.press("0")
+    assert plot._view() == whole
+
+
+@case("plot.values", sweep="simulated")
+async def values(hand: Hand) -> None:
+    plot = hand.plot()
+    plot.focus()
+    await hand.press("enter")
+    assert "at " in plot._flags()
+    at = plot._cursor_x
+    await hand.press("right")
+    assert plot._cursor_x is not None
+    assert at is not None
+    assert plot._cursor_x > at
+    await hand.press("enter")
+    assert plot._flags() == ""
+
+
+@case("plot.log_x", "plot.log_y", "plot.smooth", sweep="simulated")
+async def axes(hand: Hand) -> None:
+    plot = hand.plot()
+    plot.focus()
+    before = plot._view()
+    await hand.press("x")
+    assert plot._view() != before
+    await hand.press("x", "Y")
+    assert plot._log_y
+    await hand.press("Y", "m")
+    assert "smoothed" in plot._flags()
+
+
+@case(*[a.id for a in ACTIONS if a.where == "log"])
+async def log(hand: Hand) -> None:
+    run_id = hand.table.current.run_id
+    path = hand.workspace.run(run_id).log
+    path.write_text("".join(f"line {i}{' needle' if i % 100 == 7 else ''}\n" for i in range(1000)))
+    try:
+        await hand.press("l")
+        view = hand.screen.query_one(LogView)
+        await hand.until(lambda: view._lines and view._lines[-1][1] == "line 999")
+        await hand.press("home")
+        assert view._lines[0][1] == "line 0"
+        await hand.press("down", "down", "up")
+        assert view._lines[0][1] == "line 1"
+        await hand.press("pagedown", "pageup")
+        assert view._lines[0][1] == "line 1"
+        for keys, found in ((("slash", *"needle", "enter"), 7), (("n",), 107), (("n",), 207), (("N",), 107)):
+            await hand.press(*keys)
+            await hand.until(lambda n=found: (n, view.found) and text_at(view) == f"line {n} needle")
+        await hand.press("f")
+        assert view._lines[-1][1] == "line 999"
+        with path.open("a") as handle:
+            handle.write("the newest\n")
+        await hand.until(lambda: view._lines[-1][1] == "the newest")
+        await hand.press("home", "end")
+        assert view._lines[-1][1] == "the newest"
+        await hand.press("tab")
+        assert '"kind"' in view._lines[0][1]
+        await hand.press("escape")
+        assert isinstance(hand.screen, MonitorScreen)
+    finally:
+        path.unlink()
+
+
+def text_at(view: LogView) -> str:
+    return next((text for start, text in view._lines if start == view.found), "")
 
 
 @pytest.fixture
@@ -109,77 +538,63 @@ def queue(screens: Workspace) -> Workspace:
     return screens
 
 
-async def answered(pilot: Pilot[None], workspace: Workspace) -> dict[str, Any]:
-    """The command that reached the queue, answered as a supervisor would."""
-    for _ in range(100):
-        await pilot.pause(0.05)
-        commands: list[tuple[Path, dict[str, Any]]] = pending_commands(workspace)
-        if commands:
-            path, command = commands[0]
-            path.unlink()
-            write_json(path.with_suffix(".reply"), {"ok": True, "cancelled": 1, "retried": 1})
-            return command
-    raise AssertionError("no command came")
+CHECKS = {check.__name__: (sweep, check) for sweep, check in CASES.values()}
 
 
-async def test_cancel_asks_first(queue: Workspace) -> None:
-    app = KituiApp(queue, "smoke")
+def test_every_action_has_a_case() -> None:
+    assert {a.id for a in ACTIONS} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+async def test_action(queue: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep, check = CHECKS[name]
+    app = KituiApp(queue, sweep)
     async with app.run_test(size=(120, 40)) as pilot:
-        await ready(pilot)
-        run_id = table_of(app).current
-        await press(pilot, "c")
-        assert isinstance(app.screen, Confirm)
-        await press(pilot, "n")
-        assert isinstance(app.screen, MonitorScreen)
-        assert pending_commands(queue) == []
-        await press(pilot, "c", "y")
-        assert (await answered(pilot, queue)) == {"command": "cancel", "names": [run_id]}
+        hand = Hand(pilot, queue)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        await pilot.pause(0.1)
+        await check(hand)
 
 
-async def test_cancel_and_retry_of_a_sweep(queue: Workspace) -> None:
-    app = KituiApp(queue)
+async def test_a_read_only_view_commands_nothing(queue: Workspace) -> None:
+    app = KituiApp(queue, "smoke", read_only=True)
     async with app.run_test(size=(120, 40)) as pilot:
-        await ready(pilot)
-        await press(pilot, "c", "y")
-        assert (await answered(pilot, queue)) == {"command": "cancel", "names": ["smoke"]}
-        await press(pilot, "r")
-        assert (await answered(pilot, queue)) == {"command": "retry", "names": ["smoke"]}
-
-
-async def test_retry_of_marked_runs(queue: Workspace) -> None:
-    app = KituiApp(queue, "smoke")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await ready(pilot)
-        await press(pilot, "space", "down", "space", "r")
-        command = await answered(pilot, queue)
-        assert command["command"] == "retry"
-        assert len(command["names"]) == 2
-
-
-async def test_the_law_screen_switches_plots_where_one_fits(screens: Workspace) -> None:
-    app = KituiApp(screens, "simulated")
-    async with app.run_test(size=(80, 24)) as pilot:
-        await ready(pilot)
-        await press(pilot, "3")
+        hand = Hand(pilot, queue)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        await hand.press("c", "y", "r", "p", "y")
         await pilot.pause(0.5)
-        before = app.screen.query_one("#law-plot").display
-        await press(pilot, "p")
-        assert app.screen.query_one("#law-plot").display is not before
+        assert pending_commands(queue) == []
 
 
 async def test_resizing_keeps_cursor_and_marks(screens: Workspace) -> None:
     app = KituiApp(screens, "smoke")
     async with app.run_test(size=(120, 40)) as pilot:
-        await ready(pilot)
-        await press(pilot, "down", "down", "space")
-        at, chosen = table_of(app).current, table_of(app).chosen
-        for size in ((80, 24), (40, 10), (200, 60), (120, 40)):
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        await hand.press("down", "down", "space")
+        at, chosen = hand.table.cursor, hand.table.chosen
+        for size in ((80, 24), (40, 10), (20, 5), (200, 60), (120, 40)):
             await pilot.resize_terminal(*size)
             await pilot.pause(0.2)
-        assert (table_of(app).current, table_of(app).chosen) == (at, chosen)
+        assert (hand.table.cursor, hand.table.chosen) == (at, chosen)
+
+
+async def test_keys_are_remapped_by_the_configuration(screens: Workspace, home: Path) -> None:
+    (home / "config" / "kitui").mkdir(parents=True)
+    (home / "config" / "kitui" / "config.toml").write_text('[keys]\n"monitor.group" = "z"\n')
+    app = KituiApp(screens, "smoke")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        await hand.press("g")
+        assert len(hand.table.rows) == 12
+        await hand.press("z")
+        assert len(hand.table.rows) == 6
 
 
 def test_keys_of_one_screen_do_not_clash() -> None:
-    for where in {a.where for a in ACTIONS} - {EVERYWHERE}:
-        keys = [a.key for a in ACTIONS if a.where in (where, EVERYWHERE)]
-        assert len(keys) == len(set(keys)), where
+    for where in {a.where for a in ACTIONS} - {EVERYWHERE, "table", "plot"}:
+        keys = [key for a in ACTIONS if a.where in (where, EVERYWHERE, "table") for key in a.key.split(",")]
+        within = [key for key in keys if where not in ("log", "designer")]  # these have no table
+        assert len(within) == len(set(within)), where

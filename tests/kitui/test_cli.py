@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -249,3 +250,30 @@ def test_a_workspace_that_cannot_be_written_says_so(kitui: CommandLine, write_sw
     assert "Traceback" not in done.stderr
     assert str(kitui.workspace.root) in done.stderr.replace("\n", "")
     kitui.workspace.root.unlink()
+
+
+def test_two_sweeps_are_compared(simulated: CommandLine) -> None:
+    other = simulated(*SIMULATE, DOSES, "--name", "other", "--seed", "3")
+    assert other.returncode == 0, other.stderr
+    document = simulated.json("compare", "sim", "other")
+    assert document["sweeps"] == ["sim", "other"]
+    for row in document["curves"]:
+        assert row["difference"] == pytest.approx(row["means"][1] - row["means"][0])
+        assert row["interval"][0] < row["difference"] < row["interval"][1]
+    assert document["collapse_points"]
+    words = simulated("compare", "sim", "other").stdout
+    assert "Collapse points F*" in words
+    assert "(simulated)" in words
+
+
+def test_watching_plainly_says_each_thing_once(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
+    path = write_sweep(name="plain.toml", infusion_frequency="[0]", num_tokens='["8k"]', seed="[0]")
+    assert kitui("launch", path).returncode == 0
+    done = kitui("watch", "plain", "--plain")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "All runs have ended."
+    assert len(lines) == len(set(lines))
+    assert "plain: 2 of 2 runs done, 0 running." in lines
+    assert sum(bool(re.fullmatch(r"nano-\S+: done, overall retention -?\d\.\d\d\.", line)) for line in lines) == 2
+    assert all(line.isascii() for line in lines)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import SpecError
-from kitui.query import parse_filter
+from kitui.query import completion, parse_filter
 
 COLUMNS = ("params", "frequency", "state", "overall")
 ROW: dict[str, Any] = {"params": 49_000, "frequency": 64, "state": "running", "overall": None}
@@ -67,3 +67,21 @@ def test_comparisons_are_those_of_numbers(value: int, sign: str) -> None:
     if expected is None:
         expected = bool(eval(f"64 {sign} {value}"))
     assert parse_filter(f"frequency {sign} {value}", COLUMNS)(SimpleNamespace(**ROW)) is expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("par", "params"),
+        ("params>1M and fre", "params>1M and frequency"),
+        ("state=run", "state=running"),
+        ("state=running an", "state=running and"),
+        ("not ove", "not overall"),
+        ("(sta", "(state"),
+        ("", None),
+        ("zzz", None),
+        ("params>1M and ", None),
+    ],
+)
+def test_a_word_is_completed(typed: str, completed: str | None) -> None:
+    assert completion(typed, COLUMNS, {"state": ("done", "running")}) == completed

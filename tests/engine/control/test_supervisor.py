@@ -21,7 +21,7 @@ import pytest
 from engine.control.guard import is_alive
 from engine.control.store import Lock, State
 from engine.records.record import plain
-from engine.records.results import RunResult, read_result
+from engine.records.results import RunResult, read_plan, read_result
 from engine.records.workspace import RunFolder, Workspace, read_json
 from tests.conftest import SAMPLES, CommandLine, end_supervisor, running, wait_until
 
@@ -171,6 +171,50 @@ def test_cancel_and_retry(long: CommandLine) -> None:
     assert not any(run["ending"] for run in state_of(long.workspace).runs.values())
 
 
+def test_pause_and_resume(long: CommandLine) -> None:
+    paused = long("pause", "long")
+    assert (paused.returncode, paused.stderr) == (0, "2 runs paused\n")
+    wait_until(lambda: states(long) == {"paused": 2}, 30)
+    assert no_process_left(long.workspace)
+    assert long.json("status", "long")["sweeps"][0]["paused"] == 2
+    wait_until(lambda: Lock(long.workspace).holder() is None, 30)  # nothing to do: it leaves
+    one, other = state_of(long.workspace).runs
+    steps = last_step(long.workspace.run(one))
+    resumed = long("resume", one)
+    assert (resumed.returncode, resumed.stderr) == (0, "1 run queued again\n")
+    wait_until(lambda: last_step(long.workspace.run(one)) > steps, 60)
+    starts = [r["step"] for r in metrics(long.workspace.run(one)) if r.get("attempt") == 2]
+    assert min(starts) >= steps - 60
+    assert state_of(long.workspace).runs[other]["state"] == "paused"
+    refused = long("delete", "long", "--yes")
+    assert (refused.returncode, "kitui cancel long" in refused.stderr) == (2, True)
+    assert long("launch", long.folder / "long.toml").returncode == 0  # asked for again as a whole
+    wait_until(lambda: states(long) == {"running": 2}, 60)
+
+
+def test_deleting_a_sweep_leaves_what_another_wants(trained: CommandLine, write_sweep: Callable[..., Path]) -> None:
+    extra = write_sweep(name="extra.toml", infusion_frequency="[0, 5]", model_size='["nano-3k"]')
+    assert trained("launch", extra, "--watch").returncode == 0
+    before = results(trained.workspace)
+    asked = trained("delete", "extra")
+    assert (asked.returncode, "--yes" in asked.stderr) == (2, True)
+    assert trained("archive", "extra").stderr == "archived\n"
+    rows = {row["name"]: row["archived"] for row in trained.json("status")["sweeps"]}
+    assert (rows["extra"], rows["smoke"]) == (True, False)
+    assert trained("archive", "extra", "--undo").stderr == "back in the list\n"
+    done = trained("delete", "extra", "--yes")
+    assert done.stderr == "deleted, with 2 runs that no other sweep wants\n"
+    gone = before.keys() - results(trained.workspace).keys()
+    assert {run_id.split("-f")[1].split("-")[0] for run_id in gone} == {"5"}
+    assert "extra" not in {row["name"] for row in trained.json("status")["sweeps"]}
+    assert not trained.workspace.sweep("extra").root.exists()
+    plan = read_plan(trained.workspace.sweep("smoke").plan)
+    assert plan is not None
+    assert trained.workspace.tokens(plan.tokens_id).exists()
+    nothing = trained("delete", "extar", "--yes")
+    assert (nothing.returncode, "no sweep has this name" in nothing.stderr) == (2, True)
+
+
 def test_cancelling_while_runs_are_still_starting_ends_them(
     kitui: CommandLine, write_sweep: Callable[..., Path]
 ) -> None:
@@ -266,7 +310,7 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(kitui: CommandLine, write
 
 def states(line: CommandLine) -> dict[str, int]:
     row = line.json("status")["sweeps"][0]
-    names = ("done", "running", "queued", "preparing", "failed", "diverged", "lost", "cancelled")
+    names = ("done", "running", "queued", "preparing", "paused", "failed", "diverged", "lost", "cancelled")
     return {name: row[name] for name in names if row[name]}
 
 

@@ -40,3 +40,15 @@ def test_the_last_run_bounds_the_end() -> None:
 
 def test_counts_read_well() -> None:
     assert [format_count(n) for n in (48, 12_640, 99_960, 3e9, 0)] == ["48", "12.6k", "100k", "3B", "0"]
+
+
+def test_an_eta_lies_within_its_spread_and_narrows_with_more_runs() -> None:
+    few, many = forecast.Cost(100.0, 10.0, True, 4), forecast.Cost(2500.0, 10.0, True, 100)
+    for cost in (few, many):
+        low, high = forecast.eta_interval_s(cost, 2, 0.2)
+        assert low < forecast.eta_s(cost, 2) < high
+    narrow = forecast.eta_interval_s(many, 2, 0.2)
+    wide = forecast.eta_interval_s(few, 2, 0.2)
+    assert narrow[1] / narrow[0] < wide[1] / wide[0]
+    low, high = forecast.eta_interval_s(few, 2, 0.0)
+    assert low == high == forecast.eta_s(few, 2)

@@ -1,0 +1,148 @@
+"""The app in a browser: a real server, its guard, and a real headless Chromium where there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from tests.conftest import CommandLine, wait_until
+
+
+class Served:
+    def __init__(self, line: CommandLine) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.log = line.folder / "serve.log"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "kitui", "serve", "--port", str(self.port)],
+            stdout=self.log.open("w"), stderr=subprocess.STDOUT, env=line.environment(PYTHONUNBUFFERED="1"),
+        )  # fmt: skip
+        wait_until(lambda: "#" in self.log.read_text(), 30, self.log.read_text)
+        address = re.search(r"http\S+", self.log.read_text())
+        assert address
+        self.address = address[0]
+        self.token = urlsplit(self.address).fragment
+        self.url = f"http://127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+def served(kitui: CommandLine) -> Iterator[Served]:
+    server = Served(kitui)
+    yield server
+    server.process.terminate()
+    server.process.wait(10)
+
+
+async def test_only_who_has_the_token_comes_in(served: Served) -> None:
+    async with aiohttp.ClientSession() as stranger:
+        for path in ("/", "/ws", "/static/js/textual.js"):
+            assert (await stranger.get(served.url + path)).status == 403
+        assert (await stranger.post(f"{served.url}/login", data="guess")).status == 403
+        assert (await stranger.get(served.url, headers={"Host": "evil.example"})).status == 403
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as owner:
+        assert (await owner.post(f"{served.url}/login", data=served.token)).status == 200
+        assert (await owner.get(served.url)).status == 200
+        elsewhere = await owner.get(served.url, headers={"Origin": "http://evil.example"})
+        assert elsewhere.status == 403
+        text = await screen_text(owner, served)
+    assert "No sweeps yet" in text
+    assert served.token not in command_lines()
+    assert served.log.read_text().count(served.token) == 1  # printed once, for the person
+
+
+async def screen_text(session: aiohttp.ClientSession, served: Served) -> str:
+    """What the app sends through the websocket until its first screen is there."""
+    seen = b""
+    async with session.ws_connect(f"{served.url}/ws?width=100&height=30", headers={"Origin": served.url}) as socket_:
+        async with asyncio.timeout(30):
+            async for message in socket_:
+                seen += message.data if message.type == aiohttp.WSMsgType.BINARY else b""
+                if b"No sweeps yet" in seen:
+                    break
+    return seen.decode(errors="replace")
+
+
+def command_lines() -> str:
+    parts = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            parts.append(path.read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return "\n".join(parts)
+
+
+def test_a_port_that_is_taken_is_said(kitui: CommandLine, served: Served) -> None:
+    done = kitui("serve", "--port", served.port)
+    assert (done.returncode, "--port" in done.stderr) == (3, True)
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium (Debian: apt-get install chromium)")
+async def test_in_a_real_browser(served: Served, tmp_path: Path) -> None:
+    """Log in by the printed address, see the app, press q: it ends there too."""
+    browser = subprocess.Popen(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
+         "--disable-background-networking", f"--user-data-dir={tmp_path}", "--window-size=1200,800", served.address],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        port_file = tmp_path / "DevToolsActivePort"
+        for _ in range(300):
+            if port_file.exists() and port_file.read_text().strip():
+                break
+            await asyncio.sleep(0.1)
+        port = port_file.read_text().split()[0]
+        async with aiohttp.ClientSession() as session:
+            page = await the_page(session, port)
+            async with session.ws_connect(page, max_msg_size=2**26) as devtools:
+                assert await until(devtools, "location.pathname == '/'")
+                assert await until(devtools, "document.querySelector('.xterm') != null")
+                assert await until(devtools, "document.body.classList.contains('-first-byte')")
+                await asyncio.sleep(3)
+                picture = await call(devtools, "Page.captureScreenshot", {"format": "png"})
+                assert len(picture["data"]) > 20_000  # letters are there, not an empty page
+                await call(devtools, "Runtime.evaluate", {"expression": "document.querySelector('textarea').focus()"})
+                await call(devtools, "Input.insertText", {"text": "q"})
+                assert await until(devtools, "document.body.classList.contains('-closed')")
+    finally:
+        browser.kill()
+        browser.wait()
+
+
+async def the_page(session: aiohttp.ClientSession, port: str) -> str:
+    for _ in range(100):
+        targets = json.loads(await (await session.get(f"http://127.0.0.1:{port}/json")).text())
+        pages = [t for t in targets if t["type"] == "page"]
+        if pages:
+            return str(pages[0]["webSocketDebuggerUrl"])
+        await asyncio.sleep(0.1)
+    raise AssertionError("the browser opened no page")
+
+
+async def call(devtools: aiohttp.ClientWebSocketResponse, method: str, params: dict[str, object]) -> dict[str, object]:
+    await devtools.send_json({"id": 1, "method": method, "params": params})
+    while True:
+        answer = await devtools.receive_json(timeout=30)
+        if answer.get("id") == 1:
+            return dict(answer["result"])
+
+
+async def until(devtools: aiohttp.ClientWebSocketResponse, expression: str) -> bool:
+    for _ in range(150):
+        answer = await call(devtools, "Runtime.evaluate", {"expression": expression})
+        if answer["result"].get("value"):  # type: ignore[attr-defined]
+            return True
+        await asyncio.sleep(0.2)
+    return False
