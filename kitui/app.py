@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -95,6 +96,8 @@ class KituiApp(App[None]):
         self.set_keymap(self.settings.keymap)
 
     def on_mount(self) -> None:
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not in a test's thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         if self.sweep is not None:
             self.switch_mode("monitor")
         self._read_on()
@@ -110,7 +113,10 @@ class KituiApp(App[None]):
         shown = 0
         while not worker.is_cancelled:
             self._wake.clear()
-            snapshot = self.reader.read(self.sweep, self._wanted_runs)
+            try:
+                snapshot = self.reader.read(self.sweep, self._wanted_runs)
+            except OSError as error:  # a disk or a share that does not answer: what was shown stays, with the reason
+                snapshot = self.reader.troubled(str(error))
             if snapshot.version != shown:
                 shown = snapshot.version
                 self.post_message(self.Refreshed(snapshot))
@@ -194,7 +200,7 @@ class KituiApp(App[None]):
 
         try:
             answer = submit(self.workspace, {"command": command, "names": names} | details)
-        except KituiError as error:
+        except (KituiError, OSError) as error:
             self.call_from_thread(self.notify, str(error), severity="error", markup=False)
             return
         self.call_from_thread(self.notify, answer_words(command, answer))
@@ -273,11 +279,10 @@ def run_app(workspace: Workspace, sweep: str | None = None, *, read_only: bool =
 
 def _leave_on_signals(app: KituiApp) -> None:
     """A closed terminal ends the app at once, also where `nohup` has the signal ignored: without this it would go on
-    reading a terminal that is gone, and spin. A request to end puts the terminal back in order first."""
+    reading a terminal that is gone, and spin."""
 
     def hung_up(*_: object) -> None:
         app.reader.leave()
         os._exit(128 + signal.SIGHUP)
 
     signal.signal(signal.SIGHUP, hung_up)
-    signal.signal(signal.SIGTERM, lambda *_: app.call_later(app.exit))

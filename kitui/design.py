@@ -80,6 +80,7 @@ class Draft:
         self.path = path
         self.base = (base or path.parent).resolve()
         self._saved = self.document.as_string()
+        self._own: Path | None = None
 
     @property
     def name(self) -> str:
@@ -143,9 +144,7 @@ class Draft:
 
     def save(self, path: Path | None = None) -> Path:
         """Write the file, with the sample facts and templates beside it where it names them and they are not there."""
-        target = (path or self.path).expanduser()
-        if target.suffix != ".toml":
-            target = target.with_name(f"{target.name}.toml")
+        target = self.target(path or self.path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             for key in ("facts.path", "facts.templates"):
@@ -154,7 +153,17 @@ class Draft:
         except OSError as error:
             raise SpecError(f"cannot be written: {error.strerror}.", value=str(target)) from None
         self.path, self.base, self._saved = target, target.parent.resolve(), self.document.as_string()
+        self._own = target
         return target
+
+    def target(self, path: Path) -> Path:
+        """The file that a name means: always a .toml."""
+        path = path.expanduser()
+        return path if path.suffix == ".toml" else path.with_name(f"{path.name}.toml")
+
+    def would_overwrite(self, path: Path) -> bool:
+        """Whether saving there replaces a file that this draft was not opened from or saved to."""
+        return path.exists() and path != self._own
 
     def _bring(self, name: str, folder: Path) -> None:
         source = self.base / name
@@ -177,9 +186,11 @@ def new_draft() -> Draft:
 def open_draft(path: Path) -> Draft:
     """A sweep file, to be changed. SpecError where it cannot be read."""
     try:
-        return Draft(path.read_text(encoding="utf-8-sig"), path.resolve())
+        draft = Draft(path.read_text(encoding="utf-8-sig"), path.resolve())
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot be read: {error}.", value=str(path), mend="Give a .toml file.") from None
+    draft._own = draft.path
+    return draft
 
 
 def draft_of(workspace: Workspace, sweep: str) -> Draft:

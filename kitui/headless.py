@@ -126,7 +126,7 @@ def _watch(workspace: Workspace, names: list[str]) -> State:
     except KeyboardInterrupt:
         note(f"\nthe runs go on: kitui watch {' '.join(names)} shows them again, kitui cancel {names[0]} ends them")
         raise
-    for name in names:
+    for name in [n for n in names if n in state.sweeps]:
         for alert in sweep_status(name, state.sweeps[name], state.runs)["alerts"]:
             note(f"! {name}: {alert}")
         if state.sweeps[name]["prepare_error"]:
@@ -142,7 +142,7 @@ def _watch_plainly(workspace: Workspace, state: State, names: list[str]) -> None
     over = False
     while not over:
         over = _over(workspace, state, names)
-        for name in names:
+        for name in [n for n in names if n in state.sweeps]:
             sweep = state.sweeps[name]
             for run_id in sweep["run_ids"]:
                 run = state.runs.get(run_id)
@@ -163,7 +163,8 @@ def _watch_plainly(workspace: Workspace, state: State, names: list[str]) -> None
         reviver.look(state)
         if not over:
             time.sleep(_REFRESH_S)
-    print("All runs have ended.", flush=True)
+    paused = sum(sweep_status(n, state.sweeps[n], state.runs)["paused"] for n in names if n in state.sweeps)
+    print(f"{paused} runs are paused, all others have ended." if paused else "All runs have ended.", flush=True)
 
 
 def _run_sentence(now: str, sweep: dict[str, Any], run: dict[str, Any] | None) -> str:
@@ -178,6 +179,8 @@ def _over(workspace: Workspace, state: State, names: list[str]) -> bool:
     """Whether no run of these sweeps is open, and what their results say is written."""
     state.refresh()
     for name in names:
+        if name not in state.sweeps:  # deleted meanwhile
+            continue
         sweep = state.sweeps[name]
         row = sweep_status(name, sweep, state.runs)
         if any(row[s] for s in _OPEN):
@@ -190,7 +193,7 @@ def _over(workspace: Workspace, state: State, names: list[str]) -> bool:
 
 def _fail_if_any(state: State, names: list[str]) -> None:
     """Exit with 1 where runs of these sweeps failed."""
-    rows = [sweep_status(name, state.sweeps[name], state.runs) for name in names]
+    rows = [sweep_status(name, state.sweeps[name], state.runs) for name in names if name in state.sweeps]
     if any(row["failed"] + row["diverged"] + row["lost"] for row in rows):
         raise SystemExit(1)
 

@@ -5,9 +5,8 @@ Places are byte offsets of line beginnings. A line that is longer than what is s
 
 from __future__ import annotations
 
-import mmap
+import contextlib
 import os
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,44 +22,43 @@ class LogLine(NamedTuple):
 
 
 class LogFile:
-    """A file that may grow, shrink, be replaced or not be there yet."""
+    """A file that may grow, shrink, be replaced or not be there yet. Read by position, never mapped: a mapped file that
+    is cut short kills the program that looks."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._map: mmap.mmap | None = None
         self.size = 0
+        self._descriptor: int | None = None
         self._identity: tuple[int, int] | None = None
 
     def refresh(self) -> bool:
         """Take in what was added; whether anything changed."""
         try:
-            with self.path.open("rb") as handle:
-                status = os.fstat(handle.fileno())
-                identity = (status.st_ino, status.st_size)
-                if identity == self._identity:
-                    return False
-                self.close()
-                self._identity, self.size = identity, status.st_size
-                if status.st_size:
-                    self._map = mmap.mmap(handle.fileno(), status.st_size, access=mmap.ACCESS_READ)
+            status = self.path.stat()
+            identity = (status.st_ino, status.st_size)
+            if identity == self._identity:
+                return False
+            self.close()
+            self._descriptor = os.open(self.path, os.O_RDONLY)
         except OSError:
             changed = self.size > 0
             self.close()
             return changed
+        self._identity, self.size = identity, status.st_size
         return True
 
     def close(self) -> None:
-        if self._map is not None:
-            self._map.close()
-        self._map, self.size, self._identity = None, 0, None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor, self.size, self._identity = None, 0, None
 
     def lines(self, start: int, count: int) -> list[LogLine]:
         """Up to `count` lines from the one that begins at `start`."""
         found: list[LogLine] = []
-        while self._map is not None and start < self.size and len(found) < count:
-            end = self._map.find(b"\n", start)
-            end = self.size if end < 0 else end
-            shown = self._map[start : min(end, start + MAX_LINE_BYTES)].decode("utf-8", "replace")
+        while start < self.size and len(found) < count:
+            newline = self._find_newline(start)
+            end = self.size if newline is None else newline
+            shown = self._read(start, min(end, start + MAX_LINE_BYTES)).decode("utf-8", "replace")
             if end - start > MAX_LINE_BYTES:
                 shown += f" … {end - start - MAX_LINE_BYTES:,} more bytes"
             found.append(LogLine(start, shown))
@@ -71,50 +69,75 @@ class LogFile:
         """Where the line begins that lies `count` lines before the one at `start`."""
         place = min(start, self.size)
         for _ in range(count):
-            if self._map is None or place <= 0:
+            if place <= 0:
                 return 0
-            place = self._map.rfind(b"\n", 0, max(0, place - 1)) + 1
+            place = self._line_start(place - 1)
         return place
 
     def forward(self, start: int, count: int) -> int:
         """Where the line begins that lies `count` lines after the one at `start`, or the last line there is."""
         place = start
         for _ in range(count):
-            end = -1 if self._map is None else self._map.find(b"\n", place)
-            if end < 0 or end + 1 >= self.size:
+            end = self._find_newline(place)
+            if end is None or end + 1 >= self.size:
                 break
             place = end + 1
         return place
 
     def last(self, count: int) -> int:
         """Where the last `count` lines begin."""
-        ends_in_newline = self._map is not None and self.size > 0 and self._map[self.size - 1] == 10
-        return self.back(self.size, count) if ends_in_newline else self.back(self.size + 1, count)
+        ends_in_newline = self.size > 0 and self._read(self.size - 1, self.size) == b"\n"
+        place = self.size if ends_in_newline else self._line_start(self.size)
+        return self.back(place, count if ends_in_newline else count - 1)
 
     def find(self, text: str, start: int, *, backwards: bool = False) -> int | None:
         """The beginning of the next line from `start` on (or the one before it) that holds `text`; letter case counts
-        only where `text` has capitals. Read a few megabytes at a time: other threads go on meanwhile."""
-        if self._map is None or not text:
+        only where `text` has capitals. A few megabytes at a time, so that other threads go on meanwhile."""
+        if not text:
             return None
-        flags = 0 if any(c.isupper() for c in text) else re.IGNORECASE
-        pattern = re.compile(re.escape(text.encode()), flags)
-        overlap = len(text.encode())
-        if backwards:
-            end = start
-            while end > 0:
-                begin = max(0, end - _CHUNK_BYTES)
-                places = [m.start() for m in pattern.finditer(self._map[begin : min(self.size, end)])]
-                if places:
-                    return self._line_start(begin + places[-1])
-                end = begin + overlap if begin > 0 and end > begin + overlap else 0
-            return None
+        any_case = not any(c.isupper() for c in text)
+        sought = text.encode()
+        overlap = len(sought) - 1
         place = start
-        while place < self.size:
-            match = pattern.search(self._map[place : place + _CHUNK_BYTES + overlap])
-            if match:
-                return self._line_start(place + match.start())
-            place += _CHUNK_BYTES
+        while (place > 0) if backwards else (place < self.size):
+            begin = max(0, place - _CHUNK_BYTES) if backwards else place
+            chunk = self._read(begin, (place if backwards else place + _CHUNK_BYTES) + overlap)
+            if any_case:
+                chunk = chunk.lower()
+            # Going back, a match must begin before `start`: what begins at it has been seen.
+            at = chunk.rfind(sought, 0, place - begin + overlap) if backwards else chunk.find(sought)
+            if at >= 0:
+                return self._line_start(begin + at)
+            place = begin if backwards else place + _CHUNK_BYTES
+        return None
+
+    def _read(self, start: int, end: int) -> bytes:
+        """These bytes, or as many of them as there still are."""
+        if self._descriptor is None:
+            return b""
+        with contextlib.suppress(OSError):
+            return os.pread(self._descriptor, max(0, min(end, self.size) - start), start)
+        return b""
+
+    def _find_newline(self, start: int) -> int | None:
+        step = 4096
+        while start < self.size:
+            chunk = self._read(start, start + step)
+            if not chunk:
+                return None
+            at = chunk.find(b"\n")
+            if at >= 0:
+                return start + at
+            start, step = start + len(chunk), _CHUNK_BYTES
         return None
 
     def _line_start(self, place: int) -> int:
-        return 0 if self._map is None else self._map.rfind(b"\n", 0, place) + 1
+        """The beginning of the line that the byte at `place` is in."""
+        end, step = place, 4096
+        while end > 0:
+            begin = max(0, end - step)
+            at = self._read(begin, end).rfind(b"\n")
+            if at >= 0:
+                return begin + at + 1
+            end, step = begin, _CHUNK_BYTES
+        return 0

@@ -55,7 +55,8 @@ class Canvas:
         top = self._row(np.interp(centres, x[finite], high[finite]))
         mask = (self._rows_H1 >= np.floor(top)) & (self._rows_H1 <= np.floor(bottom)) & inside
         mask &= (self._rows_H1 + 2 * (np.arange(2 * self.width) % 2)) % 4 == 0
-        self._paint(mask, colour)
+        self._dots |= mask
+        self.owner_HW[mask.reshape(self.height, 4, self.width, 2).any(axis=(1, 3))] = colour
 
     def upright(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: int) -> None:
         """An upright line from `low` to `high` at each `x`; nothing where an end is NaN."""
@@ -106,15 +107,17 @@ class Canvas:
         return np.arange(first, last + 1), low, high
 
     def _fill(self, columns: np.ndarray, low: np.ndarray, high: np.ndarray, colour: int) -> None:
-        rows = self._rows_H1
-        mask = np.zeros_like(self._dots)
-        mask[:, columns] = (rows >= np.floor(low)) & (rows <= np.floor(high))
-        self._paint(mask, colour)
-
-    def _paint(self, mask: np.ndarray, colour: int) -> None:
-        self._dots |= mask
-        touched_HW = mask.reshape(self.height, 4, self.width, 2).any(axis=(1, 3))
-        self.owner_HW[touched_HW] = colour
+        """Set the dots of these columns from the row of `low` to that of `high`."""
+        last = 4 * self.height - 1
+        tops, bottoms = np.floor(low).astype(np.int64), np.floor(high).astype(np.int64)
+        inside = (bottoms >= 0) & (tops <= last)
+        tops, bottoms = np.clip(tops[inside], 0, last), np.clip(bottoms[inside], 0, last)
+        counts = bottoms - tops + 1
+        before = np.cumsum(counts) - counts
+        rows = np.arange(int(counts.sum())) + np.repeat(tops - before, counts)
+        all_columns = np.repeat(columns[inside], counts)
+        self._dots[rows, all_columns] = True
+        self.owner_HW[rows // 4, all_columns // 2] = colour
 
     def _column_edges(self) -> np.ndarray:
         return np.arange(2 * self.width + 1, dtype=np.float64)

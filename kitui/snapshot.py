@@ -59,6 +59,7 @@ class Reader:
         self._last = Snapshot(0, _NO_STATUS, None, None, _NO_ROWS, None, {}, (), (), None)
         self._reviver = Reviver(workspace) if revive else None
         self._base: tuple[tuple[object, ...], list[RunRow]] = ((), [])
+        self._looked_at: tuple[list[RunRow], tuple[tuple[int, str], ...], frozenset[str]] = (_NO_ROWS, (), frozenset())
         self._state_version = 0
         self._gauges = Gauges(workspace)
         self.with_gauges = False
@@ -101,6 +102,12 @@ class Reader:
         same = all(a is b for a, b in zip(parts, before, strict=True)) and (sweep, error) == (last.sweep, last.error)
         if not same or not last.version:
             self._last = Snapshot(last.version + 1, document, sweep, plan, rows, law, curves, gauges, digest, error)
+        return self._last
+
+    def troubled(self, error: str) -> Snapshot:
+        """What was read last, with what is wrong now."""
+        if error != self._last.error:
+            self._last = self._last._replace(version=self._last.version + 1, error=error)
         return self._last
 
     def _status(self, before: dict[str, Any]) -> dict[str, Any]:
@@ -165,11 +172,14 @@ class Reader:
         return self._base[1]
 
     def _curves(self, rows: list[RunRow], wanted: frozenset[str]) -> dict[str, LearningCurve]:
-        known = {row.run_id for row in rows} if wanted else set()
-        followed = {row.run_id for row in rows if row.state == "running"} | (wanted & known)
+        if rows is not self._looked_at[0]:  # ten thousand rows are not gone through twice a second
+            running = tuple((i, row.run_id) for i, row in enumerate(rows) if row.state == "running")
+            self._looked_at = (rows, running, frozenset(row.run_id for row in rows))
+        _, running, known = self._looked_at
+        followed = {run_id for _, run_id in running} | (wanted & known)
         for run_id in followed - self._tails.keys():
             self._tails[run_id] = CurveTail(self.workspace.run(run_id).metrics)
-        for run_id in self._tails.keys() - followed - wanted:
+        for run_id in self._tails.keys() - followed:
             del self._tails[run_id]
         curves = {run_id: self._tails[run_id].read() for run_id in sorted(followed)}
         before = self._last.curves
@@ -179,10 +189,10 @@ class Reader:
     def _with_live(self, rows: list[RunRow], curves: dict[str, LearningCurve]) -> list[RunRow]:
         """The rows with what running runs have last reported; the same list while that is the same."""
         new: dict[int, RunRow] = {}
-        for i, row in enumerate(rows):
-            if row.state != "running" or row.run_id not in curves:
+        for i, run_id in self._looked_at[1]:
+            if run_id not in curves:
                 continue
-            curve = curves[row.run_id]
+            row, curve = rows[i], curves[run_id]
             seen = (curve.num_tokens / max(1, row.total_tokens), *(curve.last(s) for s in _LIVE_SCORES))
             seen = (*seen, curve.last_loss, curve.tokens_per_s)
             if seen != tuple(getattr(row, name) for name in _LIVE):
@@ -190,6 +200,7 @@ class Reader:
         if new:
             rows = [new.get(i, row) for i, row in enumerate(rows)]
             self._base = (self._base[0], rows)
+            self._looked_at = (rows, *self._looked_at[1:])
         return rows
 
 

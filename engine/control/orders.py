@@ -84,6 +84,7 @@ class Orders:
             eta_at_s=None,
             eta_between_s=None,
             archived=False,
+            paused=False,
             analysis_error=None,
         )
         return {"sweep": name, "cells": len(run_ids), "done": num_done, "orphaned": orphaned}
@@ -93,8 +94,11 @@ class Orders:
         ended = 0
         for name in names:
             if name in self.store.sweeps:
-                self.store.put("sweeps", name, active=False)
+                self.store.put("sweeps", name, active=False, paused=state == "paused")
                 wanted = {r for s in self.store.sweeps.values() if s["active"] for r in s["run_ids"]}
+                if state == "cancelled":  # a paused sweep still wants its runs, later
+                    self._keep_paused(name, wanted)
+                    wanted |= {r for s in self.store.sweeps.values() if s.get("paused") for r in s["run_ids"]}
                 chosen = [r for r in self.store.sweeps[name]["run_ids"] if r not in wanted]
                 self._supervisor.preparations.drop(name)
             else:
@@ -103,13 +107,20 @@ class Orders:
                 ended += self._end_run(run_id, state)
         return ended
 
+    def _keep_paused(self, name: str, wanted: set[str]) -> None:
+        """Runs of a cancelled sweep that a paused one wants are paused with it."""
+        paused = {r for s in self.store.sweeps.values() if s.get("paused") for r in s["run_ids"]}
+        for run_id in self.store.sweeps[name]["run_ids"]:
+            if run_id in paused and run_id not in wanted:
+                self._end_run(run_id, "paused")
+
     def _end_run(self, run_id: str, state: str) -> bool:
         run = self.store.runs.get(run_id)
         if run is None or run["state"] not in ("queued", "running", "paused") or run["state"] == state:
             return False
         if run["state"] == "running":
             # It stays "running" until its guard says that it ended; `notice_endings` asks it to.
-            self.store.put("runs", run_id, ending=state)
+            self.store.put("runs", run_id, ending=state, requeue=False)
         else:
             self.store.put("runs", run_id, state=state)
         return True
@@ -127,14 +138,22 @@ class Orders:
         queued = 0
         for name in names:
             chosen = self.store.sweeps[name]["run_ids"] if name in self.store.sweeps else [self._known_run(name)]
-            self._reopen(name if name in self.store.sweeps else self._latest_sweep_of(chosen[0]))
+            before = queued
             for run_id in chosen:
                 if self.store.runs[run_id]["state"] in states:
                     self.store.put("runs", run_id, state="queued", failures=0, reason="")
                     queued += 1
                 else:
                     queued += self._take_back(run_id)
+            is_sweep = name in self.store.sweeps
+            if queued > before or (is_sweep and self._waits_for_preparation(name)):
+                self._reopen(name if is_sweep else self._latest_sweep_of(chosen[0]))
         return queued
+
+    def _waits_for_preparation(self, name: str) -> bool:
+        """Whether a sweep has queued runs that nobody prepares: a preparation that failed is to be tried again."""
+        sweep = self.store.sweeps[name]
+        return not sweep["active"] and any(self.store.runs[r]["state"] == "queued" for r in sweep["run_ids"])
 
     def _archive(self, names: list[str], archived: bool) -> dict[str, Any]:
         """Take sweeps out of the lists, or back into them. Nothing else about them changes."""
@@ -150,7 +169,9 @@ class Orders:
         return {"archived": archived}
 
     def _reopen(self, name: str) -> None:
-        sweep = self.store.put("sweeps", name, active=True, ended_s=None)
+        sweep = self.store.put(
+            "sweeps", name, active=True, paused=False, ended_s=None, eta_at_s=None, eta_between_s=None
+        )
         if sweep["prepare_error"]:
             self.store.put("sweeps", name, prepared=None, prepare_error=None)
 

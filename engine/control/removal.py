@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import KituiError, SpecError, nearest
-from engine.records.results import Plan, latest_plan
+from engine.records.results import Plan, launched_plan, read_plan
 from engine.records.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -21,27 +22,30 @@ def delete(supervisor: Supervisor, names: list[str]) -> int:
     for name in names:
         if name not in store.sweeps and name not in workspace.sweep_names():
             raise no_sweep(store.sweeps, workspace, name)
-        running = [r for r in _own_runs(supervisor, name) if store.runs[r]["state"] == "running"]
-        if running:
-            raise SpecError(
-                f"{len(running)} of its runs are running.", value=name, mend=f"kitui cancel {name} ends them first."
-            )
-    removed = 0
+    kept = {r for name, sweep in store.sweeps.items() if name not in names for r in sweep["run_ids"]}
+    theirs = {r for name in names if name in store.sweeps for r in store.sweeps[name]["run_ids"]}
+    runs = sorted(r for r in theirs - kept if r in store.runs)
+    running = sum(store.runs[r]["state"] == "running" for r in runs)
+    if running:
+        mend = f"kitui cancel {' '.join(names)} ends them first."
+        raise SpecError(f"{running} of its runs are running.", value=", ".join(names), mend=mend)
+    plans = [plan for name in names for plan in _plans(workspace, name)]
     for name in names:
-        plan = _plan(workspace, name)
-        runs = _own_runs(supervisor, name)
         supervisor.forget(name)
-        for run_id in runs:
-            store.remove("runs", run_id)
         store.remove("sweeps", name)
-        store.flush()  # first: killed in between, files are left over that nothing points to
-        for run_id in runs:
-            _remove(workspace.run(run_id).root)
+    for run_id in runs:
+        store.remove("runs", run_id)
+    store.flush()  # first: killed in between, files are left over that nothing points to
+    for run_id in runs:
+        _remove(workspace.run(run_id).root)
+    for name in names:
         _remove(workspace.sweep(name).root)
-        if plan is not None:
-            _remove_unused(workspace, plan)
-        removed += len(runs)
-    return removed
+    others = [p for name in {*store.sweeps, *workspace.sweep_names()} for p in _plans(workspace, name)]
+    for tokens_id in {p.tokens_id for p in plans} - {p.tokens_id for p in others} - {""}:
+        _remove(workspace.tokens(tokens_id))
+    for facts_id in {p.facts_id for p in plans} - {p.facts_id for p in others} - {""}:
+        workspace.facts(facts_id).unlink(missing_ok=True)
+    return len(runs)
 
 
 def no_sweep(sweeps: Iterable[str], workspace: Workspace, name: str) -> SpecError:
@@ -49,29 +53,15 @@ def no_sweep(sweeps: Iterable[str], workspace: Workspace, name: str) -> SpecErro
     return SpecError("no sweep has this name.", value=name, mend=nearest(name, known) if known else "")
 
 
-def _own_runs(supervisor: Supervisor, name: str) -> list[str]:
-    """The runs of a sweep that no other sweep refers to."""
-    sweeps = supervisor.store.sweeps
-    if name not in sweeps:
-        return []
-    others = {r for other, sweep in sweeps.items() if other != name for r in sweep["run_ids"]}
-    return [r for r in sweeps[name]["run_ids"] if r not in others and r in supervisor.store.runs]
-
-
-def _plan(workspace: Workspace, name: str) -> Plan | None:
-    try:
-        return latest_plan(workspace.sweep(name))
-    except KituiError:
-        return None
-
-
-def _remove_unused(workspace: Workspace, plan: Plan) -> None:
-    """Token files and facts of a deleted sweep, unless another has the same."""
-    others = [p for p in (_plan(workspace, name) for name in workspace.sweep_names()) if p is not None]
-    if plan.tokens_id and plan.tokens_id not in {p.tokens_id for p in others}:
-        _remove(workspace.tokens(plan.tokens_id))
-    if plan.facts_id and plan.facts_id not in {p.facts_id for p in others}:
-        workspace.facts(plan.facts_id).unlink(missing_ok=True)
+def _plans(workspace: Workspace, name: str) -> list[Plan]:
+    """What a sweep refers to: as it is prepared, and as it was launched last, which may still wait to be prepared."""
+    folder = workspace.sweep(name)
+    found: list[Plan | None] = []
+    with contextlib.suppress(KituiError):
+        found.append(read_plan(folder.plan))
+    with contextlib.suppress(KituiError):
+        found.append(launched_plan(folder))
+    return [plan for plan in found if plan is not None]
 
 
 def _remove(folder: Path) -> None:

@@ -27,6 +27,8 @@ def cell_state(sweep: dict[str, Any], run: dict[str, Any] | None) -> str:
         return "running"
     if run["state"] in ("queued", "done", "diverged"):
         if not sweep["active"]:
+            if sweep.get("paused"):
+                return "paused"
             return "failed" if sweep["prepare_error"] else "cancelled"
         return "preparing" if sweep["prepared"] is None else "queued"
     return str(run["state"])

@@ -122,7 +122,10 @@ class MetricsTail:
     def read_new(self, max_bytes: int = 16 * 2**20) -> list[AnyRecord]:
         """Records of the complete lines added since the last call, at most about `max_bytes` of them."""
         try:
-            if os.stat(self.path).st_size <= self.offset:
+            size = os.stat(self.path).st_size
+            if size < self.offset:  # another file: the run was deleted, and is trained anew
+                self.offset = 0
+            if size <= self.offset:
                 return []
             with self.path.open("rb") as handle:
                 handle.seek(self.offset)

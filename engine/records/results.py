@@ -172,7 +172,12 @@ class _PlanOfBundle(Record, frozen=True, kw_only=True):
 def _plan_as_of(path: Path, mtime_ns: int) -> Plan | None:
     if path.name == "plan.json":
         return read_plan(path)
-    bundle = read_record(_PlanOfBundle, path)
+    return launched_plan(SweepFolder(path.parent))
+
+
+def launched_plan(folder: SweepFolder) -> Plan | None:
+    """The plan that the sweep was launched with last."""
+    bundle = read_record(_PlanOfBundle, folder.bundle)
     return bundle.plan if bundle else None
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -12,7 +13,6 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
-from textual.worker import Worker, get_current_worker
 
 from engine.errors import KituiError
 from engine.spec.axes import format_count
@@ -28,6 +28,9 @@ from kitui.screens.page import Page
 from kitui.snapshot import Snapshot
 from kitui.sweeps import launch, plan_sweep
 from kitui.widgets.line_input import LineInput
+
+if TYPE_CHECKING:
+    from kitui.app import KituiApp
 
 _PAUSE_S = 0.6
 
@@ -81,7 +84,7 @@ class DesignerScreen(KituiScreen):
         self.draft: Draft | None = None
         self._plan: dict[str, Any] | None = None
         self._note = ""
-        self._filling = False
+        self._generation = 0
 
     def compose_body(self) -> ComposeResult:
         yield Static("", id="design-title", markup=False)
@@ -99,7 +102,18 @@ class DesignerScreen(KituiScreen):
             self.begin(None)
 
     def begin(self, sweep: str | None) -> None:
-        """Start on a launched sweep, or on the sample."""
+        """Start on a launched sweep, or on the sample; after a question where changes would be lost."""
+        if self.draft is None or not self.draft.changed:
+            self._begin(sweep)
+            return
+
+        def decided(yes: bool | None) -> None:
+            if yes:
+                self._begin(sweep)
+
+        self.app.push_screen(Confirm(f"Leave the changes to {self.draft.path}?"), decided)
+
+    def _begin(self, sweep: str | None) -> None:
         try:
             self._take(draft_of(self.kitui.workspace, sweep) if sweep else new_draft())
         except KituiError as error:
@@ -109,12 +123,10 @@ class DesignerScreen(KituiScreen):
 
     def _take(self, draft: Draft) -> None:
         self.draft, self._plan = draft, None
-        self._filling = True
         for field in FIELDS:
             box = self.query_one(f"#{_id(field.key)}", Input)
             with box.prevent(Input.Changed):
                 box.value = draft.text_of(field.key)
-        self._filling = False
         self.query_one("#grid-model_size", Input).focus()
         self._check()
 
@@ -148,7 +160,7 @@ class DesignerScreen(KituiScreen):
             row.fault(faults.get(row.field.key, ""))
         self._note = faults.get("", "")
         self._plan = None
-        self.workers.cancel_group(self, "planning")
+        self._generation += 1  # what is still being worked out is of an earlier draft
         if not faults:
             self._note = "working out what it takes …"
             self.rested(_PAUSE_S, self._start_planning)
@@ -160,35 +172,39 @@ class DesignerScreen(KituiScreen):
 
     def _start_planning(self) -> None:
         if self.draft is not None and not self.draft.faults():
-            self._work_out(self.draft.standalone())
+            # Not a worker: leaving the app would wait for it, and measuring a machine takes a while.
+            arguments = (self.kitui, self.draft.standalone(), self._generation)
+            threading.Thread(target=self._work_out, args=arguments, daemon=True).start()
 
-    @work(thread=True, exclusive=True, group="planning")
-    def _work_out(self, text: str) -> None:
+    def _work_out(self, app: KituiApp, text: str, generation: int) -> None:
         """By the planning command, on a copy: nothing is saved by looking."""
-        worker = get_current_worker()
+
+        def say(plan: dict[str, Any] | None, note: str) -> None:
+            if generation == self._generation and app.is_running:
+                app.call_later(self._worked_out, generation, plan, note)
+
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "draft.toml"
             path.write_text(text, encoding="utf-8")
             try:
-                bundle = plan_sweep(path, self.kitui.workspace)
+                bundle = plan_sweep(path, app.workspace)
             except KituiError as error:
-                self._say(worker, None, str(error).replace(f"{path}: ", ""))
+                say(None, str(error).replace(f"{path}: ", ""))
                 return
-        workspace = self.kitui.workspace
-        self._say(worker, document_of(bundle, workspace, None), "measuring this machine's speed …")
-        if not worker.is_cancelled:
-            try:
-                self._say(worker, document_of(bundle, workspace, measure(bundle, workspace)), "")
-            except KituiError as error:
-                self._say(worker, document_of(bundle, workspace, None), str(error))
+        try:
+            if app.read_only:  # measuring would write what it finds
+                say(document_of(bundle, app.workspace, None), "read-only: this machine's speed is not measured")
+                return
+            say(document_of(bundle, app.workspace, None), "measuring this machine's speed …")
+            if generation == self._generation:
+                say(document_of(bundle, app.workspace, measure(bundle, app.workspace)), "")
+        except (KituiError, OSError) as error:
+            say(None, str(error))
 
-    def _say(self, worker: Worker[Any], plan: dict[str, Any] | None, note: str) -> None:
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._worked_out, plan, note)
-
-    def _worked_out(self, plan: dict[str, Any] | None, note: str) -> None:
-        self._plan, self._note = plan, note
-        self._show_cost()
+    def _worked_out(self, generation: int, plan: dict[str, Any] | None, note: str) -> None:
+        if generation == self._generation:
+            self._plan, self._note = plan, note
+            self._show_cost()
 
     def _show_cost(self) -> None:
         lines = [printable(self._note), ""] if self._note else []
@@ -213,18 +229,33 @@ class DesignerScreen(KituiScreen):
         self.set_focus(self.query_one("#costs"))
 
     def action_save(self) -> None:
-        if self.draft is None:
+        if self.kitui.read_only or self.draft is None:
+            self.notify("This view is read-only.", severity="warning")
             return
 
         def decided(text: str | None) -> None:
             if text and self.draft is not None:
+                self._save_as(self.draft.target(Path(text)))
+
+        self.app.push_screen(Ask("Save the sweep as", str(self.draft.path)), decided)
+
+    def _save_as(self, path: Path) -> None:
+        """Save, after a question where another file would be written over."""
+        draft = self.draft
+        assert draft is not None
+
+        def save(yes: bool | None) -> None:
+            if yes:
                 try:
-                    self.notify(f"saved: {self.draft.save(Path(text))}", markup=False)
+                    self.notify(f"saved: {draft.save(path)}", markup=False)
                 except KituiError as error:
                     self.notify(str(error), severity="error", markup=False)
                 self._check()
 
-        self.app.push_screen(Ask("Save the sweep as", str(self.draft.path)), decided)
+        if draft.would_overwrite(path):
+            self.app.push_screen(Confirm(f"{path} is there already. Write over it?"), save)
+        else:
+            save(True)
 
     def action_load(self) -> None:
         def decided(text: str | None) -> None:
@@ -265,7 +296,8 @@ class DesignerScreen(KituiScreen):
             f"Launch {self._plan['sweep']} on this machine? {counted(cells['new'], 'run')} to train"
             + (f", {duration(self._plan['eta_s'])}" if self._plan["eta_s"] is not None else "")
             + f" on {counted(self._plan['slots'], 'slot')}. "
-            f"It is saved as {self.draft.path}."
+            f"It is saved as {self.draft.path}"
+            f"{', over the file that is there' if self.draft.would_overwrite(self.draft.path) else ''}."
         )
 
         def decided(yes: bool | None) -> None:
@@ -284,7 +316,7 @@ class DesignerScreen(KituiScreen):
     def _launch(self, path: Path) -> None:
         try:
             answer = launch(self.kitui.workspace, plan_sweep(path, self.kitui.workspace), None)
-        except KituiError as error:
+        except (KituiError, OSError) as error:
             self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
             return
         self.app.call_from_thread(self._launched, str(answer["sweep"]))

@@ -75,6 +75,7 @@ class LawScreen(KituiScreen):
             if self._fact_set == "overall" or snapshot.law is None:
                 self._document = snapshot.law
             else:
+                self._document = None  # another sweep's, or another set's, is not to stand under this name
                 self._analyse(str(snapshot.sweep), self._fact_set)
         self._show()
 
@@ -224,9 +225,10 @@ class LawScreen(KituiScreen):
     @on(Input.Submitted)
     def _asked(self) -> None:
         size, budget = self.query_one("#size", Input).value.strip(), self.query_one("#budget", Input).value.strip()
-        if size and self.kitui.sweep is not None:
+        sweep = self._subject[0] if self._subject else None
+        if size and sweep is not None:
             self.query_one("#said", Static).update("working it out …")
-            self._predict(self.kitui.sweep, size, budget)
+            self._predict(str(sweep), size, budget)
 
     @work(thread=True, exclusive=True, group="prediction")
     def _predict(self, sweep: str, size: str, budget: str) -> None:
@@ -241,11 +243,13 @@ class LawScreen(KituiScreen):
             lines = [f"no prediction at N = {size}: {document['reason']}"]
         else:
             lines = prediction_lines(document)
-        self.app.call_from_thread(self._predicted, lines)
+        self.app.call_from_thread(self._predicted, sweep, lines)
 
-    def _predicted(self, lines: list[str]) -> None:
-        self._prediction = lines
+    def _predicted(self, sweep: str, lines: list[str]) -> None:
         self.query_one("#said", Static).update("")
+        if self._subject[0] != sweep:
+            return
+        self._prediction = lines
         self._show()
         self.query_one("#law-words").scroll_home(animate=False)
 

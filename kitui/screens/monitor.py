@@ -13,7 +13,7 @@ from engine.errors import SpecError
 from engine.spec.axes import format_count
 from kitui.actions import bindings
 from kitui.format import counted
-from kitui.plots import SETS, frequency_limits, learning_series, retention_series, token_limits
+from kitui.plots import MAX_CURVES, SETS, frequency_limits, learning_series, retention_series, token_limits
 from kitui.query import parse_filter
 from kitui.rows import RUN_COLUMNS, Cells, RunRow, sorted_rows
 from kitui.screens.base import KituiScreen
@@ -40,7 +40,7 @@ class MonitorScreen(KituiScreen):
         self._sort: tuple[str, bool] | None = None  # column, descending
         self._filter = ""
         self._sweep: str | None = None
-        self._arranged: tuple[object, ...] = ()
+        self._arranged: tuple[object, object] = (None, None)
         self._cells = Cells()
 
     def compose_body(self) -> ComposeResult:
@@ -63,17 +63,17 @@ class MonitorScreen(KituiScreen):
             table.marked.clear()
             table.pinned.clear()
             self._by_cell = len({row.seed for row in snapshot.rows}) > 1 and len(snapshot.rows) > 200
-            self._arranged = ()
+            self._arranged = (None, None)
         self._arrange(snapshot)
         self._show_curves()
 
     def _arrange(self, snapshot: Snapshot) -> None:
         """Filter, group and sort the runs, and show them."""
         table = self.query_one(RunTable)
-        arranged = (id(snapshot.rows), self._filter, self._by_cell, self._sort, frozenset(table.pinned))
-        if arranged == self._arranged:
+        how = (self._filter, self._by_cell, self._sort, frozenset(table.pinned))
+        if snapshot.rows is self._arranged[0] and how == self._arranged[1]:
             return
-        self._arranged = arranged
+        self._arranged = (snapshot.rows, how)
         runs: list[RunRow] = snapshot.rows
         if self._filter:
             keep = parse_filter(self._filter, RUN_COLUMNS)
@@ -96,7 +96,7 @@ class MonitorScreen(KituiScreen):
             return
         table = self.query_one(RunTable)
         followed = [*sorted(table.pinned), *sorted(table.marked), *table.current_runs]
-        self.kitui.want_runs(frozenset(followed))
+        self.kitui.want_runs(frozenset(followed[: MAX_CURVES * 25] + table.current_runs))
         if self._fact_set != "loss":
             self.query_one("#retention-plot", CurvePlot).show(
                 retention_series(snapshot, self._fact_set),
@@ -132,6 +132,8 @@ class MonitorScreen(KituiScreen):
 
     @on(LineTable.HeaderClicked)
     def _header(self, event: LineTable.HeaderClicked) -> None:
+        if event.column not in self.query_one(RunTable).sortable:
+            return
         descending = self._sort is not None and self._sort == (event.column, False)
         self._sort_by((event.column, descending))
 

@@ -109,6 +109,7 @@ class SweepsScreen(KituiScreen):
     @on(LineTable.Opened)
     def action_open_sweep(self) -> None:
         if self._current is not None:
+            self.kitui.choose_sweep(self._current)
             self.kitui.action_show_mode("monitor")
 
     def action_new_sweep(self) -> None:

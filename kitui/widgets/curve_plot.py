@@ -31,6 +31,7 @@ COLOURS = ("#3b8ee0", "#e0843b", "#3fa65a", "#c4499a", "#8a6fd1", "#b0902a", "#2
 _ANSI_COLOURS = ("blue", "yellow", "green", "magenta", "cyan", "red", "bright_blue", "bright_magenta")
 _LEFT = 7  # columns for tick labels and the axis
 _SMOOTHING = 9
+_SMALLEST_SHARE, _LARGEST_SHARE = 1e-4, 8.0  # of the whole view: how far one may zoom
 
 
 class Series(NamedTuple):
@@ -337,10 +338,11 @@ class CurvePlot(Widget, can_focus=True):
         return x, y, pairs[0], pairs[1]
 
     def _view(self) -> View:
+        return self._zoom if self._zoom is not None else self._whole()
+
+    def _whole(self) -> View:
         from kitui.raster import View
 
-        if self._zoom is not None:
-            return self._zoom
         x = self._axis_limits(self._limits[0], self._log_x, 0)
         y = self._axis_limits(self._limits[1], self._log_y, 1)
         room_x = 0.02 * (x[1] - x[0])
@@ -373,7 +375,10 @@ class CurvePlot(Widget, can_focus=True):
 
     def action_zoom(self, factor: float) -> None:
         """Narrow the view by `factor` around the value cursor, or the middle."""
-        view = self._view()
+        view, whole = self._view(), self._whole()
+        share = (view.x_high - view.x_low) / (whole.x_high - whole.x_low)
+        if not _SMALLEST_SHARE < share / factor < _LARGEST_SHARE:
+            return
         centre = self._cursor_x if self._cursor_x is not None else (view.x_low + view.x_high) / 2
         middle = (view.y_low + view.y_high) / 2
         half_y = (view.y_high - view.y_low) / 2 / factor

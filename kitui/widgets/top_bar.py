@@ -36,7 +36,7 @@ class TopBar(Static):
         if row is not None:
             open_cells = row["running"] + row["queued"] + row["preparing"]
             text.append(f"  {printable(row['name'])}" + (" (simulated)" if row["simulated"] else ""), style="bold")
-            text.append(f" {row['cells'] - open_cells:,}/{row['cells']:,}")
+            text.append(f" {row['cells'] - open_cells - row['paused']:,}/{row['cells']:,}")
             if row["alerts"]:
                 text.append(f" ! {len(row['alerts']):,}", style="bold")
             if row["preparing"]:

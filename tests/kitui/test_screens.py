@@ -16,6 +16,7 @@ from kitui.screens.designer import DesignerScreen
 from tests.conftest import wait_until
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+EACH_SIZE = [pytest.param(size, marks=pytest.mark.slow if size == "200x60" else ()) for size in SIZES]
 SCREENS = {
     "sweeps": ("smoke", ("1",)),
     "monitor-live": ("smoke", ("3", "down", "down", "down", "down")),
@@ -60,7 +61,7 @@ def shown(*keys: str) -> Callable[[Pilot[None]], object]:
     return before
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 @pytest.mark.parametrize("name", SCREENS)
 def test_screen(screens: Workspace, snap_compare: Callable[..., bool], name: str, size: str) -> None:
     sweep, keys = SCREENS[name]
@@ -68,7 +69,7 @@ def test_screen(screens: Workspace, snap_compare: Callable[..., bool], name: str
 
 
 @pytest.mark.parametrize("theme", ["textual-light", "ansi-dark", "high-contrast"])
-@pytest.mark.parametrize("name", ["monitor-live", "law"])
+@pytest.mark.parametrize("name", [pytest.param("monitor-live", marks=pytest.mark.slow), "law"])
 def test_theme(screens: Workspace, snap_compare: Callable[..., bool], home: Path, name: str, theme: str) -> None:
     (home / "config" / "kitui").mkdir(parents=True)
     (home / "config" / "kitui" / "config.toml").write_text(f'theme = "{theme}"\n')
@@ -76,7 +77,7 @@ def test_theme(screens: Workspace, snap_compare: Callable[..., bool], home: Path
     assert snap_compare(KituiApp(screens, sweep), terminal_size=(80, 24), run_before=shown(*keys))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 def test_an_empty_workspace(workspace: Workspace, snap_compare: Callable[..., bool], size: str) -> None:
     assert snap_compare(KituiApp(workspace), terminal_size=SIZES[size], run_before=shown())
 
@@ -92,7 +93,7 @@ def test_without_colour(
     assert snap_compare(app, terminal_size=(80, 24), run_before=shown(*keys))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 def test_designer(
     workspace: Workspace, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, size: str
 ) -> None:

@@ -89,6 +89,7 @@ def test_a_port_that_is_taken_is_said(kitui: CommandLine, served: Served) -> Non
     assert (done.returncode, "--port" in done.stderr) == (3, True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium (Debian: apt-get install chromium)")
 async def test_in_a_real_browser(served: Served, tmp_path: Path) -> None:
     """Log in by the printed address, see the app, press q: it ends there too."""

@@ -107,6 +107,7 @@ def test_a_storm_of_sizes(staged: Workspace, tmp_path: Path) -> None:
         assert terminal.wait() == 0
 
 
+@pytest.mark.slow
 def test_two_thousand_random_keys(staged: Workspace, tmp_path: Path) -> None:
     chance = random.Random(1)
     with Terminal(APP, environment(staged, tmp_path), 100, 30) as terminal:

@@ -1,0 +1,202 @@
+"""Measure the app, and `wandb leet` beside it, on as many runs; prints the table of docs/terminal.md.
+
+    python -m tests.bench.tui.workspace FOLDER                      (once; 2 GB at 10,000 runs)
+    python -m tests.bench.tui.measure FOLDER [--leet WANDB_PROGRAM] [--runs 10000] [--rounds 3]
+
+The rival needs a wandb program of its own environment. Its runs are one real offline run, copied under other names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from engine.records.record import encoded
+from engine.records.workspace import Workspace
+from tests.bench.tui.terminal import Bench, Press, p50_p95_ms
+from tests.bench.tui.workspace import NUM_TOKENS, score, step_record
+
+Row = dict[str, Any]
+
+
+def measure_kitui(folder: Path, state_home: Path) -> Row:
+    env = {"KITUI_WORKSPACE": str(folder), "XDG_STATE_HOME": str(state_home)}
+    bench = Bench([sys.executable, "-m", "kitui"], env)
+    row: Row = {"ready_s": bench.until("simulated-load")}
+    bench.quiet(1.5)
+    bench.press("3")
+    bench.until("R over F")
+    bench.press("g")  # one line a run
+    for key, mode in (("4", "F\\* over N"), ("1", "progress"), ("3", "R over F")):
+        bench.press(key)
+        bench.until(mode)
+    row["move"] = [bench.press(key) for key in ["j"] * 30 + ["k"] * 10]
+    row["held"] = bench.hold("j", 60, 30.0)
+    row["sort"] = [bench.press("o") for _ in range(10)]
+    row["switch"] = [bench.press(key) for key in "4131431413"]
+    bench.press("/")
+    row["filter"] = [bench.press(key) for key in "frequency>=64 and seed=1"]
+    for key in ("\x1b", "\x1b"):
+        bench.press(key)
+    bench.press("\x1b[H")
+    for _ in range(8):  # the eight that run: all in the plot
+        bench.press(" ")
+    bench.quiet(1.0)
+    bytes_per_s, cores = bench.over(15)
+    row |= {"idle_bytes_per_s": bytes_per_s, "idle_cpu_percent": 100 * cores}
+    stop = threading.Event()
+    feeder = threading.Thread(target=feed, args=(Workspace(folder), 8, stop))
+    feeder.start()
+    bench.quiet(0.1, 3)
+    bytes_per_s, cores = bench.over(20)
+    stop.set()
+    feeder.join()
+    row |= {"live_kib_per_s": bytes_per_s / 1024, "live_cpu_percent": 100 * cores, "memory_mb": bench.memory_mb()}
+    bench.close()
+    return row
+
+
+def feed(workspace: Workspace, num_running: int, stop: threading.Event) -> None:
+    """Eight runs that report a step twice a second and a score every two seconds, from where they stand."""
+    chance, step = random.Random(1), 500
+    handles = [workspace.run(run_id).metrics.open("ab") for run_id in _running(workspace)[:num_running]]
+    while not stop.wait(0.5):
+        step += 1
+        share = min(1.0, step / 1000)
+        for handle in handles:
+            record = step_record(step, int(NUM_TOKENS * share), 7 - 3 * share)
+            handle.write(encoded(record) + b"\n")
+            if step % 4 == 0:
+                level = share * 0.9 + chance.gauss(0, 0.02)
+                handle.write(encoded(score(step, int(NUM_TOKENS * share), level)) + b"\n")
+            handle.flush()
+    for handle in handles:
+        handle.close()
+
+
+def _running(workspace: Workspace) -> list[str]:
+    from engine.control.store import State
+
+    state = State(workspace)
+    state.refresh()
+    return [name for name, run in state.runs.items() if run["state"] == "running"]
+
+
+def measure_leet(wandb: Path, num_runs: int) -> Row:
+    """Its list of runs: start, moving, idle. It has no sort."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = make_wandb_runs(wandb, Path(folder), num_runs)
+        bench = Bench([str(wandb), "leet", str(runs)], {"WANDB_ERROR_REPORTING": "false"})
+        row: Row = {"ready_s": bench.until("r0000")}
+        bench.quiet(1.5, 30)
+        down, up = "\x1b[B", "\x1b[A"
+        for _ in range(6):  # its keys belong to one of several panes: go on to the list of runs
+            before = bench.left(38)
+            bench.press(down)
+            if bench.left(38) != before:
+                break
+            bench.press("\t")
+        row["move"] = [bench.press(key) for key in [down] * 30 + [up] * 10]
+        row["held"] = bench.hold(down, 60, 30.0)
+        bytes_per_s, cores = bench.over(15)
+        row |= {"idle_bytes_per_s": bytes_per_s, "idle_cpu_percent": 100 * cores, "memory_mb": bench.memory_mb()}
+        bench.close()
+        return row
+
+
+def make_wandb_runs(wandb: Path, folder: Path, num_runs: int) -> Path:
+    """One real offline run of four metrics and a hundred steps, and copies of it under other names."""
+    code = (
+        "import wandb; r = wandb.init(project='p', mode='offline', id='first')\n"
+        "for i in range(100): r.log({m: i * 0.01 for m in 'abcd'})\n"
+        "r.finish()"
+    )
+    python = wandb.parent / "python"
+    env = os.environ | {"WANDB_DIR": str(folder), "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
+    subprocess.run([str(python), "-c", code], check=True, env=env, cwd=folder)
+    runs = folder / "wandb"
+    first = next(runs.glob("offline-run-*-first"))
+    content = (first / "run-first.wandb").read_bytes()
+    for i in range(num_runs):
+        copy = runs / f"offline-run-20260101_000000-r{i:05d}"
+        copy.mkdir()
+        (copy / f"run-r{i:05d}.wandb").write_bytes(content)
+    shutil.rmtree(first)
+    return runs
+
+
+def redraw_ms(num_curves: int = 24, num_points: int = 2000) -> float:
+    """Milliseconds to draw this many curves anew in a plot of 100 × 30 cells, in the app's own process."""
+    from kitui.raster import Canvas, View
+
+    x = np.linspace(0, 1, num_points)
+    rng = np.random.default_rng(0)
+    curves = [np.clip(np.cumsum(rng.normal(0, 0.02, num_points)), -1, 1) for _ in range(num_curves)]
+    times = []
+    for _ in range(50):
+        started = time.perf_counter()
+        canvas = Canvas(100, 30, View(0, 1, -1, 1))
+        for i, y in enumerate(curves):
+            canvas.line(x, y, i)
+        canvas.text()
+        times.append(1000 * (time.perf_counter() - started))
+    return median(times)
+
+
+def shown(rows: list[Row], key: str) -> str:
+    """Medians over the rounds; for keys, p50 / p95 of all presses together and the median of bytes."""
+    there = [row[key] for row in rows if key in row]
+    if not there:
+        return "–"
+    if isinstance(there[0], list):
+        presses: list[Press] = [press for one in there for press in one]
+        p50, p95 = p50_p95_ms(presses)
+        return f"{p50:.0f} / {p95:.0f} ms, {median(p.num_bytes for p in presses):,.0f} B"
+    if isinstance(there[0], tuple):
+        return f"{1000 * median(t[0] for t in there):.0f} ms behind, {median(t[1] for t in there):,.0f} B a key"
+    return f"{median(there):.3g}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--leet", type=Path, help="the wandb program of an environment that has wandb")
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    programs: dict[str, Callable[[], Row]] = {"kitui": lambda: measure_kitui(options.folder, state_home)}
+    if options.leet:
+        programs["wandb leet"] = lambda: measure_leet(options.leet, options.runs)
+    rows: dict[str, list[Row]] = {name: [] for name in programs}
+    with tempfile.TemporaryDirectory() as home:
+        state_home = Path(home)
+        for _ in range(options.rounds):  # side by side: what the machine does besides hits both
+            for name, measure in programs.items():
+                rows[name].append(measure())
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {options.rounds} rounds, 120x40")
+    print("| | " + " | ".join(rows) + " |")
+    print("|---|" + "---|" * len(rows))
+    for key in (
+        "ready_s", "move", "held", "sort", "filter", "switch", "idle_bytes_per_s", "idle_cpu_percent", "live_kib_per_s",
+        "live_cpu_percent", "memory_mb",
+    ):  # fmt: skip
+        print(f"| {key} | " + " | ".join(shown(rows[name], key) for name in rows) + " |")
+    print(f"\n24 curves of 2,000 points drawn anew: {redraw_ms():.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
