@@ -201,10 +201,14 @@ class KituiApp(App[None]):
         try:
             answer = submit(self.workspace, {"command": command, "names": names} | details)
         except (KituiError, OSError) as error:
-            self.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            self.tell_fault(error)
             return
         self.call_from_thread(self.notify, answer_words(command, answer))
         self.look_now()
+
+    def tell_fault(self, error: Exception) -> None:
+        """Say what went wrong in a thread beside the app."""
+        self.call_from_thread(self.notify, str(error), severity="error", markup=False)
 
     # Actions
 

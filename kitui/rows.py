@@ -14,8 +14,6 @@ from engine.control.status import cell_state
 from engine.errors import SpecError, nearest
 from engine.records.results import Plan, PlannedCell
 
-SCORES = ("overall", "prior", "infused", "verbatim", "unseen")
-
 
 class RunRow(msgspec.Struct):
     """One run. Scores of finished runs are final; a running one has those it was last scored with, where followed."""

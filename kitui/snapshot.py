@@ -58,9 +58,8 @@ class Reader:
         self._law: tuple[tuple[str, int], dict[str, Any]] | None = None
         self._last = Snapshot(0, _NO_STATUS, None, None, _NO_ROWS, None, {}, (), (), None)
         self._reviver = Reviver(workspace) if revive else None
-        self._base: tuple[tuple[object, ...], list[RunRow]] = ((), [])
+        self._base: tuple[tuple[object, object, object], list[RunRow]] = ((None, None, None), _NO_ROWS)
         self._looked_at: tuple[list[RunRow], tuple[tuple[int, str], ...], frozenset[str]] = (_NO_ROWS, (), frozenset())
-        self._state_version = 0
         self._gauges = Gauges(workspace)
         self.with_gauges = False
         self._seen = Seen(workspace)
@@ -113,7 +112,6 @@ class Reader:
     def _status(self, before: dict[str, Any]) -> dict[str, Any]:
         """The status document; the same object while it says the same."""
         changed = self.state.refresh()
-        self._state_version += changed
         now = time.monotonic()
         if not changed and now < self._next_clock_s and before is not _NO_STATUS:
             known = len(before["sweeps"])
@@ -162,13 +160,13 @@ class Reader:
 
     def _rows(self, sweep: str, plan: Plan, law: dict[str, Any] | None) -> list[RunRow]:
         foreign = plan.imported or plan.simulated
-        signature = (sweep, id(plan), self._state_version, id(law) if foreign else None)
-        if self._base[0] != signature:
+        inputs = (plan, self.state.runs, law if foreign else None)  # each another object when its file was replaced
+        if any(a is not b for a, b in zip(inputs, self._base[0], strict=True)):
             rows = run_rows(plan, self.state.sweeps.get(sweep), self.state.runs, self._scores if foreign else {})
             before = self._base[1]
             if len(before) == len(rows):  # what did not change stays the same object: cells know by that
                 rows = [b if b == r else r for b, r in zip(before, rows, strict=True)]
-            self._base = (signature, rows)
+            self._base = (inputs, rows)
         return self._base[1]
 
     def _curves(self, rows: list[RunRow], wanted: frozenset[str]) -> dict[str, LearningCurve]:

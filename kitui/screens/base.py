@@ -22,7 +22,6 @@ class KituiScreen(Screen[None]):
 
     NAME: ClassVar[str]
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (160, "-very-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (34, "-high")]  # noqa: RUF012
 
     _rest: Timer | None = None
 

@@ -276,7 +276,7 @@ class DesignerScreen(KituiScreen):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 lines = preview(text, Path(folder))
-            except KituiError as error:
+            except (KituiError, OSError) as error:
                 lines = [str(error)]
         if self._plan is not None and self._plan["tokens_per_fact"] is not None:
             lines.insert(0, f"one infused fact is {self._plan['tokens_per_fact']:.1f} tokens each time it is written")
@@ -285,7 +285,7 @@ class DesignerScreen(KituiScreen):
 
     def action_launch(self) -> None:
         """Save, ask, and launch."""
-        if self.draft is None or self.kitui.read_only:
+        if self.kitui.read_only or self.draft is None:
             self.notify("This view is read-only.", severity="warning")
             return
         if self.draft.faults() or self._plan is None:
@@ -317,7 +317,7 @@ class DesignerScreen(KituiScreen):
         try:
             answer = launch(self.kitui.workspace, plan_sweep(path, self.kitui.workspace), None)
         except (KituiError, OSError) as error:
-            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            self.kitui.tell_fault(error)
             return
         self.app.call_from_thread(self._launched, str(answer["sweep"]))
 

@@ -84,8 +84,8 @@ class LawScreen(KituiScreen):
         """Another fact set's collapse points, by the analysis command."""
         try:
             document = analysis(self.kitui.workspace, sweep, fact_set)
-        except KituiError as error:
-            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+        except (KituiError, OSError) as error:
+            self.kitui.tell_fault(error)
             return
         self.app.call_from_thread(self._analysed, sweep, fact_set, document)
 

@@ -57,7 +57,7 @@ class MonitorScreen(KituiScreen):
     # What is shown
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        if snapshot.sweep != self._sweep:
+        if snapshot.sweep != self._sweep and snapshot.rows:
             self._sweep = snapshot.sweep
             table = self.query_one(RunTable)
             table.marked.clear()

@@ -141,8 +141,8 @@ class SweepsScreen(KituiScreen):
 
         try:
             parts = comparison_tables(compare_document(self.kitui.workspace, first, second))
-        except KituiError as error:
-            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+        except (KituiError, OSError) as error:
+            self.kitui.tell_fault(error)
             return
         from kitui.screens.page import Page
 

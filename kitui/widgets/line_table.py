@@ -52,33 +52,13 @@ class LineTable(Widget, can_focus=True):
     class Moved(Message):
         """The cursor is on another row, or the row under it is another."""
 
-        def __init__(self, table: LineTable, row: Any) -> None:
-            super().__init__()
-            self.table, self.row = table, row
-
-        @property
-        def control(self) -> LineTable:
-            return self.table
-
     class Opened(Message):
-        """A row was chosen by a double click."""
-
-        def __init__(self, table: LineTable, row: Any) -> None:
-            super().__init__()
-            self.table, self.row = table, row
-
-        @property
-        def control(self) -> LineTable:
-            return self.table
+        """The row under the cursor was chosen by a double click."""
 
     class HeaderClicked(Message):
-        def __init__(self, table: LineTable, column: str) -> None:
+        def __init__(self, column: str) -> None:
             super().__init__()
-            self.table, self.column = table, column
-
-        @property
-        def control(self) -> LineTable:
-            return self.table
+            self.column = column
 
     def __init__(
         self,
@@ -117,7 +97,7 @@ class LineTable(Widget, can_focus=True):
         self.redraw()
         after = self.current
         if (before is None) != (after is None) or (after is not None and self._key(after) != self._key(before)):
-            self.post_message(self.Moved(self, after))
+            self.post_message(self.Moved())
 
     def redraw(self) -> None:
         """Draw the lines again whose text or style is no longer what is on the screen."""
@@ -217,7 +197,7 @@ class LineTable(Widget, can_focus=True):
         if self.is_mounted:
             self._keep_in_view()
             self.redraw()
-            self.post_message(self.Moved(self, self.current))
+            self.post_message(self.Moved())
 
     def _keep_in_view(self) -> None:
         top, page = self._top, self.page
@@ -250,13 +230,13 @@ class LineTable(Widget, can_focus=True):
         if event.y == 0:
             column = self._column_at(event.x)
             if column is not None:
-                self.post_message(self.HeaderClicked(self, column))
+                self.post_message(self.HeaderClicked(column))
             return
         index = self._top + event.y - 1
         if index < len(self.rows):
             self.cursor = index
             if event.chain == 2:
-                self.post_message(self.Opened(self, self.current))
+                self.post_message(self.Opened())
 
     def _column_at(self, x: int) -> str | None:
         for column in self.columns:

@@ -26,6 +26,7 @@ from kitui.widgets.filter_bar import FilterBar
 from kitui.widgets.line_table import LineTable
 from kitui.widgets.pane import Pane
 from kitui.widgets.run_table import RunTable
+from tests.kitui.test_screens import fixed_speed
 
 
 class Hand:
@@ -548,6 +549,7 @@ def test_every_action_has_a_case() -> None:
 @pytest.mark.parametrize("name", CHECKS)
 async def test_action(queue: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kitui.screens.designer.measure", fixed_speed)  # really measured in the tests of `kitui plan`
     sweep, check = CHECKS[name]
     app = KituiApp(queue, sweep)
     async with app.run_test(size=(120, 40)) as pilot:

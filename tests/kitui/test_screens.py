@@ -44,6 +44,7 @@ def same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr("engine.control.status.run_alerts", lambda *_: {})
     monkeypatch.setattr("engine.control.status.disk_alert", lambda *_: None)
+    monkeypatch.setattr("kitui.screens.designer.measure", fixed_speed)
     time.tzset()
 
 
@@ -105,7 +106,6 @@ def test_designer(
 ) -> None:
     """With its plan, and with a fault in a field."""
     monkeypatch.chdir("/")  # the folder's name is on the screen
-    monkeypatch.setattr("kitui.screens.designer.measure", fixed_speed)
 
     async def before(pilot: Pilot[None]) -> None:
         await shown("2")(pilot)
