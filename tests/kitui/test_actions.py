@@ -567,6 +567,37 @@ async def test_a_read_only_view_commands_nothing(queue: Workspace) -> None:
         await hand.press("c", "y", "r", "p", "y")
         await pilot.pause(0.5)
         assert pending_commands(queue) == []
+        await hand.press("2", "ctrl+s", "ctrl+l")
+        assert isinstance(hand.screen, DesignerScreen)  # neither asks for a name nor launches
+    assert not queue.probe.exists()
+
+
+async def test_a_click_beside_the_columns_and_a_wild_zoom_are_no_crash(screens: Workspace) -> None:
+    app = KituiApp(screens, "simulated")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        for x in (0, 1, 3, 14):
+            await pilot.click(RunTable, offset=(x, 0))
+        assert hand.table.sorted_by is not None
+        plot = hand.plot()
+        plot.focus()
+        await hand.press(*["minus"] * 40, *["plus"] * 80)
+        view, whole = plot._view(), plot._whole()
+        assert (view.x_high - view.x_low) / (whole.x_high - whole.x_low) > 1e-5
+
+
+async def test_another_fact_sets_points_never_stand_under_a_sweeps_name(screens: Workspace) -> None:
+    app = KituiApp(screens, "simulated")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows)
+        await hand.press("4", "s")
+        screen = hand.screen
+        await hand.until(lambda: screen._document is not None)
+        app.choose_sweep("smoke")
+        await hand.until(lambda: screen._subject[0] == "smoke")
+        assert screen._document is None or screen._document["sweep"] == "smoke"
 
 
 async def test_resizing_keeps_cursor_and_marks(screens: Workspace) -> None:
