@@ -19,11 +19,12 @@ import psutil
 import pytest
 
 from engine.control.guard import is_alive
+from engine.control.status import STATES, status
 from engine.control.store import Lock, State
 from engine.records.record import plain
 from engine.records.results import RunResult, read_plan, read_result
 from engine.records.workspace import RunFolder, Workspace, read_json
-from tests.conftest import SAMPLES, CommandLine, end_supervisor, running, wait_until
+from tests.conftest import SAMPLES, CommandLine, end_supervisor, running, sweep_text, wait_until
 
 
 def results(workspace: Workspace) -> dict[str, RunResult]:
@@ -134,21 +135,37 @@ def test_killed_supervisor_and_killed_runs_change_no_number(
     assert no_process_left(workspace)
 
 
+LONG = {
+    "num_tokens": '["6M"]', "every_tokens": '"20k"', "infusion_frequency": "[0, 12]", "seed": "[0]",
+    "model_size": '["nano-7k"]', "batch_size": '8\nprecision = "fp32"',
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def of_long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """Where `long` lives: in one workspace for all tests of it, for what takes time is to load torch."""
+    line = CommandLine(tmp_path_factory.mktemp("long"))
+    for file in ("facts.jsonl", "templates.toml"):
+        (line.folder / file).symlink_to(SAMPLES / file)
+    (line.folder / "long.toml").write_text(sweep_text(**LONG))
+    yield line
+    end_supervisor(line.workspace)
+
+
 @pytest.fixture
-def long(kitui: CommandLine, write_sweep: Callable[..., Path]) -> Iterator[CommandLine]:
-    """A launched sweep of two runs that would take minutes."""
-    path = write_sweep(
-        name="long.toml", num_tokens='["3M"]', every_tokens='"20k"', infusion_frequency="[0, 12]", seed="[0]",
-        model_size='["nano-7k"]', batch_size="8\nprecision = \"fp32\"",
-    )  # fmt: skip
-    done = kitui("launch", path)
+def long(of_long: CommandLine) -> CommandLine:
+    """A launched sweep of two runs that would take many minutes; both run, whatever the last test did to them."""
+    done = of_long("launch", of_long.folder / "long.toml")
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: len(running(kitui.workspace)) == 2, 90)
-    wait_until(lambda: len(list(kitui.workspace.root.glob("runs/*/metrics.jsonl"))) == 2, 60)
-    yield kitui
-    end_supervisor(kitui.workspace)
+    wait_until(lambda: states(of_long) == {"running": 2}, 90)
+    runs = running(of_long.workspace)
+    wait_until(lambda: all(alive_guard(of_long.workspace, r) for r in runs), 60)
+    before = {r: last_step(of_long.workspace.run(r)) for r in runs}
+    wait_until(lambda: all(last_step(of_long.workspace.run(r)) > before[r] for r in runs), 60)
+    return of_long
 
 
+@pytest.mark.xdist_group("long")
 def test_cancel_and_retry(long: CommandLine) -> None:
     cancelled = long("cancel", "long")
     assert (cancelled.returncode, cancelled.stderr) == (0, "2 runs cancelled\n")
@@ -160,8 +177,7 @@ def test_cancel_and_retry(long: CommandLine) -> None:
     retried = long("retry", one)
     assert (retried.returncode, retried.stderr) == (0, "1 run queued again\n")
     wait_until(lambda: last_step(long.workspace.run(one)) > steps, 60)
-    starts = [r["step"] for r in metrics(long.workspace.run(one)) if r.get("attempt") == 2]
-    assert min(starts) >= steps - 60  # from its checkpoint, not from the start
+    assert first_step(long.workspace.run(one)) >= steps - 60  # from its checkpoint, not from the start
 
     # Cancelled and launched again before it could end: it is trained on.
     assert long("cancel", one).returncode == 0
@@ -171,6 +187,7 @@ def test_cancel_and_retry(long: CommandLine) -> None:
     assert not any(run["ending"] for run in state_of(long.workspace).runs.values())
 
 
+@pytest.mark.xdist_group("long")
 def test_pause_and_resume(long: CommandLine) -> None:
     paused = long("pause", "long")
     assert (paused.returncode, paused.stderr) == (0, "2 runs paused\n")
@@ -183,8 +200,7 @@ def test_pause_and_resume(long: CommandLine) -> None:
     resumed = long("resume", one)
     assert (resumed.returncode, resumed.stderr) == (0, "1 run queued again\n")
     wait_until(lambda: last_step(long.workspace.run(one)) > steps, 60)
-    starts = [r["step"] for r in metrics(long.workspace.run(one)) if r.get("attempt") == 2]
-    assert min(starts) >= steps - 60
+    assert first_step(long.workspace.run(one)) >= steps - 60
     assert state_of(long.workspace).runs[other]["state"] == "paused"
     refused = long("delete", "long", "--yes")
     assert (refused.returncode, "kitui cancel long" in refused.stderr) == (2, True)
@@ -227,6 +243,7 @@ def test_cancelling_while_runs_are_still_starting_ends_them(
     assert no_process_left(kitui.workspace)
 
 
+@pytest.mark.xdist_group("long")
 def test_a_supervisor_asked_to_leave_lets_runs_go_on_and_the_next_adopts_them(long: CommandLine) -> None:
     holder = Lock(long.workspace).holder()
     assert holder is not None
@@ -309,9 +326,9 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(kitui: CommandLine, write
 
 
 def states(line: CommandLine) -> dict[str, int]:
-    row = line.json("status")["sweeps"][0]
-    names = ("done", "running", "queued", "preparing", "paused", "failed", "diverged", "lost", "cancelled")
-    return {name: row[name] for name in names if row[name]}
+    """How many cells of the only sweep are in which state; as `kitui status` has it, without a process of its own."""
+    row = status(line.workspace, State(line.workspace))["sweeps"][0]
+    return {name: row[name] for name in STATES if row[name]}
 
 
 def guard_of(workspace: Workspace, run_id: str) -> dict[str, Any]:
@@ -325,11 +342,20 @@ def alive_guard(workspace: Workspace, run_id: str) -> bool:
 
 
 def metrics(folder: RunFolder) -> list[dict[str, Any]]:
+    if not folder.metrics.exists():
+        return []
     return [json.loads(line) for line in folder.metrics.read_text().splitlines()]
 
 
 def last_step(folder: RunFolder) -> int:
     return max((r["step"] for r in metrics(folder)), default=0)
+
+
+def first_step(folder: RunFolder) -> int:
+    """Where the latest attempt began."""
+    records = metrics(folder)
+    latest = max(r["attempt"] for r in records)
+    return min(int(r["step"]) for r in records if r["attempt"] == latest)
 
 
 def no_process_left(workspace: Workspace) -> bool:
