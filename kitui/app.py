@@ -24,7 +24,6 @@ from engine.records.workspace import Workspace
 from kitui.actions import ACTIONS, EVERYWHERE, bindings, key_name
 from kitui.answers import answer_words
 from kitui.screens.base import KituiScreen
-from kitui.screens.monitor import MonitorScreen
 from kitui.screens.sweeps import SweepsScreen
 from kitui.settings import THEMES, Settings, read_settings
 from kitui.snapshot import Reader, Snapshot
@@ -43,6 +42,12 @@ def _designer() -> Screen[None]:
     return DesignerScreen()
 
 
+def _monitor() -> Screen[None]:
+    from kitui.screens.monitor import MonitorScreen
+
+    return MonitorScreen()
+
+
 def _law() -> Screen[None]:
     from kitui.screens.law import LawScreen
 
@@ -54,7 +59,7 @@ class KituiApp(App[None]):
 
     TITLE = "kitui"
     # Screens that are not the first one seen are imported when they are gone to.
-    MODES: ClassVar = {"sweeps": SweepsScreen, "designer": _designer, "monitor": MonitorScreen, "law": _law}
+    MODES: ClassVar = {"sweeps": SweepsScreen, "designer": _designer, "monitor": _monitor, "law": _law}
     DEFAULT_MODE = "sweeps"
     CSS_PATH = "styles/screens.tcss"  # of all screens: one that brought its own would have all of them styled again
     BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE)
@@ -261,7 +266,8 @@ class KituiApp(App[None]):
 def _load_plots() -> None:
     """What the other screens need, loaded beside the first: nobody waits for it then."""
     import kitui.raster
-    import kitui.screens.law  # noqa: F401
+    import kitui.screens.law
+    import kitui.screens.monitor  # noqa: F401
 
 
 def _runner(app: KituiApp, screen: Screen[Any], name: str, where: str) -> Any:

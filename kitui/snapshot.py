@@ -24,7 +24,7 @@ from kitui.seen import Seen
 from kitui.sweeps import known_plan
 
 # ETA, stalls and the like change by the clock: how often they are looked at where nothing else has changed.
-_CLOCK_S = 5.0
+_CLOCK_S = 10.0
 _SEEN_EVERY_S = 10.0
 _NO_ROWS: list[RunRow] = []
 _NO_STATUS: dict[str, Any] = {"sweeps": [], "supervisor": {"alive": False, "pid": None}, "hosts": []}

@@ -1,9 +1,9 @@
-"""Measure the app, and `wandb leet` beside it, on as many runs; prints the table of docs/terminal.md.
+"""Measure the app, and rivals beside it, on as many runs; prints the table of docs/terminal.md.
 
     python -m tests.bench.tui.workspace FOLDER                      (once; 2 GB at 10,000 runs)
-    python -m tests.bench.tui.measure FOLDER [--leet WANDB_PROGRAM] [--runs 10000] [--rounds 3]
+    python -m tests.bench.tui.measure FOLDER [--leet WANDB_PROGRAM] [--experimaestro PROGRAM] [--rounds 3]
 
-The rival needs a wandb program of its own environment. Its runs are one real offline run, copied under other names.
+The rivals need an environment of their own. `rivals.py` says what their runs are.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import argparse
 import os
 import platform
 import random
-import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,6 +25,7 @@ import numpy as np
 
 from engine.records.record import encoded
 from engine.records.workspace import Workspace
+from tests.bench.tui.rivals import make_experimaestro_jobs, make_wandb_runs
 from tests.bench.tui.terminal import Bench, Press, p50_p95_ms
 from tests.bench.tui.workspace import NUM_TOKENS, score, step_record
 
@@ -105,9 +104,9 @@ def measure_leet(wandb: Path, num_runs: int) -> Row:
         bench.quiet(1.5, 30)
         down, up = "\x1b[B", "\x1b[A"
         for _ in range(6):  # its keys belong to one of several panes: go on to the list of runs
-            before = bench.left(38)
+            before = bench.the_list()
             bench.press(down)
-            if bench.left(38) != before:
+            if bench.the_list() != before:
                 break
             bench.press("\t")
         row["move"] = [bench.press(key) for key in [down] * 30 + [up] * 10]
@@ -118,25 +117,23 @@ def measure_leet(wandb: Path, num_runs: int) -> Row:
         return row
 
 
-def make_wandb_runs(wandb: Path, folder: Path, num_runs: int) -> Path:
-    """One real offline run of four metrics and a hundred steps, and copies of it under other names."""
-    code = (
-        "import wandb; r = wandb.init(project='p', mode='offline', id='first')\n"
-        "for i in range(100): r.log({m: i * 0.01 for m in 'abcd'})\n"
-        "r.finish()"
-    )
-    python = wandb.parent / "python"
-    env = os.environ | {"WANDB_DIR": str(folder), "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
-    subprocess.run([str(python), "-c", code], check=True, env=env, cwd=folder)
-    runs = folder / "wandb"
-    first = next(runs.glob("offline-run-*-first"))
-    content = (first / "run-first.wandb").read_bytes()
-    for i in range(num_runs):
-        copy = runs / f"offline-run-20260101_000000-r{i:05d}"
-        copy.mkdir()
-        (copy / f"run-r{i:05d}.wandb").write_bytes(content)
-    shutil.rmtree(first)
-    return runs
+def measure_experimaestro(program: Path, num_runs: int) -> Row:
+    """The table of jobs of its only experiment."""
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = make_experimaestro_jobs(program, Path(folder), num_runs)
+        argv = [str(program), "experiments", "--workdir", str(workspace), "monitor", "--console"]
+        bench = Bench(argv, {"HOME": folder})
+        row: Row = {"ready_s": bench.until("__main__.say")}
+        bench.quiet(1.5, 30)
+        down, up = "\x1b[B", "\x1b[A"
+        row["move"] = [bench.press(key) for key in [down] * 30 + [up] * 10]
+        row["held"] = bench.hold(down, 60, 30.0)
+        row["sort"] = [bench.press(key) for key in "OOOOOO"]
+        row["switch"] = [bench.press(key) for key in "sjsjsj"]
+        bytes_per_s, cores = bench.over(15)
+        row |= {"idle_bytes_per_s": bytes_per_s, "idle_cpu_percent": 100 * cores, "memory_mb": bench.memory_mb()}
+        bench.close()
+        return row
 
 
 def redraw_ms(num_curves: int = 24, num_points: int = 2000) -> float:
@@ -175,12 +172,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--leet", type=Path, help="the wandb program of an environment that has wandb")
-    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--experimaestro", type=Path, help="the experimaestro program of an environment that has it")
+    parser.add_argument("--runs", type=int, default=10_000, help="of the rivals")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     programs: dict[str, Callable[[], Row]] = {"kitui": lambda: measure_kitui(options.folder, state_home)}
     if options.leet:
         programs["wandb leet"] = lambda: measure_leet(options.leet, options.runs)
+    if options.experimaestro:
+        programs["Experimaestro"] = lambda: measure_experimaestro(options.experimaestro, options.runs)
     rows: dict[str, list[Row]] = {name: [] for name in programs}
     with tempfile.TemporaryDirectory() as home:
         state_home = Path(home)

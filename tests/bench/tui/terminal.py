@@ -7,6 +7,7 @@ afterwards (pyte), so that its slowness is in no figure.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import pty
 import re
@@ -30,6 +31,10 @@ _QUERIES = (
 )
 
 
+_LIST = (28, 38)
+"""Lines and columns at the upper left, which each of the programs gives to its list of runs."""
+
+
 class Press(NamedTuple):
     """One key: seconds until the screen first changed (None: it did not), and bytes until it was quiet."""
 
@@ -48,7 +53,9 @@ class Bench:
         self.pid, self._master = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-            os.execvpe(argv[0], argv, os.environ | env | {"TERM": "xterm-256color", "COLORTERM": "truecolor"})
+            own = os.environ | env | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+            own.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode
+            os.execvpe(argv[0], argv, own)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -63,23 +70,26 @@ class Bench:
                 if query.search(data):
                     os.write(self._master, answer)
 
-    def _advance(self) -> list[tuple[float, bool]]:
-        """Take in what has come: for each chunk its time, and whether the visible screen is another after it."""
+    def _advance(self, part: tuple[int, int] = (1_000, 1_000)) -> list[tuple[float, bool]]:
+        """Take in what has come: for each chunk its time, and whether the visible screen, or so many lines and columns
+        of its upper left, is another after it."""
         changes = []
         for at, data in self._chunks[self._seen :]:
-            before = self._picture()
+            before = self._picture(part)
             self._stream.feed(data)
             self._seen += 1
-            changes.append((at, self._picture() != before))
+            changes.append((at, self._picture(part) != before))
         return changes
 
-    def _picture(self) -> list[object]:
-        return [dict(self._screen.buffer[y]) for y in range(self._screen.lines)]
+    def _picture(self, part: tuple[int, int]) -> list[object]:
+        lines, columns = part
+        shown = [self._screen.buffer[y] for y in range(min(lines, self._screen.lines))]
+        return [{x: c for x, c in line.items() if x < columns} for line in shown]
 
-    def left(self, columns: int) -> list[object]:
-        """The first columns of the screen with their looks."""
+    def the_list(self) -> list[object]:
+        """What the list shows, with its looks."""
         self._advance()
-        return [{x: c for x, c in line.items() if x < columns} for line in self._screen.buffer.values()]
+        return self._picture(_LIST)
 
     @property
     def text(self) -> str:
@@ -89,6 +99,8 @@ class Bench:
     def until(self, pattern: str, limit_s: float = 120.0) -> float:
         """Seconds since the start until the screen shows this."""
         deadline = time.perf_counter() + limit_s
+        if re.search(pattern, self.text):
+            return self._chunks[self._seen - 1][0] - self.started
         while time.perf_counter() < deadline:
             num = len(self._chunks)
             for at, data in self._chunks[self._seen : num]:
@@ -114,14 +126,15 @@ class Bench:
         num = len(self._chunks)
         sent = time.perf_counter()
         os.write(self._master, key.encode())
-        time.sleep(0.05)
+        while len(self._chunks) == num and time.perf_counter() < sent + 2.0:
+            time.sleep(0.01)
         self.quiet()
         size = sum(len(data) for _, data in self._chunks[num:])
         changed = [at for at, differs in self._advance() if differs]
         return Press(key, changed[0] - sent if changed else None, size)
 
     def hold(self, key: str, times: int, per_s: float) -> tuple[float, float]:
-        """A held key: seconds from the last press to the last change after it, and bytes a key."""
+        """A held key: seconds from the last press to the last change of the list, and bytes a key."""
         self.quiet()
         self._advance()
         num = len(self._chunks)
@@ -131,7 +144,7 @@ class Bench:
         last = time.perf_counter()
         self.quiet()
         size = sum(len(data) for _, data in self._chunks[num:])
-        changes = [at for at, differs in self._advance() if differs]
+        changes = [at for at, differs in self._advance(_LIST) if differs]
         return max(0.0, changes[-1] - last if changes else 0.0), size / times
 
     def over(self, seconds: float) -> tuple[float, float]:
@@ -171,5 +184,7 @@ class Bench:
 def p50_p95_ms(presses: list[Press]) -> tuple[float, float]:
     """Median and 95th percentile of key to paint; keys without a visible effect are left out."""
     times = sorted(1000 * p.paint_s for p in presses if p.paint_s is not None)
+    if len(times) < 2:
+        return math.nan, math.nan
     cuts = quantiles(times, n=20, method="inclusive")
     return cuts[9], cuts[18]
