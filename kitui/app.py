@@ -265,7 +265,6 @@ class KituiApp(App[None]):
 
 def _load_plots() -> None:
     """What the other screens need, loaded beside the first: nobody waits for it then."""
-    import kitui.raster
     import kitui.screens.law
     import kitui.screens.monitor  # noqa: F401
 

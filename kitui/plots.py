@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.spec.axes import format_count
+from kitui.figure import Series, VerticalMark
 from kitui.learning import LearningCurve
 from kitui.rows import mean_sd
 from kitui.snapshot import Snapshot
-from kitui.widgets.curve_plot import Series, VerticalMark
 
 SETS = ("overall", "prior", "infused", "verbatim", "unseen", "loss")
 MAX_CURVES = 24

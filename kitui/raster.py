@@ -159,7 +159,3 @@ def log2_ticks(low: float, high: float, max_ticks: int) -> list[float]:
         quarters = range(int(np.ceil(4 * low)), int(np.floor(4 * high)) + 1)
         ticks = [q / 4 for q in quarters][:: max(1, -(-len(quarters) // max(1, max_ticks)))]
     return ticks
-
-
-def nearest_index(values: np.ndarray, target: float) -> int:
-    return int(np.argmin(np.abs(values - target)))

@@ -15,6 +15,7 @@ from engine.records.workspace import read_json
 from engine.spec.axes import format_count
 from kitui.actions import bindings
 from kitui.console import plain_text
+from kitui.figure import Series
 from kitui.plots import (
     collapse_marks,
     condition_label,
@@ -28,7 +29,7 @@ from kitui.reporting import FACT_SETS, collapse_table, law_lines, prediction_lin
 from kitui.screens.base import KituiScreen
 from kitui.snapshot import Snapshot
 from kitui.sweeps import analysis, run_cli
-from kitui.widgets.curve_plot import CurvePlot, Series
+from kitui.widgets.curve_plot import CurvePlot
 from kitui.widgets.line_input import LineInput
 
 _SHOWN = ("num_tokens", "templates", "fill")

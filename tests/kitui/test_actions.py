@@ -14,6 +14,7 @@ from engine.control.commands import pending_commands
 from engine.records.workspace import Workspace, write_json
 from kitui.actions import ACTIONS, EVERYWHERE
 from kitui.app import KituiApp
+from kitui.drawing import state_words
 from kitui.screens.confirm import Ask, Confirm
 from kitui.screens.designer import DesignerScreen
 from kitui.screens.help import Help
@@ -452,19 +453,19 @@ async def move(hand: Hand) -> None:
 async def zoom(hand: Hand) -> None:
     plot = hand.plot()
     plot.focus()
-    whole = plot._view()
+    whole = plot.figure.view
     await hand.press("plus")
-    assert plot._view().x_high - plot._view().x_low == pytest.approx((whole.x_high - whole.x_low) / 1.5)
+    assert plot.figure.view.x_high - plot.figure.view.x_low == pytest.approx((whole.x_high - whole.x_low) / 1.5)
     await hand.press("minus")
-    assert plot._view().x_low == pytest.approx(whole.x_low, abs=0.01)
+    assert plot.figure.view.x_low == pytest.approx(whole.x_low, abs=0.01)
     for key, other in (("left", "right"), ("up", "down")):
-        before = plot._view()
+        before = plot.figure.view
         await hand.press(key)
-        assert plot._view() != before
+        assert plot.figure.view != before
         await hand.press(other)
-        assert plot._view() == pytest.approx(before)
+        assert plot.figure.view == pytest.approx(before)
     await hand.press("0")
-    assert plot._view() == whole
+    assert plot.figure.view == whole
 
 
 @case("plot.values", sweep="simulated")
@@ -472,27 +473,27 @@ async def values(hand: Hand) -> None:
     plot = hand.plot()
     plot.focus()
     await hand.press("enter")
-    assert "at " in plot._flags()
-    at = plot._cursor_x
+    assert "at " in state_words(plot.figure)
+    at = plot.figure.cursor_x
     await hand.press("right")
-    assert plot._cursor_x is not None
+    assert plot.figure.cursor_x is not None
     assert at is not None
-    assert plot._cursor_x > at
+    assert plot.figure.cursor_x > at
     await hand.press("enter")
-    assert plot._flags() == ""
+    assert state_words(plot.figure) == ""
 
 
 @case("plot.log_x", "plot.log_y", "plot.smooth", sweep="simulated")
 async def axes(hand: Hand) -> None:
     plot = hand.plot()
     plot.focus()
-    before = plot._view()
+    before = plot.figure.view
     await hand.press("x")
-    assert plot._view() != before
+    assert plot.figure.view != before
     await hand.press("x", "Y")
-    assert plot._log_y
+    assert plot.figure.log_y
     await hand.press("Y", "m")
-    assert "smoothed" in plot._flags()
+    assert "smoothed" in state_words(plot.figure)
 
 
 @case(*[a.id for a in ACTIONS if a.where == "log"])
@@ -585,7 +586,7 @@ async def test_a_click_beside_the_columns_and_a_wild_zoom_are_no_crash(screens: 
         for key in ["minus"] * 40 + ["plus"] * 80:
             app.simulate_key(key)
         await pilot.pause()
-        view, whole = plot._view(), plot._whole()
+        view, whole = plot.figure.view, plot.figure.whole
         assert (view.x_high - view.x_low) / (whole.x_high - whole.x_low) > 1e-5
 
 
