@@ -88,11 +88,11 @@ async def photograph(workspace: Workspace, demo: subprocess.Popen[bytes]) -> Non
         app.choose_sweep("laptop")
         await camera.press("3")
         await camera.until(lambda: app.snapshot and app.snapshot.sweep == "laptop")
-        await camera.press("s", "down", "down", "down", "down")
+        await camera.press("g", "s", "down", "down", "down", "down")
         await camera.take("cells")
         await camera.press("slash")
         await camera.type("params>40k and frequency>=42")
-        await camera.press("enter", "g", "space", "down", "space", "down", "space")
+        await camera.press("enter", "home", "space", "down", "space", "down", "space")
         await camera.take("filter")
         await camera.press("question_mark")
         await camera.take("help")
@@ -107,7 +107,9 @@ async def photograph(workspace: Workspace, demo: subprocess.Popen[bytes]) -> Non
         await camera.press("1")
         app.design("laptop")
         await pilot.pause(3)
-        await camera.take("designer", 6)
+        await camera.press("down", "end")
+        await camera.type(", nano-111k")
+        await camera.take("designer", 20)
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ FIELDS = (
     Field("facts.path", "facts file", "text", "subject, relation, object: .jsonl, .csv, .tsv or .parquet."),
     Field("facts.templates", "templates file", "text", "TOML: statements and questions for each relation."),
     Field("facts.relations", "relations", "list", "Only these; all of the file where empty."),
-    Field("facts.objects_per_relation", "objects/relation", "value", "Only a relation's most frequent objects."),
+    Field("facts.objects_per_relation", "objects a rel.", "value", "Only a relation's most frequent objects."),
     Field("facts.num_prior", "prior facts", "value", "Facts that lie in the background: what collapses."),
     Field("facts.num_infused", "infused facts", "value", "Facts written F times."),
     Field("facts.num_unseen", "unseen facts", "value", "Facts never written: the control."),
@@ -61,7 +61,7 @@ FIELDS = (
     Field("training.precision", "precision", "text", "fp32 or bf16."),
     Field("evaluation.num_choices", "choices", "value", "Answers offered to each question; chance is 1 in so many."),
     Field("evaluation.every_tokens", "score every", "value", "Tokens between scores during training."),
-    Field("analysis.target_retention", "target retention", "value", "What counts as acquired."),
+    Field("analysis.target_retention", "target R", "value", "What counts as acquired."),
     Field("execution.slots", "slots", "value", "Runs at once; empty: one a GPU, or one a CPU core."),
     Field("execution.keep_weights", "keep weights", "text", "none, last or all."),
 )  # fmt: skip

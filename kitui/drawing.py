@@ -15,6 +15,7 @@ from kitui.raster import Canvas, View, linear_ticks, log2_ticks
 LEFT = 7
 """Columns for tick labels and the axis."""
 MIN_WIDTH, MIN_HEIGHT = LEFT + 8, 5
+_TALL = 11  # lines: from here on a legend may take two of them
 
 Styles = Mapping[str, Style]
 """By part: "title", "axis", "cursor", "" for plain text, "0" to "7" for the colours of series."""
@@ -28,9 +29,10 @@ def draw(figure: Figure, width: int, height: int, styles: Styles) -> list[Strip]
         lines = [[title], [Segment(f" {figure.content.empty}", styles[""])], *([] for _ in range(height - 2))]
     else:
         view = figure.view
-        canvas = Canvas(width - LEFT - 1, height - 4, view)
+        legend = _legend(figure, width, 2 if height >= _TALL else 1, styles)
+        canvas = Canvas(width - LEFT - 1, height - 3 - len(legend), view)
         overlay = _paint(figure, canvas)
-        lines = [[title], _legend(figure, width, styles), *_body(figure, canvas, overlay, styles)]
+        lines = [[title], *legend, *_body(figure, canvas, overlay, styles)]
         lines += _x_axis(figure, view, canvas.width, styles)
     return [Strip(line).crop(0, width).adjust_cell_length(width, styles[""]) for line in lines]
 
@@ -139,20 +141,24 @@ def _tick_label(tick: float, log: bool) -> str:
     return format_count(round(tick, 10)) if tick else "0"
 
 
-def _legend(figure: Figure, width: int, styles: Styles) -> list[Segment]:
-    """The series by marker and name; with the value cursor, their values there."""
-    segments = [Segment(" ", styles[""])]
+def _legend(figure: Figure, width: int, max_lines: int, styles: Styles) -> list[list[Segment]]:
+    """The series by marker and name; with the value cursor, their values there. As many lines as that takes."""
+    indent, more = Segment(" ", styles[""]), Segment("…", styles[""])
+    lines = [[indent]]
     room = width - 2
     for one in figure.content.series:
         if not one.label:
             continue
         text = f"{' '.join(part for part in (one.marker, one.label, figure.value_at_cursor(one)) if part)}  "
+        if len(text) > room and len(lines) < max_lines and len(lines[-1]) > 1:
+            lines.append([indent])
+            room = width - 2
         if len(text) > room:
-            segments.append(Segment("…", styles[""]))
+            lines[-1].append(more)
             break
         room -= len(text)
-        segments.append(Segment(text, _colour(styles, one.colour)))
-    return segments
+        lines[-1].append(Segment(text, _colour(styles, one.colour)))
+    return lines
 
 
 def _colour(styles: Styles, colour: int) -> Style:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def number(value: float | None) -> str:
@@ -33,6 +34,14 @@ def retention(value: float | None) -> str:
 def counted(count: int, noun: str) -> str:
     """1 run, 2 runs, 1,200 runs."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def short_path(path: Path) -> str:
+    """As one types it: from here, or from the home folder."""
+    path = path.absolute()
+    if path.is_relative_to(Path.cwd()):
+        return str(path.relative_to(Path.cwd()))
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def duration(seconds: float | None) -> str:

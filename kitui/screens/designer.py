@@ -20,7 +20,7 @@ from engine.spec.models import PRESETS
 from kitui.actions import bindings
 from kitui.console import printable
 from kitui.design import FIELDS, Draft, Field, draft_of, new_draft, open_draft, preview
-from kitui.format import counted, duration, number, retention, size_of_bytes
+from kitui.format import counted, duration, number, retention, short_path, size_of_bytes
 from kitui.planning import document_of, launched_words, measure
 from kitui.screens.base import KituiScreen
 from kitui.screens.confirm import Ask, Confirm
@@ -166,7 +166,8 @@ class DesignerScreen(KituiScreen):
             self.rested(_PAUSE_S, self._start_planning)
         elif not self._note:
             self._note = f"{counted(len(faults), 'field')} to mend first"
-        title = f"{self.draft.path}{'  (changed)' if self.draft.changed else ''}"
+        state = "" if not self.draft.changed else "  (changed)" if self.draft.path.exists() else "  (not saved)"
+        title = f"{short_path(self.draft.path)}{state}"
         self.query_one("#design-title", Static).update(printable(title))
         self._show_cost()
 

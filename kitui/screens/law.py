@@ -105,7 +105,7 @@ class LawScreen(KituiScreen):
         series = self._curves(snapshot, document)
         self.query_one("#collapse-plot", CurvePlot).show(
             series,
-            title=f"R over F, {self._fact_set}{suffix}; dashed: F* observed",
+            title=f"R over F, {self._fact_set}{suffix}; dashed: F*{f'; ○ {self._arm}' if self._arm else ''}",
             view=(snapshot.sweep, "collapse"),
             x_limits=frequency_limits(snapshot),
             marks=collapse_marks(law) if law else (),
@@ -162,7 +162,7 @@ class LawScreen(KituiScreen):
         for curve in self._arm_curves:
             if curve["fact_set"] == self._fact_set:
                 condition = curve["condition"]
-                label = f"{format_count(condition['num_params'])} {condition['fill'] or ''} ({self._arm})"
+                label = f"{format_count(condition['num_params'])} {condition['fill'] or ''}".strip()
                 series.append(curve_series(curve, label, sizes.get(condition["num_params"], 7), hollow=True))
         return series
 

@@ -100,17 +100,17 @@ class MonitorScreen(KituiScreen):
         if self._fact_set != "loss":
             self.query_one("#retention-plot", CurvePlot).show(
                 retention_series(snapshot, self._fact_set),
-                title=f"R over F, {self._fact_set} (mean ± sd of seeds; ○ still training)",
+                title=f"R over F, {self._fact_set}: mean ± sd of seeds; ○ in training",
                 view=(snapshot.sweep, self._fact_set),
                 x_limits=frequency_limits(snapshot),
                 y_limits=(-0.1, 1.05),
                 empty="no finished run yet",
             )
         groups = self._groups(followed)
-        name = "loss" if self._fact_set == "loss" else f"R, {self._fact_set},"
+        name = "loss" if self._fact_set == "loss" else "R"
         self.query_one("#learning-plot", CurvePlot).show(
             learning_series(snapshot, groups, self._fact_set),
-            title=f"{name} over tokens: {_named(table.current)}",
+            title=f"{name} over tokens{', ' + self._fact_set if name == 'R' else ''}: {_named(table.current)}",
             view=(snapshot.sweep, self._fact_set, "learning"),
             x_limits=token_limits(snapshot),
             y_limits=None if self._fact_set == "loss" else (-0.1, 1.05),

@@ -60,7 +60,7 @@ class FilterBar(Vertical):
         self.remove_class("-open")
 
     def count(self, shown: int, total: int) -> None:
-        self._counts = f"{shown:,} of {total:,} runs; → completes, enter goes to the table, esc twice clears"
+        self._counts = f"{shown:,} of {total:,} runs · → completes · enter: table · esc esc: all"
         self._say()
 
     def complain(self, words: str) -> None:
