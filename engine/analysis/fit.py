@@ -93,7 +93,7 @@ class Analysis:
         words = f"unseen facts: {check.accuracy:.1%} right over {check.num_runs} runs, p = {check.p_value:.3f}"
         if check.p_value < UNSEEN_SIGNIFICANCE:
             return [], [f"answers leak: {words}; names may give them away, and retention is then too high"]
-        return [f"{words}: at chance"], []
+        return [f"{words}: not above chance at the 1 % level"], []
 
 
 def _curve_json(curve: Curve) -> dict[str, Any]:
