@@ -51,14 +51,16 @@ class ModelShape(BaseModel):
 
 
 def _nano(hidden_size: int, num_layers: int = 1) -> ModelShape:
-    """A CPU-sized model: 4 heads, SwiGLU of 8/3 the width to the nearest multiple of 8, named by its N."""
+    """A CPU-sized model: 4 heads (2 where 4 would be of odd width, which rotary positions cannot have), SwiGLU of 8/3
+    the width to the nearest multiple of 8, named by its N."""
     intermediate = max(8, round(hidden_size * 8 / 3 / 8) * 8)
+    num_heads = 4 if hidden_size % 8 == 0 else 2
     shape = ModelShape(
         name="",
         hidden_size=hidden_size,
         num_layers=num_layers,
-        num_heads=4,
-        num_kv_heads=4,
+        num_heads=num_heads,
+        num_kv_heads=num_heads,
         intermediate_size=intermediate,
     )
     millions, thousands = shape.num_params / 1e6, shape.num_params / 1e3

@@ -12,7 +12,7 @@ def test_the_presets_are_there() -> None:
     assert all(name == shape.name for name, shape in PRESETS.items())
 
 
-@pytest.mark.parametrize("name", ["nano-13k", "nano-396k", "137M", "3B"])
+@pytest.mark.parametrize("name", PRESETS)
 def test_parameter_counts_are_those_of_the_real_model(name: str) -> None:
     import torch
 
