@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from kitui.app import KituiApp
 
 _PAUSE_S = 0.6
+_COSTS_WIDTH = 33  # columns, before the first layout
 
 
 class _Path(Suggester):
@@ -75,6 +77,10 @@ class _FieldRow(Vertical):
         self.set_class(bool(words), "-wrong")
 
 
+class _Fields(VerticalScroll, inherit_bindings=False):
+    """The arrow keys go from field to field, and the view follows: they do not scroll it."""
+
+
 class DesignerScreen(KituiScreen):
     NAME = "designer"
     BINDINGS: ClassVar[list[BindingType]] = bindings("designer")
@@ -89,7 +95,7 @@ class DesignerScreen(KituiScreen):
     def compose_body(self) -> ComposeResult:
         yield Static("", id="design-title", markup=False)
         with Horizontal(id="design"):
-            with VerticalScroll(id="fields"):
+            with _Fields(id="fields"):
                 for field in FIELDS:
                     is_path = field.key in ("facts.path", "facts.templates", "background.path")
                     yield _FieldRow(field, _Path(self) if is_path else None)
@@ -207,10 +213,15 @@ class DesignerScreen(KituiScreen):
             self._plan, self._note = plan, note
             self._show_cost()
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_cost)
+
     def _show_cost(self) -> None:
         lines = [printable(self._note), ""] if self._note else []
         if self._plan is not None:
-            lines += cost_lines(self._plan)
+            width = self.query_one("#cost", Static).size.width
+            lines += [*cost_lines(self._plan), "", *grid_lines(self._plan["grid"], width or _COSTS_WIDTH)]
+            lines += ["", *(f"note: {printable(n)}" for n in self._plan["notes"])] if self._plan["notes"] else []
         if self.focused is not None and self.focused.id == "grid-model_size":
             lines += ["", "presets, N without embeddings:"]
             shapes = [f"{name:<9}{format_count(s.num_params):>6}" for name, s in PRESETS.items()]
@@ -225,6 +236,10 @@ class DesignerScreen(KituiScreen):
             self.focus_next("Input")
         else:
             self.focus_previous("Input")
+
+    def action_clear_field(self) -> None:
+        if isinstance(self.focused, Input):
+            self.focused.clear()
 
     def action_leave_field(self) -> None:
         self.set_focus(self.query_one("#costs"))
@@ -331,9 +346,9 @@ class DesignerScreen(KituiScreen):
 
 
 def cost_lines(plan: dict[str, Any]) -> list[str]:
-    """What a sweep takes, and its grid, in 34 columns or little more."""
+    """What a sweep takes, in 34 columns or little more."""
     cells = plan["cells"]
-    lines = [
+    return [
         f"{cells['total']:,} runs: {cells['new']:,} new, {cells['trained']:,} trained",
         *([launched_words(plan["launched"])] if plan["launched"] else []),
         f"to train   {format_count(plan['train_tokens'])} tokens",
@@ -347,14 +362,12 @@ def cost_lines(plan: dict[str, Any]) -> list[str]:
         f"time here  {duration(plan['eta_s'])}, {counted(plan['slots'], 'slot')}",
         f"disk       {size_of_bytes(plan['disk_bytes'])}",
         f"memory     {size_of_bytes(plan['memory_bytes_per_run'])} a run",
-        "",
-        *grid_lines(plan["grid"]),
     ]
-    return lines + ([""] + [f"note: {printable(n)}" for n in plan["notes"]] if plan["notes"] else [])
 
 
-def grid_lines(grid: list[dict[str, Any]]) -> list[str]:
-    """Sizes down, frequencies across: the mean retention where it is known, else how many seeds are to be trained."""
+def grid_lines(grid: list[dict[str, Any]], columns: int) -> list[str]:
+    """Sizes down, frequencies across: the mean retention where it is known, else how many seeds are to be trained.
+    Frequencies that do not fit in so many columns come in further blocks below."""
     doses = sorted({row["frequency"] for row in grid})
     rows: dict[str, dict[int, dict[str, Any]]] = {}
     several = len({(row["num_tokens"], row["templates"]) for row in grid}) > 1
@@ -362,11 +375,16 @@ def grid_lines(grid: list[dict[str, Any]]) -> list[str]:
         label = row["model"] + (f" D={format_count(row['num_tokens'])} T={row['templates']}" if several else "")
         rows.setdefault(label, {})[row["frequency"]] = row
     width = max([len(label) for label in rows], default=4)
-    lines = ["R known; ░ trained in part; ·n seeds to train", "F".ljust(width) + "".join(f"{d:>5}" for d in doses)]
-    lines.extend(
-        label.ljust(width) + "".join(_grid_cell(by_dose.get(d)) for d in doses) for label, by_dose in rows.items()
-    )
+    lines = ["R known; ░ part; ·n seeds to go"]
+    for block in batched(doses, max(1, (columns - width) // 5)):
+        lines.append("F".ljust(width) + "".join(f"{d:>5}" for d in block))
+        for label, by_dose in rows.items():
+            lines.append(label.ljust(width) + "".join(_grid_cell(by_dose.get(d)) for d in block))
     return lines
+
+
+def batched(values: Sequence[int], size: int) -> list[Sequence[int]]:
+    return [values[i : i + size] for i in range(0, len(values), size)]
 
 
 def _grid_cell(row: dict[str, Any] | None) -> str:

@@ -257,6 +257,14 @@ async def fields(hand: Hand) -> None:
     await hand.until(lambda: hand.app.current_mode == "sweeps")
 
 
+@case("designer.clear")
+async def clear_field(hand: Hand) -> None:
+    await hand.press("2")
+    await hand.until(lambda: hand.screen.focused.value)
+    await hand.press("ctrl+u", *"nano-3k")
+    await hand.until(lambda: hand.screen.draft.text_of("grid.model_size") == "nano-3k")
+
+
 @case("designer.launch")
 async def launch(hand: Hand) -> None:
     await hand.press("2")
@@ -601,6 +609,18 @@ async def test_another_fact_sets_points_never_stand_under_a_sweeps_name(screens:
         app.choose_sweep("smoke")
         await hand.until(lambda: screen._subject[0] == "smoke")
         assert screen._document is None or screen._document["sweep"] == "smoke"
+
+
+async def test_arrows_go_from_field_to_field_where_not_all_fit(screens: Workspace) -> None:
+    app = KituiApp(screens, "simulated")
+    async with app.run_test(size=(80, 24)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.press("2")
+        await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+        await hand.press("down", "down", "up")
+        assert hand.screen.focused.id == "grid-infusion_frequency"
+        await hand.press(*["down"] * 30)
+        assert hand.screen.query_one("#fields").scroll_offset.y > 0
 
 
 async def test_resizing_keeps_cursor_and_marks(screens: Workspace) -> None:
