@@ -349,9 +349,12 @@ async def pin(hand: Hand) -> None:
 async def fact_sets(hand: Hand) -> None:
     titles = []
     for _ in range(6):
-        titles.append(hand.plot("#learning-plot")._title.split(" over tokens")[0])
+        titles.append(hand.plot("#learning-plot").figure.content.title.split(":")[0])
         await hand.press("s")
-    assert titles == ["R, overall,", "R, prior,", "R, infused,", "R, verbatim,", "R, unseen,", "loss"]
+    assert titles == [
+        *(f"R over tokens, {s}" for s in ("overall", "prior", "infused", "verbatim", "unseen")),
+        "loss over tokens",
+    ]
 
 
 @case("monitor.view")
@@ -406,7 +409,7 @@ async def tell_runs(hand: Hand) -> None:
 @case("law.set", sweep="simulated")
 async def law_set(hand: Hand) -> None:
     await hand.press("4", "s")
-    await hand.until(lambda: "prior" in hand.plot("#collapse-plot")._title)
+    await hand.until(lambda: "prior" in hand.plot("#collapse-plot").figure.content.title)
     screen = hand.screen
     await hand.until(lambda: screen._document is not None and screen._document["law"]["fact_set"] == "prior")
 
@@ -415,9 +418,9 @@ async def law_set(hand: Hand) -> None:
 async def law_condition(hand: Hand) -> None:
     await hand.press("4", "n")
     assert isinstance(hand.screen, LawScreen)
-    assert "D=300k" in hand.plot("#collapse-plot")._title
+    assert "D=300k" in hand.plot("#collapse-plot").figure.content.title
     await hand.press("n")
-    assert "D=300k" not in hand.plot("#collapse-plot")._title
+    assert "D=300k" not in hand.plot("#collapse-plot").figure.content.title
 
 
 @case("law.target", "law.leave_field", sweep="simulated")
