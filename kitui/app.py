@@ -209,6 +209,7 @@ class KituiApp(App[None]):
             self.tell_fault(error)
             return
         self.call_from_thread(self.notify, answer_words(command, answer))
+        self.reader.forget_clock()
         self.look_now()
 
     def tell_fault(self, error: Exception) -> None:

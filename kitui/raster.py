@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 _BRAILLE = 0x2800
+_MIN_LOG2, _MAX_LOG2 = -1022.0, 1023.0  # of a float
 # Bit of each dot of a cell, by row and column (Unicode's order).
 _BITS_YX = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint32)
 
@@ -152,7 +153,11 @@ def linear_ticks(low: float, high: float, max_ticks: int) -> list[float]:
 
 
 def log2_ticks(low: float, high: float, max_ticks: int) -> list[float]:
-    """Powers of two between the limits (in log2 units), or quarters of an octave where fewer than two lie there."""
+    """Powers of two between the limits (in log2 units), or quarters of an octave where fewer than two lie there.
+
+    Only numbers that there are: a view zoomed out far enough reaches beyond them.
+    """
+    low, high = max(low, _MIN_LOG2), min(high, _MAX_LOG2)
     step = max(1, int(np.ceil((high - low) / max(1, max_ticks))))
     ticks = [float(t) for t in range(int(np.ceil(low)), int(np.floor(high)) + 1, step)]
     if len(ticks) < 2:

@@ -103,6 +103,10 @@ class Reader:
             self._last = Snapshot(last.version + 1, document, sweep, plan, rows, law, curves, gauges, digest, error)
         return self._last
 
+    def forget_clock(self) -> None:
+        """Have the next look read all anew: a command may have changed what no record tells of."""
+        self._next_clock_s = 0.0
+
     def troubled(self, error: str) -> Snapshot:
         """What was read last, with what is wrong now."""
         if error != self._last.error:

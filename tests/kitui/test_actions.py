@@ -40,7 +40,6 @@ class Hand:
     async def press(self, *keys: str) -> None:
         for key in keys:
             await self.pilot.press(key)
-            await self.pilot.pause()
 
     async def until(self, condition: Callable[[], object]) -> None:
         for _ in range(400):
@@ -207,9 +206,13 @@ async def tell_a_sweep(hand: Hand) -> None:
 
 @case("sweeps.archived")
 async def archived(hand: Hand) -> None:
-    hand.workspace.sweep("simulated").archived.touch()
+    await hand.press("1")
+    await hand.until(lambda: hand.sweeps.rows)
+    hand.sweeps.go_to("simulated")
+    await hand.press("a")
+    hand.workspace.sweep("simulated").archived.touch()  # what the supervisor does
     try:
-        await hand.press("1")
+        assert (await hand.commanded())["command"] == "archive"
         await hand.until(lambda: len(hand.sweeps.rows) == 1)
         await hand.press("A")
         assert len(hand.sweeps.rows) == 2
@@ -622,7 +625,7 @@ async def test_arrows_go_from_field_to_field_where_not_all_fit(screens: Workspac
         await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
         await hand.press("down", "down", "up")
         assert hand.screen.focused.id == "grid-infusion_frequency"
-        await hand.press(*["down"] * 30)
+        await hand.press(*["down"] * 20)
         assert hand.screen.query_one("#fields").scroll_offset.y > 0
 
 

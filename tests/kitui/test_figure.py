@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.style import Style
 
@@ -21,6 +21,7 @@ series = st.lists(st.tuples(st.floats(0, 1e6), values), max_size=20).map(
 )
 
 
+@example([Series("a", [1e-260, 1.0], [None, None], 0)], True, False, 35, 5, ["out", "out", "out"])
 @given(
     st.lists(series, max_size=3), st.booleans(), st.booleans(), st.integers(MIN_WIDTH, 90),
     st.integers(MIN_HEIGHT, 30), st.lists(st.sampled_from(["in", "out", "left", "up", "cursor", "smooth"]), max_size=8),

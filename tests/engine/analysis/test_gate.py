@@ -58,7 +58,14 @@ def rejections(levels: list[float], num_draws: int) -> int:
     return sum(test.p_value < 0.05 for test in tests)
 
 
-@pytest.mark.parametrize("levels", [[0.6] * 8, [0.05, 0.3, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8], [0.0, 0.1, 0.3, 0.5] * 1])
+@pytest.mark.parametrize(
+    "levels",
+    [
+        pytest.param([0.6] * 8, marks=pytest.mark.slow),
+        [0.05, 0.3, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8],
+        [0.0, 0.1, 0.3, 0.5],
+    ],
+)
 def test_no_collapse_is_refused_but_one_time_in_twenty(levels: list[float]) -> None:
     """More rejections than these would come by chance once in a thousand such tests."""
     assert rejections(levels, 300) <= binom.isf(1e-3, 300, 0.05)

@@ -75,7 +75,7 @@ def test_launching_again_trains_nothing(trained: CommandLine) -> None:
     assert after == before
 
 
-def test_a_longer_frequency_list_trains_only_the_new_cells(
+def test_of_a_longer_sweep_only_the_new_cells_are_trained_and_deleted(
     trained: CommandLine, write_sweep: Callable[..., Path]
 ) -> None:
     before = results(trained.workspace)
@@ -87,6 +87,23 @@ def test_a_longer_frequency_list_trains_only_the_new_cells(
     assert {run_id.split("-f")[1].split("-")[0] for run_id in after.keys() - before.keys()} == {"7"}
     assert len(after) == 16
     assert all(after[run_id] == result for run_id, result in before.items())
+
+    asked = trained("delete", "longer")
+    assert (asked.returncode, "--yes" in asked.stderr) == (2, True)
+    assert trained("archive", "longer").stderr == "archived\n"
+    rows = {row["name"]: row["archived"] for row in trained.json("status")["sweeps"]}
+    assert (rows["longer"], rows["smoke"]) == (True, False)
+    assert trained("archive", "longer", "--undo").stderr == "back in the list\n"
+    done = trained("delete", "longer", "--yes")
+    assert done.stderr == "deleted, with 4 runs that no other sweep wants\n"
+    assert results(trained.workspace) == before
+    assert "longer" not in {row["name"] for row in trained.json("status")["sweeps"]}
+    assert not trained.workspace.sweep("longer").root.exists()
+    plan = read_plan(trained.workspace.sweep("smoke").plan)
+    assert plan is not None
+    assert trained.workspace.tokens(plan.tokens_id).exists()
+    nothing = trained("delete", "longre", "--yes")
+    assert (nothing.returncode, "no sweep has this name" in nothing.stderr) == (2, True)
 
 
 @pytest.mark.slow
@@ -111,8 +128,9 @@ def test_a_cold_start_gives_the_numbers_of_a_warm_one(trained: CommandLine, tmp_
 def test_killed_supervisor_and_killed_runs_change_no_number(
     trained: CommandLine, kitui: CommandLine, write_sweep: Callable[..., Path]
 ) -> None:
-    """Half of smoke.toml's cells again, in another workspace."""
-    done = kitui("launch", write_sweep(name="half.toml", seed="[1]"), "--detach")
+    """Some of smoke.toml's cells again, in another workspace."""
+    some = write_sweep(name="some.toml", seed="[1]", model_size='["nano-7k"]')
+    done = kitui("launch", some, "--detach")
     assert done.returncode == 0, done.stderr
     workspace = kitui.workspace
     wait_until(lambda: running(workspace), 60)
@@ -125,10 +143,10 @@ def test_killed_supervisor_and_killed_runs_change_no_number(
     assert victims
     os.kill(guard_of(workspace, victims[0])["pid"], signal.SIGKILL)
     wait_until(lambda: Lock(workspace).holder() is None, 10)
-    watched = kitui("watch", "half")
+    watched = kitui("watch", "some")
     assert watched.returncode == 0, watched.stderr
     again, before = results(workspace), results(trained.workspace)
-    assert len(again) == 6
+    assert len(again) == 3
     assert {r: outcome(v) for r, v in again.items()} == {r: outcome(before[r]) for r in again}
     attempts = {name: run["attempt"] for name, run in state_of(workspace).runs.items()}
     assert attempts[victims[0]] == 2
@@ -187,6 +205,7 @@ def test_cancel_and_retry(long: CommandLine) -> None:
     assert not any(run["ending"] for run in state_of(long.workspace).runs.values())
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("long")
 def test_pause_and_resume(long: CommandLine) -> None:
     paused = long("pause", "long")
@@ -206,29 +225,6 @@ def test_pause_and_resume(long: CommandLine) -> None:
     assert (refused.returncode, "kitui cancel long" in refused.stderr) == (2, True)
     assert long("launch", long.folder / "long.toml").returncode == 0  # asked for again as a whole
     wait_until(lambda: states(long) == {"running": 2}, 60)
-
-
-def test_deleting_a_sweep_leaves_what_another_wants(trained: CommandLine, write_sweep: Callable[..., Path]) -> None:
-    extra = write_sweep(name="extra.toml", infusion_frequency="[0, 5]", model_size='["nano-3k"]')
-    assert trained("launch", extra, "--watch").returncode == 0
-    before = results(trained.workspace)
-    asked = trained("delete", "extra")
-    assert (asked.returncode, "--yes" in asked.stderr) == (2, True)
-    assert trained("archive", "extra").stderr == "archived\n"
-    rows = {row["name"]: row["archived"] for row in trained.json("status")["sweeps"]}
-    assert (rows["extra"], rows["smoke"]) == (True, False)
-    assert trained("archive", "extra", "--undo").stderr == "back in the list\n"
-    done = trained("delete", "extra", "--yes")
-    assert done.stderr == "deleted, with 2 runs that no other sweep wants\n"
-    gone = before.keys() - results(trained.workspace).keys()
-    assert {run_id.split("-f")[1].split("-")[0] for run_id in gone} == {"5"}
-    assert "extra" not in {row["name"] for row in trained.json("status")["sweeps"]}
-    assert not trained.workspace.sweep("extra").root.exists()
-    plan = read_plan(trained.workspace.sweep("smoke").plan)
-    assert plan is not None
-    assert trained.workspace.tokens(plan.tokens_id).exists()
-    nothing = trained("delete", "extar", "--yes")
-    assert (nothing.returncode, "no sweep has this name" in nothing.stderr) == (2, True)
 
 
 def test_cancelling_while_runs_are_still_starting_ends_them(
