@@ -209,10 +209,8 @@ def draft_of(workspace: Workspace, sweep: str) -> Draft:
     return draft
 
 
-def preview(text: str, folder: Path, num_facts: int = 2) -> list[str]:
+def preview(path: Path, num_facts: int = 2) -> list[str]:
     """Some facts of each set as they are written and asked. Raises what is wrong with the file or its facts."""
-    path = folder / "preview.toml"
-    path.write_text(text, encoding="utf-8")
     sweep = read_sweep(path)
     sets, notes = fact_sets(path, sweep)
     lines = []

@@ -86,6 +86,8 @@ def document_of(bundle: SweepBundle, workspace: Workspace, measured: Probe | Non
         "slots": slots,
         "disk_bytes": forecast.disk_bytes(plan, bundle.runs[0].keep_weights) + _tokens_bytes(bundle, workspace),
         "memory_bytes_per_run": max(c.memory_bytes or 0 for c in plan.cells),
+        "process_bytes": measured.process_bytes if measured else None,
+        "on_gpu": bool(gpus),
         "notes": list(plan.notes),
     }
 
@@ -139,7 +141,7 @@ def print_plan(document: dict[str, Any]) -> None:
         ("GPU-hours", f"{number(document['gpu_hours'])}  ({document['gpu_hours_basis']})"),
         ("time here", f"{duration(document['eta_s'])}  ({document['eta_basis']})"),
         ("disk", size_of_bytes(document["disk_bytes"])),
-        ("memory a run", f"{size_of_bytes(document['memory_bytes_per_run'])}, the largest"),
+        ("memory a run", memory_words(document) + " at the largest size"),
     ]
     for name, value in rows:
         table.add_row(name, value)
@@ -154,6 +156,14 @@ def print_plan(document: dict[str, Any]) -> None:
     console.print(sizes)
     for text in document["notes"]:
         console.print(f"note: {text}")
+
+
+def memory_words(document: dict[str, Any]) -> str:
+    """What one run takes where it trains: on a CPU, PyTorch's own memory counts too, and is most of it."""
+    model, process = document["memory_bytes_per_run"], document["process_bytes"]
+    if document["on_gpu"]:
+        return f"{size_of_bytes(model)} of the GPU"
+    return size_of_bytes(model + process) if process else f"{size_of_bytes(model)} and PyTorch"
 
 
 def launched_words(launched: dict[str, int]) -> str:

@@ -29,6 +29,8 @@ class Probe(Record, frozen=True, kw_only=True):
     device: str
     host: str = ""
     num_threads: int
+    process_bytes: int | None = None
+    """Resident memory of a training process before it has a model: mostly PyTorch itself."""
     rates: dict[str, Rate]
     """By a key of all that the speed depends on: model, vocabulary, context, batch, precision."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 import torch
 
 from engine.records.bundle import SweepBundle
@@ -34,6 +35,7 @@ _LARGEST_STEP_FLOPS = {"cpu": 4e10, "cuda": 2e15}
 def probe(bundle: SweepBundle, workspace: Workspace) -> Probe:
     """Measure each of the sweep's model sizes once."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    process_bytes = psutil.Process().memory_info().rss
     torch.set_num_threads(1)
     keep_freed_memory()
     name = device_name(device)
@@ -52,7 +54,7 @@ def probe(bundle: SweepBundle, workspace: Workspace) -> Probe:
             )
         if key in rates:
             chosen[run.model.name] = rates[key]
-    measured = Probe(device=name, host=platform.node(), num_threads=1, rates=rates)
+    measured = Probe(device=name, host=platform.node(), num_threads=1, process_bytes=process_bytes, rates=rates)
     if workspace.root.is_dir():
         write_json(workspace.probe, plain(measured))
     return msgspec.structs.replace(measured, rates=chosen)

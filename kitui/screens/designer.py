@@ -22,7 +22,7 @@ from kitui.actions import bindings
 from kitui.console import printable
 from kitui.design import FIELDS, Draft, Field, draft_of, new_draft, open_draft, preview
 from kitui.format import counted, duration, number, retention, short_path, size_of_bytes
-from kitui.planning import document_of, launched_words, measure
+from kitui.planning import document_of, launched_words, measure, memory_words
 from kitui.screens.base import KituiScreen
 from kitui.screens.confirm import Ask, Confirm
 from kitui.screens.page import Page
@@ -186,9 +186,9 @@ class DesignerScreen(KituiScreen):
     def _work_out(self, app: KituiApp, text: str, generation: int) -> None:
         """By the planning command, on a copy: nothing is saved by looking."""
 
-        def say(plan: dict[str, Any] | None, note: str) -> None:
+        def say(plan: dict[str, Any] | None, note: str, key: str = "") -> None:
             if generation == self._generation and app.is_running:
-                app.call_later(self._worked_out, generation, plan, note)
+                app.call_later(self._worked_out, generation, plan, note, key)
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "draft.toml"
@@ -196,7 +196,7 @@ class DesignerScreen(KituiScreen):
             try:
                 bundle = plan_sweep(path, app.workspace)
             except KituiError as error:
-                say(None, str(error).replace(f"{path}: ", ""))
+                say(None, without_path(error, path), error.key)
                 return
         try:
             if app.read_only:  # measuring would write what it finds
@@ -208,9 +208,13 @@ class DesignerScreen(KituiScreen):
         except (KituiError, OSError) as error:
             say(None, str(error))
 
-    def _worked_out(self, generation: int, plan: dict[str, Any] | None, note: str) -> None:
+    def _worked_out(self, generation: int, plan: dict[str, Any] | None, note: str, key: str) -> None:
         if generation == self._generation:
             self._plan, self._note = plan, note
+            for row in self.query(_FieldRow):
+                if plan is None and row.field.key == key:
+                    row.fault(note)
+                    self._note = "1 field to mend first"
             self._show_cost()
 
     def on_resize(self) -> None:
@@ -284,28 +288,44 @@ class DesignerScreen(KituiScreen):
         self.app.push_screen(Ask("Open a sweep file", str(Path.cwd()) + "/"), decided)
 
     def action_preview(self) -> None:
-        if self.draft is not None:
+        if self._is_sound():
+            assert self.draft is not None
             self._preview(self.draft.standalone())
 
     @work(thread=True, exclusive=True, group="preview")
     def _preview(self, text: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "draft.toml"
+            path.write_text(text, encoding="utf-8")
             try:
-                lines = preview(text, Path(folder))
+                lines = preview(path)
             except (KituiError, OSError) as error:
-                lines = [str(error)]
+                lines = [without_path(error, path)]
         if self._plan is not None and self._plan["tokens_per_fact"] is not None:
             lines.insert(0, f"one infused fact is {self._plan['tokens_per_fact']:.1f} tokens each time it is written")
         words = printable("\n".join(lines))
         self.app.call_from_thread(self.app.push_screen, Page("facts and questions", [words]))
+
+    def _is_sound(self) -> bool:
+        """Whether no field is at fault; goes to the first one that is."""
+        faults = self.draft.faults() if self.draft is not None else {}
+        first = next((field for field in FIELDS if field.key in faults), None)
+        if first is not None:
+            self.query_one(f"#{_id(first.key)}", Input).focus()
+        for words in list(faults.values())[:1]:
+            label = f"{first.label}: " if first else ""
+            self.notify(f"{label}{words}", severity="warning", markup=False)
+        return not faults
 
     def action_launch(self) -> None:
         """Save, ask, and launch."""
         if self.kitui.read_only or self.draft is None:
             self.notify("This view is read-only.", severity="warning")
             return
-        if self.draft.faults() or self._plan is None:
-            self.notify(self._note or "Some fields are to be mended first.", severity="warning", markup=False)
+        if not self._is_sound():
+            return
+        if self._plan is None:
+            self.notify(self._note, severity="warning", markup=False)
             return
         cells = self._plan["cells"]
         words = (
@@ -361,7 +381,7 @@ def cost_lines(plan: dict[str, Any]) -> list[str]:
         f"GPU-hours  {number(plan['gpu_hours'])}",
         f"time here  {duration(plan['eta_s'])}, {counted(plan['slots'], 'slot')}",
         f"disk       {size_of_bytes(plan['disk_bytes'])}",
-        f"memory     {size_of_bytes(plan['memory_bytes_per_run'])} a run",
+        f"memory     {memory_words(plan)} a run",
     ]
 
 
@@ -396,6 +416,11 @@ def _grid_cell(row: dict[str, Any] | None) -> str:
         return f"   ·{row['seeds']}"
     text = "✓" if row["overall"] is None else retention(row["overall"])
     return f"{'░' if row['trained'] < row['seeds'] else ''}{text}".rjust(5)
+
+
+def without_path(error: Exception, path: Path) -> str:
+    """The error of a draft that was written to `path` only to be read."""
+    return str(error).replace(f"{path}: ", "").replace(str(path), "the draft")
 
 
 def _id(key: str) -> str:

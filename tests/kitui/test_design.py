@@ -79,10 +79,11 @@ def test_a_new_draft_is_saved_with_its_samples_and_reads_back(tmp_path: Path, mo
 
 def test_a_standalone_draft_can_be_planned_from_anywhere(tmp_path: Path) -> None:
     draft = open_draft(SAMPLES / "smoke.toml")
-    lines = preview(draft.standalone(), tmp_path)
+    (tmp_path / "draft.toml").write_text(draft.standalone())
+    lines = preview(tmp_path / "draft.toml")
     assert lines[0] == "infused: 48 facts"
     assert any(line.strip().startswith("asked") for line in lines)
-    assert read_sweep(tmp_path / "preview.toml").name == "smoke"
+    assert read_sweep(tmp_path / "draft.toml").name == "smoke"
 
 
 def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:

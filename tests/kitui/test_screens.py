@@ -129,7 +129,7 @@ def fixed_speed(*_: object) -> Probe:
         name: Rate(model=name, num_params=1, train_flops_per_token=1.0, tokens_per_s=10_000.0)
         for name in ("nano-13k", "nano-28k", "nano-49k")
     }
-    return Probe(device="a processor", num_threads=1, rates=rates)
+    return Probe(device="a processor", num_threads=1, process_bytes=400_000_000, rates=rates)
 
 
 @pytest.mark.slow
