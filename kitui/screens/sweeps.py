@@ -31,7 +31,7 @@ _COLUMNS = (
 )
 _WELCOME = """No sweeps yet.
 
-  n                          design one here: sizes, frequencies, facts, what it costs, launch
+  n                          design one here, see what it costs, launch it
   kitui demo                 a small sweep on this machine, 8 minutes
   kitui init sweep.toml      a sweep file to start from"""
 
