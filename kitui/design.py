@@ -15,7 +15,7 @@ from tomlkit.exceptions import TOMLKitError
 from engine.errors import SpecError
 from engine.records.workspace import Workspace, write_atomically
 from engine.spec.resolve import fact_sets
-from engine.spec.sweep import check_name, faults_of, read_sweep
+from engine.spec.sweep import check_name, faults_of, read_sweep, setting_default
 from engine.spec.templates import ask, render
 from kitui.samples import sample_path
 
@@ -31,7 +31,7 @@ class Field(NamedTuple):
 
 FIELDS = (
     Field("name", "name", "text", "The sweep's name: small letters, digits, '.', '_' and '-'."),
-    Field("grid.model_size", "sizes", "list", "Model sizes; the list of presets is on the right."),
+    Field("grid.model_size", "sizes", "list", "Model sizes, of the list on the right; → completes."),
     Field("grid.infusion_frequency", "frequencies F", "list", "0, 4, 16 or geom(1, 512, 10), linspace, range."),
     Field("grid.num_tokens", "budgets D", "list", "Loss-bearing tokens: 300k, 10B."),
     Field("grid.num_templates", "templates", "list", "How many statements infused facts take turns in: 1, 3."),
@@ -123,9 +123,12 @@ class Draft:
             check_name(str(table["name"]))
         except SpecError as error:
             found["name"] = f"{error.what} {error.mend}"
-        for key, _, what, mend in faults_of(table):
+        for key, value, what, mend in faults_of(table):
             place = next((k for k in (key, *_prefixes(key)) if k in _BY_KEY), "")
-            found.setdefault(place, f"{'' if place else key + ': '}{what} {mend}".strip())
+            if key == "grid.model_size":  # which of them; the sizes that there are stand beside the field
+                found.setdefault(key, f"{value}: {what}")
+            else:
+                found.setdefault(place, f"{'' if place else key + ': '}{what} {mend}".strip())
         return found
 
     def standalone(self) -> str:
@@ -207,6 +210,12 @@ def draft_of(workspace: Workspace, sweep: str) -> Draft:
     draft = Draft(bundle.sweep_toml, Path.cwd() / f"{sweep}.toml", origin.parent if origin else None)
     draft.put("name", sweep)
     return draft
+
+
+def default_text(key: str) -> str:
+    """What holds where a field is left empty, as one types it."""
+    value = setting_default(key)
+    return "" if value is None else _as_typed(list(value) if isinstance(value, tuple) else value)
 
 
 def preview(path: Path, num_facts: int = 2) -> list[str]:

@@ -163,7 +163,7 @@ def memory_words(document: dict[str, Any]) -> str:
     model, process = document["memory_bytes_per_run"], document["process_bytes"]
     if document["on_gpu"]:
         return f"{size_of_bytes(model)} of the GPU"
-    return size_of_bytes(model + process) if process else f"{size_of_bytes(model)} and PyTorch"
+    return size_of_bytes(model + process) if process else f"{size_of_bytes(model)} + PyTorch"
 
 
 def launched_words(launched: dict[str, int]) -> str:

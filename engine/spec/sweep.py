@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from engine.errors import DataError, SpecError, nearest
 from engine.spec.axes import parse_axis, parse_count, parse_number
@@ -305,6 +306,26 @@ def read_sweep(path: Path) -> Sweep:
         error.where = str(path)
         error.args = (error.message,)
         raise
+
+
+def setting_default(key: str) -> Any:
+    """What holds where a sweep file gives no such key ("mixture.fill"); None where nothing does."""
+    info = _setting(key)
+    return None if info is None or info.is_required() else info.default
+
+
+def setting_choices(key: str) -> tuple[str, ...]:
+    """The words that such a key may hold; empty where it is no matter of choice."""
+    info = _setting(key)
+    return get_args(info.annotation) if info is not None and get_origin(info.annotation) is Literal else ()
+
+
+def _setting(key: str) -> FieldInfo | None:
+    fields = Sweep.model_fields
+    *sections, last = key.split(".")
+    for section in sections:
+        fields = fields[section].annotation.model_fields  # type: ignore[union-attr]
+    return fields.get(last)
 
 
 def faults_of(table: dict[str, Any]) -> list[tuple[str, Any, str, str]]:

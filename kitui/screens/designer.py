@@ -6,7 +6,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -18,9 +18,10 @@ from textual.widgets import Input, Static
 from engine.errors import KituiError
 from engine.spec.axes import format_count
 from engine.spec.models import PRESETS
+from engine.spec.sweep import setting_choices
 from kitui.actions import bindings
 from kitui.console import printable
-from kitui.design import FIELDS, Draft, Field, draft_of, new_draft, open_draft, preview
+from kitui.design import FIELDS, Draft, Field, default_text, draft_of, new_draft, open_draft, preview
 from kitui.format import counted, duration, number, retention, short_path, size_of_bytes
 from kitui.planning import document_of, launched_words, measure, memory_words
 from kitui.screens.base import KituiScreen
@@ -29,33 +30,14 @@ from kitui.screens.page import Page
 from kitui.snapshot import Snapshot
 from kitui.sweeps import launch, plan_sweep
 from kitui.widgets.line_input import LineInput
+from kitui.widgets.suggesters import PathSuggester, WordSuggester
 
 if TYPE_CHECKING:
     from kitui.app import KituiApp
 
+_T = TypeVar("_T")
 _PAUSE_S = 0.6
 _COSTS_WIDTH = 33  # columns, before the first layout
-
-
-class _Path(Suggester):
-    """Completes file names, relative to the sweep file."""
-
-    def __init__(self, screen: DesignerScreen) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._screen = screen
-
-    async def get_suggestion(self, value: str) -> str | None:
-        base, draft = Path(value), self._screen.draft
-        folder = (draft.base / base).parent if draft else base.parent
-        if value.endswith("/"):
-            folder = folder / base.name
-        part = "" if value.endswith("/") else base.name
-        try:
-            names = sorted(p.name + ("/" if p.is_dir() else "") for p in folder.iterdir())
-        except OSError:
-            return None
-        found = next((n for n in names if n.startswith(part) and n != part), None) if part or value else None
-        return None if found is None else value[: len(value) - len(part)] + found
 
 
 class _FieldRow(Vertical):
@@ -69,7 +51,9 @@ class _FieldRow(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Static(self.field.label, classes="label", markup=False)
-            yield LineInput(id=_id(self.field.key), suggester=self._suggester)
+            default = default_text(self.field.key)
+            hint = f"default {default}" if default else ""
+            yield LineInput(id=_id(self.field.key), suggester=self._suggester, placeholder=hint)
         yield Static("", classes="fault", markup=False)
 
     def fault(self, words: str) -> None:
@@ -97,11 +81,16 @@ class DesignerScreen(KituiScreen):
         with Horizontal(id="design"):
             with _Fields(id="fields"):
                 for field in FIELDS:
-                    is_path = field.key in ("facts.path", "facts.templates", "background.path")
-                    yield _FieldRow(field, _Path(self) if is_path else None)
+                    yield _FieldRow(field, self._suggester(field.key))
             with VerticalScroll(id="costs"):
                 yield Static("", id="cost", markup=False)
         yield Static("", id="field-help", markup=False)
+
+    def _suggester(self, key: str) -> Suggester | None:
+        if key in ("facts.path", "facts.templates", "background.path"):
+            return PathSuggester(lambda: self.draft.base if self.draft else Path())
+        words = tuple(PRESETS) if key == "grid.model_size" else setting_choices(key)
+        return WordSuggester(words) if words else None
 
     def on_mount(self) -> None:
         if self.draft is None:
@@ -133,7 +122,7 @@ class DesignerScreen(KituiScreen):
             box = self.query_one(f"#{_id(field.key)}", Input)
             with box.prevent(Input.Changed):
                 box.value = draft.text_of(field.key)
-        self.query_one("#grid-model_size", Input).focus()
+        self.query_one("#name", Input).focus()
         self._check()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
@@ -222,14 +211,12 @@ class DesignerScreen(KituiScreen):
 
     def _show_cost(self) -> None:
         lines = [printable(self._note), ""] if self._note else []
+        if self.focused is not None and self.focused.id == "grid-model_size":
+            lines += [*preset_lines(), ""]
         if self._plan is not None:
             width = self.query_one("#cost", Static).size.width
             lines += [*cost_lines(self._plan), "", *grid_lines(self._plan["grid"], width or _COSTS_WIDTH)]
             lines += ["", *(f"note: {printable(n)}" for n in self._plan["notes"])] if self._plan["notes"] else []
-        if self.focused is not None and self.focused.id == "grid-model_size":
-            lines += ["", "presets, N without embeddings:"]
-            shapes = [f"{name:<9}{format_count(s.num_params):>6}" for name, s in PRESETS.items()]
-            lines += ["  ".join(shapes[i : i + 2]) for i in range(0, len(shapes), 2)]
         self.query_one("#cost", Static).update("\n".join(lines))
 
     # Actions
@@ -365,6 +352,12 @@ class DesignerScreen(KituiScreen):
         return self.draft.document.as_string() if self.draft else ""
 
 
+def preset_lines() -> list[str]:
+    """The model sizes that there are, two to a line."""
+    shapes = [f"{name:<9}{format_count(s.num_params):>6}" for name, s in PRESETS.items()]
+    return ["sizes, N without embeddings:", *("  ".join(pair) for pair in batched(shapes, 2))]
+
+
 def cost_lines(plan: dict[str, Any]) -> list[str]:
     """What a sweep takes, in 34 columns or little more."""
     cells = plan["cells"]
@@ -381,7 +374,7 @@ def cost_lines(plan: dict[str, Any]) -> list[str]:
         f"GPU-hours  {number(plan['gpu_hours'])}",
         f"time here  {duration(plan['eta_s'])}, {counted(plan['slots'], 'slot')}",
         f"disk       {size_of_bytes(plan['disk_bytes'])}",
-        f"memory     {memory_words(plan)} a run",
+        f"run memory {memory_words(plan)}",
     ]
 
 
@@ -403,7 +396,7 @@ def grid_lines(grid: list[dict[str, Any]], columns: int) -> list[str]:
     return lines
 
 
-def batched(values: Sequence[int], size: int) -> list[Sequence[int]]:
+def batched(values: Sequence[_T], size: int) -> list[Sequence[_T]]:
     return [values[i : i + size] for i in range(0, len(values), size)]
 
 

@@ -253,7 +253,7 @@ async def fields(hand: Hand) -> None:
     await hand.press("2")
     first = hand.screen.focused
     await hand.press("down", "enter")
-    assert hand.screen.focused.id == "grid-num_tokens"
+    assert hand.screen.focused.id == "grid-infusion_frequency"
     await hand.press("up", "up")
     assert hand.screen.focused is first
     await hand.press("escape", "1")
@@ -264,7 +264,7 @@ async def fields(hand: Hand) -> None:
 async def clear_field(hand: Hand) -> None:
     await hand.press("2")
     await hand.until(lambda: hand.screen.focused.value)
-    await hand.press("ctrl+u", *"nano-3k")
+    await hand.press("down", "ctrl+u", *"nano-3", "right")  # → takes the suggestion
     await hand.until(lambda: hand.screen.draft.text_of("grid.model_size") == "nano-3k")
 
 
@@ -624,7 +624,7 @@ async def test_arrows_go_from_field_to_field_where_not_all_fit(screens: Workspac
         await hand.press("2")
         await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
         await hand.press("down", "down", "up")
-        assert hand.screen.focused.id == "grid-infusion_frequency"
+        assert hand.screen.focused.id == "grid-model_size"
         await hand.press(*["down"] * 20)
         assert hand.screen.query_one("#fields").scroll_offset.y > 0
 

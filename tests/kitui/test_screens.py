@@ -137,5 +137,5 @@ def test_designer_with_a_fault(
     workspace: Workspace, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir("/")
-    before = shown("2", "tab", "comma", "x")
+    before = shown("2", "tab", "tab", "comma", "x")
     assert snap_compare(KituiApp(workspace), terminal_size=(80, 24), run_before=before)
