@@ -142,6 +142,11 @@ def bindings(where: str) -> list[BindingType]:
     ]
 
 
+def is_for_field(key: str) -> bool:
+    """Whether a field takes the key for itself."""
+    return len(key_name(key)) == 1 or key in ("space", "enter")
+
+
 def key_name(key: str) -> str:
     """Keys as people name them."""
     names = {

@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import work
@@ -92,6 +93,8 @@ class KituiApp(App[None]):
         self.read_only = read_only
         self.snapshot: Snapshot | None = None
         self.frozen = False
+        self.unsaved: Path | None = None
+        """The sweep file that the designer has changes to."""
         self._held: Snapshot | None = None
         self._wanted_runs: frozenset[str] = frozenset()
         self._wake = threading.Event()
@@ -220,6 +223,21 @@ class KituiApp(App[None]):
 
     def action_show_mode(self, mode: str) -> None:
         self.switch_mode(mode)
+
+    def action_command_palette(self) -> None:
+        from kitui.screens.palette import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
+    async def action_quit(self) -> None:
+        if self.unsaved is None:
+            self.exit()
+            return
+        from kitui.screens.confirm import Confirm
+
+        words = f"Leave, and lose the changes to {self.unsaved}?"
+        self.push_screen(Confirm(words), lambda yes: self.exit() if yes else None)
 
     def action_show_help(self) -> None:
         from kitui.screens.help import Help

@@ -8,13 +8,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from kitui.screens.over import OverScreen
 from kitui.widgets.line_input import LineInput
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(OverScreen[bool]):
     """Ends with True for y, False for n or escape."""
 
     BINDINGS: ClassVar = [Binding("y", "answer(True)", "Yes"), Binding("n,escape", "answer(False)", "No")]
@@ -37,7 +37,7 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(yes)
 
 
-class Ask(ModalScreen[str]):
+class Ask(OverScreen[str]):
     """Ends with what was typed, or with nothing after escape."""
 
     BINDINGS: ClassVar = [Binding("escape", "leave", "Leave")]

@@ -161,6 +161,7 @@ class DesignerScreen(KituiScreen):
             self.rested(_PAUSE_S, self._start_planning)
         elif not self._note:
             self._note = f"{counted(len(faults), 'field')} to mend first"
+        self.kitui.unsaved = self.draft.path if self.draft.changed else None
         state = "" if not self.draft.changed else "  (changed)" if self.draft.path.exists() else "  (not saved)"
         title = f"{short_path(self.draft.path)}{state}"
         self.query_one("#design-title", Static).update(printable(title))
@@ -175,9 +176,9 @@ class DesignerScreen(KituiScreen):
     def _work_out(self, app: KituiApp, text: str, generation: int) -> None:
         """By the planning command, on a copy: nothing is saved by looking."""
 
-        def say(plan: dict[str, Any] | None, note: str, key: str = "") -> None:
+        def say(plan: dict[str, Any] | None, note: str, fault: dict[str, str] | None = None) -> None:
             if generation == self._generation and app.is_running:
-                app.call_later(self._worked_out, generation, plan, note, key)
+                app.call_later(self._worked_out, generation, plan, note, fault or {})
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "draft.toml"
@@ -185,7 +186,11 @@ class DesignerScreen(KituiScreen):
             try:
                 bundle = plan_sweep(path, app.workspace)
             except KituiError as error:
-                say(None, without_path(error, path), error.key)
+                if error.key in {field.key for field in FIELDS}:
+                    value = f"{error.value}: " if error.value else ""
+                    say(None, "1 field to mend first", {error.key: f"{value}{error.what} {error.mend}".strip()})
+                else:
+                    say(None, without_path(error, path))
                 return
         try:
             if app.read_only:  # measuring would write what it finds
@@ -197,13 +202,11 @@ class DesignerScreen(KituiScreen):
         except (KituiError, OSError) as error:
             say(None, str(error))
 
-    def _worked_out(self, generation: int, plan: dict[str, Any] | None, note: str, key: str) -> None:
+    def _worked_out(self, generation: int, plan: dict[str, Any] | None, note: str, faults: dict[str, str]) -> None:
         if generation == self._generation:
             self._plan, self._note = plan, note
             for row in self.query(_FieldRow):
-                if plan is None and row.field.key == key:
-                    row.fault(note)
-                    self._note = "1 field to mend first"
+                row.fault(faults.get(row.field.key, ""))
             self._show_cost()
 
     def on_resize(self) -> None:

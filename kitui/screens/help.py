@@ -8,13 +8,14 @@ from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
 from kitui.actions import ACTIONS, EVERYWHERE, PLACES, key_name
+from kitui.screens.over import OverScreen
 
 
-class Help(ModalScreen[None]):
+class Help(OverScreen[None]):
     BINDINGS: ClassVar = [Binding("escape,question_mark,f1,q", "dismiss", "Close")]
     DEFAULT_CSS = """
     Help { align: center middle; }

@@ -19,6 +19,7 @@ from kitui.actions import bindings
 from kitui.console import printable
 from kitui.format import size_of_bytes
 from kitui.log_file import LogFile
+from kitui.screens.over import DismissedOnce
 from kitui.widgets.key_bar import KeyBar
 from kitui.widgets.line_input import LineInput
 
@@ -57,7 +58,7 @@ class LogView(Widget, can_focus=True):
         self.draw()
 
 
-class LogScreen(Screen[None]):
+class LogScreen(DismissedOnce, Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("log")
 
     def __init__(self, folder: RunFolder) -> None:

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from kitui.screens.over import OverScreen
 
-class Page(ModalScreen[None]):
+
+class Page(OverScreen[None]):
     BINDINGS: ClassVar = [Binding("escape,q,enter", "dismiss", "Close")]
     DEFAULT_CSS = """
     Page { align: center middle; }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.text import Text
 from textual import events
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
-from kitui.actions import ACTIONS, EVERYWHERE, Action, key_name
+from kitui.actions import ACTIONS, EVERYWHERE, Action, is_for_field, key_name
 
 
 class KeyBar(Static):
@@ -19,6 +19,7 @@ class KeyBar(Static):
         self._where = where
         self._places: list[tuple[int, int, str]] = []
         self._shown: tuple[object, ...] = ()
+        self._typing = False
 
     def on_mount(self) -> None:
         self.watch(self.screen, "focused", self._focused)
@@ -32,18 +33,22 @@ class KeyBar(Static):
     def draw(self) -> None:
         focused = self.screen.focused
         within = "plot" if type(focused).__name__ == "CurvePlot" else self._where
-        shown = (within, self.size.width)
+        self._typing = isinstance(focused, Input)
+        shown = (within, self._typing, self.size.width)
         if shown == self._shown:
             return
         self._shown, self._places = shown, []
         text = Text(no_wrap=True)
-        first = [a for a in ACTIONS if a.show and a.where == within]
+        first = [a for a in ACTIONS if a.where == within and (a.show or (self._typing and a.name == "leave_field"))]
         for action in [*first, *(a for a in ACTIONS if a.show and a.where == EVERYWHERE and "show_mode" not in a.name)]:
             self._add(text, action)
         self.update(text)
 
     def _add(self, text: Text, action: Action) -> None:
-        key = self.app._keymap.get(action.id, action.key).split(",")[0]
+        keys = self.app._keymap.get(action.id, action.key).split(",")
+        key = next((k for k in keys if not (self._typing and is_for_field(k))), None)
+        if key is None:  # in a field it is a letter like others
+            return
         words = f" {key_name(key)} {action.label} "
         if text.cell_len + len(words) <= max(20, self.size.width):
             self._places.append((text.cell_len, text.cell_len + len(words), key))

@@ -16,3 +16,11 @@ class LineInput(Input):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, select_on_focus=False, **kwargs)
         self.cursor_blink = False
+
+    def on_focus(self) -> None:
+        self.cursor_position = len(self.value)
+
+    def on_blur(self) -> None:
+        """Its beginning says more of what stands there than its end."""
+        if self.app.screen_stack:  # there is none while the app leaves
+            self.cursor_position = 0

@@ -24,6 +24,7 @@ from kitui.screens.monitor import MonitorScreen
 from kitui.screens.page import Page
 from kitui.widgets.curve_plot import CurvePlot
 from kitui.widgets.filter_bar import FilterBar
+from kitui.widgets.key_bar import KeyBar
 from kitui.widgets.line_table import LineTable
 from kitui.widgets.pane import Pane
 from kitui.widgets.run_table import RunTable
@@ -627,6 +628,39 @@ async def test_arrows_go_from_field_to_field_where_not_all_fit(screens: Workspac
         assert hand.screen.focused.id == "grid-model_size"
         await hand.press(*["down"] * 20)
         assert hand.screen.query_one("#fields").scroll_offset.y > 0
+
+
+async def test_in_a_field_the_key_bar_shows_what_works_there_and_leaving_asks_for_changes(screens: Workspace) -> None:
+    app = KituiApp(screens, "simulated")
+    async with app.run_test(size=(80, 24)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.press("2")
+        await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+        bar = hand.screen.query_one(KeyBar)
+        assert "esc Leave field" in str(bar.render())
+        assert "q Quit" not in str(bar.render())
+        await hand.press("x", "escape")
+        assert "q Quit" in str(bar.render())
+        await hand.press("q")
+        assert isinstance(hand.screen, Confirm)
+        await hand.press("n")
+        assert isinstance(hand.screen, DesignerScreen)
+        await hand.press("q", "y")
+        await hand.until(lambda: app.return_code == 0)
+
+
+async def test_a_key_that_closes_comes_twice(screens: Workspace) -> None:
+    app = KituiApp(screens, "smoke")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        for opening in ("question_mark", "c", "l", "ctrl+p"):
+            await hand.press(opening)
+            over = hand.screen
+            assert not isinstance(over, MonitorScreen)
+            over.dismiss()
+            over.dismiss()
+            await hand.until(lambda: isinstance(hand.screen, MonitorScreen))
 
 
 async def test_resizing_keeps_cursor_and_marks(screens: Workspace) -> None:
