@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +29,10 @@ from kitui.screens.base import KituiScreen
 from kitui.screens.sweeps import SweepsScreen
 from kitui.settings import THEMES, Settings, read_settings
 from kitui.snapshot import Reader, Snapshot
+
+# Where nothing has happened for a while, it is looked at less often: what happens then is still shown within 2 s.
+_QUIET_S, _QUIET_REFRESH_S = 10.0, 1.5
+_PAINT_S = 0.5  # seconds; the longest that the first paint is waited for
 
 _HIGH_CONTRAST = Theme(
     name="high-contrast", primary="#ffff00", secondary="#00ffff", accent="#ffff00", foreground="#ffffff",
@@ -97,7 +102,7 @@ class KituiApp(App[None]):
         """The sweep file that the designer has changes to."""
         self._held: Snapshot | None = None
         self._wanted_runs: frozenset[str] = frozenset()
-        self._wake = threading.Event()
+        self._wake, self._painted = threading.Event(), threading.Event()
         self.register_theme(_HIGH_CONTRAST)
         self.theme = self.settings.theme
         self.animation_level = "full" if self.settings.animations else "none"
@@ -118,7 +123,7 @@ class KituiApp(App[None]):
     def _read_on(self) -> None:
         """Read the workspace again and again until the app ends."""
         worker = get_current_worker()
-        shown = 0
+        shown, changed_s = 0, time.monotonic()
         while not worker.is_cancelled:
             self._wake.clear()
             try:
@@ -126,14 +131,16 @@ class KituiApp(App[None]):
             except OSError as error:  # a disk or a share that does not answer: what was shown stays, with the reason
                 snapshot = self.reader.troubled(str(error))
             if snapshot.version != shown:
-                shown = snapshot.version
+                shown, changed_s = snapshot.version, time.monotonic()
                 self.post_message(self.Refreshed(snapshot))
                 if shown == 1:
+                    self._painted.wait(_PAINT_S)  # reading on at once would hold up what is being drawn
                     continue
                 if shown == 2:
                     _load_plots()
                     self.call_later(self._mount_others)
-            self._wake.wait(self.settings.refresh_s)
+            quiet = time.monotonic() - changed_s > _QUIET_S
+            self._wake.wait(max(self.settings.refresh_s, _QUIET_REFRESH_S if quiet else 0.0))
 
     def on_kitui_app_refreshed(self, message: Refreshed) -> None:
         if self.frozen:
@@ -144,6 +151,8 @@ class KituiApp(App[None]):
             self.sweep = message.snapshot.sweep
         if isinstance(self.screen, KituiScreen):
             self.screen.take(message.snapshot)
+        if not self._painted.is_set():
+            self.set_timer(0.03, self._painted.set)
 
     def on_resize(self) -> None:
         """Draw all of it again: sizes that come and go in one moment are the old size to Textual, and by then the
