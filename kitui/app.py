@@ -31,7 +31,7 @@ from kitui.settings import THEMES, Settings, read_settings
 from kitui.snapshot import Reader, Snapshot
 
 # Where nothing has happened for a while, it is looked at less often: what happens then is still shown within 2 s.
-_QUIET_S, _QUIET_REFRESH_S = 10.0, 1.5
+_QUIET_S, _QUIET_REFRESH_S = 3.0, 1.5
 _PAINT_S = 0.5  # seconds; the longest that the first paint is waited for
 
 _HIGH_CONTRAST = Theme(

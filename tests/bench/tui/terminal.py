@@ -6,6 +6,7 @@ afterwards (pyte), so that its slowness is in no figure.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import math
 import os
@@ -176,6 +177,9 @@ class Bench:
         return [root, *root.children(recursive=True)]
 
     def close(self) -> None:
+        for child in psutil.Process(self.pid).children(recursive=True):  # leet leaves one behind otherwise, at work
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         os.close(self._master)
