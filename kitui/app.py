@@ -245,8 +245,9 @@ class KituiApp(App[None]):
             return
         from kitui.screens.confirm import Confirm
 
-        words = f"Leave, and lose the changes to {self.unsaved}?"
-        self.push_screen(Confirm(words), lambda yes: self.exit() if yes else None)
+        if not isinstance(self.screen, Confirm):  # ctrl+q also works while it asks
+            words = f"Leave, and lose the changes to {self.unsaved}?"
+            self.push_screen(Confirm(words), lambda yes: self.exit() if yes else None)
 
     def action_show_help(self) -> None:
         from kitui.screens.help import Help

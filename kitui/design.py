@@ -126,7 +126,7 @@ class Draft:
         for key, value, what, mend in faults_of(table):
             place = next((k for k in (key, *_prefixes(key)) if k in _BY_KEY), "")
             if key == "grid.model_size":  # which of them; the sizes that there are stand beside the field
-                found.setdefault(key, f"{value}: {what}")
+                found.setdefault(key, f"{value}: {what}" if isinstance(value, str) else what)
             else:
                 found.setdefault(place, f"{'' if place else key + ': '}{what} {mend}".strip())
         return found
@@ -209,6 +209,7 @@ def draft_of(workspace: Workspace, sweep: str) -> Draft:
         return open_draft(origin)
     draft = Draft(bundle.sweep_toml, Path.cwd() / f"{sweep}.toml", origin.parent if origin else None)
     draft.put("name", sweep)
+    draft._saved = draft.document.as_string()  # its name is no change of the user's
     return draft
 
 

@@ -39,7 +39,7 @@ def measure(bundle: SweepBundle, workspace: Workspace) -> Probe:
     """This machine's training speed at the sweep's shapes: as it was measured before, or measured now."""
     stored = read_record(Probe, workspace.probe)
     rates = forecast.known_rates(stored, platform.node(), bundle.runs, bundle.plan.vocab_size or 50_257)
-    if stored is None or rates is None:
+    if stored is None or rates is None or stored.process_bytes is None:
         return validated(Probe, probe(workspace, bundle))
     return msgspec.structs.replace(stored, rates=rates)
 

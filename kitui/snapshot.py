@@ -1,6 +1,6 @@
 """What the app shows: read from the workspace by a worker, handed to the screens as one value. No widgets here.
 
-The worker looks twice a second. What did not change is not read, and a part of the snapshot that did not change is the
+The worker looks twice a second, less often where nothing happens. What did not change is not read, and a part of the snapshot that did not change is the
 same object as before, so that a screen sees by `is` what it need not draw.
 """
 
@@ -24,7 +24,7 @@ from kitui.seen import Seen
 from kitui.sweeps import known_plan
 
 # ETA, stalls and the like change by the clock: how often they are looked at where nothing else has changed.
-_CLOCK_S = 10.0
+_CLOCK_S = 30.0
 _SEEN_EVERY_S = 10.0
 _NO_ROWS: list[RunRow] = []
 _NO_STATUS: dict[str, Any] = {"sweeps": [], "supervisor": {"alive": False, "pid": None}, "hosts": []}

@@ -155,7 +155,7 @@ def read_plan(path: Path) -> Plan | None:
 
 def latest_plan(folder: SweepFolder) -> Plan | None:
     """The sweep's plan, or while it is not prepared yet the one it was launched with. Read again only when its file
-    was replaced: viewers look twice a second."""
+    was replaced: viewers look again and again."""
     for path in (folder.plan, folder.bundle):
         try:
             return _plan_as_of(path, path.stat().st_mtime_ns)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _PAUSE_S = 0.6
+_ASIDE = "kitui-draft.toml"
 _COSTS_WIDTH = 33  # columns, before the first layout
 
 
@@ -98,15 +100,15 @@ class DesignerScreen(KituiScreen):
 
     def begin(self, sweep: str | None) -> None:
         """Start on a launched sweep, or on the sample; after a question where changes would be lost."""
+        self._leaving(lambda: self._begin(sweep))
+
+    def _leaving(self, go_on: Callable[[], None]) -> None:
+        """Go on to another draft, after a question where changes to this one would be lost."""
         if self.draft is None or not self.draft.changed:
-            self._begin(sweep)
+            go_on()
             return
-
-        def decided(yes: bool | None) -> None:
-            if yes:
-                self._begin(sweep)
-
-        self.app.push_screen(Confirm(f"Leave the changes to {self.draft.path}?"), decided)
+        question = Confirm(f"Leave the changes to {self.draft.path}?")
+        self.app.push_screen(question, lambda yes: go_on() if yes else None)
 
     def _begin(self, sweep: str | None) -> None:
         try:
@@ -161,11 +163,14 @@ class DesignerScreen(KituiScreen):
             self.rested(_PAUSE_S, self._start_planning)
         elif not self._note:
             self._note = f"{counted(len(faults), 'field')} to mend first"
-        self.kitui.unsaved = self.draft.path if self.draft.changed else None
-        state = "" if not self.draft.changed else "  (changed)" if self.draft.path.exists() else "  (not saved)"
-        title = f"{short_path(self.draft.path)}{state}"
-        self.query_one("#design-title", Static).update(printable(title))
+        self._show_title(self.draft)
         self._show_cost()
+
+    def _show_title(self, draft: Draft) -> None:
+        """Which file this is, and whether it has changes; the app asks for those before it ends."""
+        self.kitui.unsaved = draft.path if draft.changed else None
+        state = "" if not draft.changed else "  (changed)" if draft.path.exists() else "  (not saved)"
+        self.query_one("#design-title", Static).update(printable(f"{short_path(draft.path)}{state}"))
 
     def _start_planning(self) -> None:
         if self.draft is not None and not self.draft.faults():
@@ -180,26 +185,21 @@ class DesignerScreen(KituiScreen):
             if generation == self._generation and app.is_running:
                 app.call_later(self._worked_out, generation, plan, note, fault or {})
 
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "draft.toml"
-            path.write_text(text, encoding="utf-8")
-            try:
-                bundle = plan_sweep(path, app.workspace)
-            except KituiError as error:
-                if error.key in {field.key for field in FIELDS}:
-                    value = f"{error.value}: " if error.value else ""
-                    say(None, "1 field to mend first", {error.key: f"{value}{error.what} {error.mend}".strip()})
-                else:
-                    say(None, without_path(error, path))
-                return
         try:
+            with written_aside(text) as path:
+                bundle = plan_sweep(path, app.workspace)
             if app.read_only:  # measuring would write what it finds
                 say(document_of(bundle, app.workspace, None), "read-only: this machine's speed is not measured")
                 return
             say(document_of(bundle, app.workspace, None), "measuring this machine's speed …")
             if generation == self._generation:
                 say(document_of(bundle, app.workspace, measure(bundle, app.workspace)), "")
-        except (KituiError, OSError) as error:
+        except KituiError as error:
+            if error.key in {field.key for field in FIELDS}:
+                say(None, "1 field to mend first", {error.key: words_of(error, beside=True)})
+            else:
+                say(None, words_of(error))
+        except OSError as error:
             say(None, str(error))
 
     def _worked_out(self, generation: int, plan: dict[str, Any] | None, note: str, faults: dict[str, str]) -> None:
@@ -271,9 +271,11 @@ class DesignerScreen(KituiScreen):
         def decided(text: str | None) -> None:
             if text:
                 try:
-                    self._take(open_draft(Path(text).expanduser()))
+                    draft = open_draft(Path(text).expanduser())
                 except KituiError as error:
                     self.notify(str(error), severity="error", markup=False)
+                else:
+                    self._leaving(lambda: self._take(draft))
 
         self.app.push_screen(Ask("Open a sweep file", str(Path.cwd()) + "/"), decided)
 
@@ -284,13 +286,11 @@ class DesignerScreen(KituiScreen):
 
     @work(thread=True, exclusive=True, group="preview")
     def _preview(self, text: str) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "draft.toml"
-            path.write_text(text, encoding="utf-8")
-            try:
+        try:
+            with written_aside(text) as path:
                 lines = preview(path)
-            except (KituiError, OSError) as error:
-                lines = [without_path(error, path)]
+        except (KituiError, OSError) as error:
+            lines = [words_of(error)]
         if self._plan is not None and self._plan["tokens_per_fact"] is not None:
             lines.insert(0, f"one infused fact is {self._plan['tokens_per_fact']:.1f} tokens each time it is written")
         words = printable("\n".join(lines))
@@ -302,9 +302,9 @@ class DesignerScreen(KituiScreen):
         first = next((field for field in FIELDS if field.key in faults), None)
         if first is not None:
             self.query_one(f"#{_id(first.key)}", Input).focus()
-        for words in list(faults.values())[:1]:
-            label = f"{first.label}: " if first else ""
-            self.notify(f"{label}{words}", severity="warning", markup=False)
+            self.notify(f"{first.label}: {faults[first.key]}", severity="warning", markup=False)
+        elif faults:
+            self.notify(faults[""], severity="warning", markup=False)
         return not faults
 
     def action_launch(self) -> None:
@@ -333,6 +333,7 @@ class DesignerScreen(KituiScreen):
                 except KituiError as error:
                     self.notify(str(error), severity="error", markup=False)
                     return
+                self._show_title(self.draft)
                 self.notify("launching …", timeout=3)
                 self._launch(path)
 
@@ -414,9 +415,24 @@ def _grid_cell(row: dict[str, Any] | None) -> str:
     return f"{'░' if row['trained'] < row['seeds'] else ''}{text}".rjust(5)
 
 
-def without_path(error: Exception, path: Path) -> str:
-    """The error of a draft that was written to `path` only to be read."""
-    return str(error).replace(f"{path}: ", "").replace(str(path), "the draft")
+@contextlib.contextmanager
+def written_aside(text: str) -> Iterator[Path]:
+    """A file with this draft, for those who read files; it is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / _ASIDE
+        path.write_text(text, encoding="utf-8")
+        yield path
+
+
+def words_of(error: Exception, beside: bool = False) -> str:
+    """The words of an error in a draft: its file is not named, for it was only written aside; nor is its key where
+    the words stand `beside` the field."""
+    if not isinstance(error, KituiError):
+        return str(error)
+    where = "" if _ASIDE in error.where else error.where
+    key = "" if beside else error.key
+    setting = f"{key} = {error.value}" if key and error.value else key or error.value
+    return ": ".join(part for part in (where, setting, f"{error.what} {error.mend}".strip()) if part)
 
 
 def _id(key: str) -> str:

@@ -40,6 +40,7 @@ class MonitorScreen(KituiScreen):
         self._sort: tuple[str, bool] | None = None  # column, descending
         self._filter = ""
         self._sweep: str | None = None
+        self._is_new = True  # of this sweep nothing has been shown yet
         self._arranged: tuple[object, object] = (None, None)
         self._cells = Cells()
 
@@ -57,11 +58,13 @@ class MonitorScreen(KituiScreen):
     # What is shown
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        if snapshot.sweep != self._sweep and snapshot.rows:
-            self._sweep = snapshot.sweep
+        if snapshot.sweep != self._sweep:
+            self._sweep, self._is_new = snapshot.sweep, True
             table = self.query_one(RunTable)
             table.marked.clear()
             table.pinned.clear()
+        if self._is_new and snapshot.rows:
+            self._is_new = False
             self._by_cell = len({row.seed for row in snapshot.rows}) > 1 and len(snapshot.rows) > 200
             self._arranged = (None, None)
         self._arrange(snapshot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from textual import events
 from textual.widgets import Input
 
 
@@ -17,10 +18,13 @@ class LineInput(Input):
         super().__init__(*args, select_on_focus=False, **kwargs)
         self.cursor_blink = False
 
-    def on_focus(self) -> None:
-        self.cursor_position = len(self.value)
+    def on_focus(self, event: events.Focus) -> None:
+        """Come to by a key, one goes on at the end; a click says itself where, and another window changes nothing."""
+        if not (event.from_app_focus or self.is_mouse_over):
+            self.cursor_position = len(self.value)
+            self.scroll_end(animate=False, immediate=True)
 
     def on_blur(self) -> None:
         """Its beginning says more of what stands there than its end."""
-        if self.app.screen_stack:  # there is none while the app leaves
-            self.cursor_position = 0
+        if self.app.app_focus:
+            self.scroll_home(animate=False, immediate=True)

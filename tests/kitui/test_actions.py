@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -271,15 +272,17 @@ async def clear_field(hand: Hand) -> None:
 
 @case("designer.launch")
 async def launch(hand: Hand) -> None:
-    await hand.press("2")
+    await hand.press("2", "down", "down", "down", "down", "end", "2")
     screen = hand.screen
     await hand.until(lambda: screen._plan is not None)
+    assert hand.app.unsaved is not None
     await hand.press("ctrl+l")
     assert isinstance(hand.screen, Confirm)
     await hand.press("y")
     await hand.until(lambda: pending_commands(hand.workspace))
     path, command = pending_commands(hand.workspace)[0]
     assert (command["command"], command["bundle"]["plan"]["sweep"]) == ("launch", "sweep")
+    assert hand.app.unsaved is None
     path.unlink()
     write_json(path.with_suffix(".reply"), {"ok": True, "sweep": "smoke"})
     await hand.until(lambda: hand.app.current_mode == "monitor")
@@ -661,6 +664,36 @@ async def test_a_key_that_closes_comes_twice(screens: Workspace) -> None:
             over.dismiss()
             over.dismiss()
             await hand.until(lambda: isinstance(hand.screen, MonitorScreen))
+
+
+async def test_an_opened_draft_asks_for_the_changes_to_the_one_before(queue: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('name = "other"\n')
+    app = KituiApp(queue, "smoke")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, queue)
+        await hand.press("2")
+        await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+        await hand.press("x", "ctrl+o")
+        hand.screen.query_one(Input).value = str(tmp_path / "other.toml")
+        await hand.press("enter")
+        await hand.until(lambda: isinstance(hand.screen, Confirm))
+        await hand.press("n")
+        assert hand.screen.draft.name == "sweepx"
+
+
+async def test_another_window_moves_no_cursor(screens: Workspace) -> None:
+    app = KituiApp(screens, "smoke")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.press("2")
+        await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+        await hand.press("down", "home", "right")
+        field = hand.screen.focused
+        app.post_message(AppBlur())
+        await hand.until(lambda: not app.app_focus)
+        app.post_message(AppFocus())
+        await hand.until(lambda: hand.screen.focused is field)
+        assert field.cursor_position == 1
 
 
 async def test_resizing_keeps_cursor_and_marks(screens: Workspace) -> None:
