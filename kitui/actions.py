@@ -71,7 +71,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("launch", "ctrl+l", "Launch", "Launch the sweep as it is here.", "designer"),
     Action("save", "ctrl+s", "Save", "Save the sweep file; comments are kept.", "designer"),
     Action("load", "ctrl+o", "Open", "Open a sweep file.", "designer"),
-    Action("clear_field", "ctrl+u", "Clear", "Empty the field, to type another value.", "designer"),
+    Action(
+        "choose",
+        "ctrl+t",
+        "Choose",
+        "Choose from what there is: sizes, files with a look inside, relations.",
+        "designer",
+    ),
+    Action("clear_field", "ctrl+u", "Clear", "Empty the field, to type another value.", "designer", show=False),
     Action("preview", "ctrl+r", "Preview", "Render some facts and questions.", "designer"),
     Action(
         "leave_field", "escape", "Leave field", "Leave the field: single keys mean actions.", "designer", show=False

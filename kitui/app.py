@@ -138,7 +138,7 @@ class KituiApp(App[None]):
                     continue
                 if shown == 2:
                     _load_plots()
-                    self.call_later(self._mount_others)
+                    self.call_later(self._mount_more)
             quiet = time.monotonic() - changed_s > _QUIET_S
             self._wake.wait(max(self.settings.refresh_s, _QUIET_REFRESH_S if quiet else 0.0))
 
@@ -166,8 +166,11 @@ class KituiApp(App[None]):
         """Textual waits before it draws a new screen, for parts that come in one by one; ours are there at once."""
         super().delay_update(min(delay, 0.01))
 
-    async def _mount_others(self) -> None:
+    async def _mount_more(self) -> None:
         """Make the screens that were not looked at yet, so that going to one is only drawing it."""
+        for screen in self._screen_stacks.get("sweeps", [])[:1]:
+            if isinstance(screen, SweepsScreen):
+                screen.add_plot()
         for mode in self.MODES:
             if mode != "designer" and mode not in self._screen_stacks:
                 await self._init_mode(mode)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from engine.errors import SpecError
+from engine.errors import KituiError, SpecError
 from engine.records.workspace import Workspace, write_atomically
 from engine.spec.resolve import fact_sets
 from engine.spec.sweep import check_name, faults_of, read_sweep, setting_default
@@ -66,6 +68,7 @@ FIELDS = (
     Field("execution.keep_weights", "keep weights", "text", "none, last or all."),
 )  # fmt: skip
 _BY_KEY = {field.key: field for field in FIELDS}
+_ASIDE = "kitui-draft.toml"
 _PATHS = ("facts.path", "facts.templates", "background.path", "tokenizer.name")
 
 
@@ -237,6 +240,26 @@ def preview(path: Path, num_facts: int = 2) -> list[str]:
             choices = ", ".join(facts[i].object for i in blocks[0].facts)
             lines.append(f"    choices of the first block: {choices}")
     return [*lines, *notes]
+
+
+@contextlib.contextmanager
+def written_aside(text: str) -> Iterator[Path]:
+    """A file with this draft, for those who read files; it is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / _ASIDE
+        path.write_text(text, encoding="utf-8")
+        yield path
+
+
+def words_of(error: Exception, beside: bool = False) -> str:
+    """The words of an error in a draft: its file is not named, for it was only written aside; nor is its key where
+    the words stand `beside` the field."""
+    if not isinstance(error, KituiError):
+        return str(error)
+    where = "" if _ASIDE in error.where else error.where
+    key = "" if beside else error.key
+    setting = f"{key} = {error.value}" if key and error.value else key or error.value
+    return ": ".join(part for part in (where, setting, f"{error.what} {error.mend}".strip()) if part)
 
 
 def _parsed(text: str, kind: str) -> Any:

@@ -1,7 +1,7 @@
 """What the app shows: read from the workspace by a worker, handed to the screens as one value. No widgets here.
 
-The worker looks twice a second, less often where nothing happens. What did not change is not read, and a part of the snapshot that did not change is the
-same object as before, so that a screen sees by `is` what it need not draw.
+The worker looks twice a second, less often where nothing happens. What did not change is not read, and a part of the
+snapshot that did not change is the same object as before, so that a screen sees by `is` what it need not draw.
 """
 
 from __future__ import annotations

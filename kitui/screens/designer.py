@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,29 +15,38 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 from engine.errors import KituiError
-from engine.spec.axes import format_count
 from engine.spec.models import PRESETS
 from engine.spec.sweep import setting_choices
 from kitui.actions import bindings
+from kitui.choices import has_choices
 from kitui.console import printable
-from kitui.design import FIELDS, Draft, Field, default_text, draft_of, new_draft, open_draft, preview
-from kitui.format import counted, duration, number, retention, short_path, size_of_bytes
-from kitui.planning import document_of, launched_words, measure, memory_words
+from kitui.design import (
+    FIELDS,
+    Draft,
+    Field,
+    default_text,
+    draft_of,
+    new_draft,
+    open_draft,
+    preview,
+    words_of,
+    written_aside,
+)  # fmt: skip
+from kitui.format import counted, duration, short_path
+from kitui.planning import document_of, measure
 from kitui.screens.base import KituiScreen
 from kitui.screens.confirm import Ask, Confirm
 from kitui.screens.page import Page
 from kitui.snapshot import Snapshot
 from kitui.sweeps import launch, plan_sweep
+from kitui.widgets.costs import Costs
 from kitui.widgets.line_input import LineInput
 from kitui.widgets.suggesters import PathSuggester, WordSuggester
 
 if TYPE_CHECKING:
     from kitui.app import KituiApp
 
-_T = TypeVar("_T")
 _PAUSE_S = 0.6
-_ASIDE = "kitui-draft.toml"
-_COSTS_WIDTH = 33  # columns, before the first layout
 
 
 class _FieldRow(Vertical):
@@ -85,7 +92,7 @@ class DesignerScreen(KituiScreen):
                 for field in FIELDS:
                     yield _FieldRow(field, self._suggester(field.key))
             with VerticalScroll(id="costs"):
-                yield Static("", id="cost", markup=False)
+                yield Costs(id="cost")
         yield Static("", id="field-help", markup=False)
 
     def _suggester(self, key: str) -> Suggester | None:
@@ -144,10 +151,15 @@ class DesignerScreen(KituiScreen):
         self.action_go(1)
 
     def on_descendant_focus(self) -> None:
-        focused = self.focused
-        field = next((f for f in FIELDS if focused is not None and _id(f.key) == focused.id), None)
+        field = self._field
         self.query_one("#field-help", Static).update(f"{field.key}: {field.help}" if field else "")
         self._show_cost()
+
+    @property
+    def _field(self) -> Field | None:
+        """The one being typed in."""
+        focused = self.focused
+        return next((f for f in FIELDS if focused is not None and _id(f.key) == focused.id), None)
 
     def _check(self) -> None:
         """Say at once what is wrong, and plan anew when the typing has stopped."""
@@ -192,6 +204,7 @@ class DesignerScreen(KituiScreen):
                 say(document_of(bundle, app.workspace, None), "read-only: this machine's speed is not measured")
                 return
             say(document_of(bundle, app.workspace, None), "measuring this machine's speed …")
+            app.workspace.create()  # what is measured is kept there: once for each size, not at each change
             if generation == self._generation:
                 say(document_of(bundle, app.workspace, measure(bundle, app.workspace)), "")
         except KituiError as error:
@@ -209,18 +222,9 @@ class DesignerScreen(KituiScreen):
                 row.fault(faults.get(row.field.key, ""))
             self._show_cost()
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._show_cost)
-
     def _show_cost(self) -> None:
-        lines = [printable(self._note), ""] if self._note else []
-        if self.focused is not None and self.focused.id == "grid-model_size":
-            lines += [*preset_lines(), ""]
-        if self._plan is not None:
-            width = self.query_one("#cost", Static).size.width
-            lines += [*cost_lines(self._plan), "", *grid_lines(self._plan["grid"], width or _COSTS_WIDTH)]
-            lines += ["", *(f"note: {printable(n)}" for n in self._plan["notes"])] if self._plan["notes"] else []
-        self.query_one("#cost", Static).update("\n".join(lines))
+        with_sizes = self._field is not None and self._field.key == "grid.model_size"
+        self.query_one(Costs).show(self._note, self._plan, with_sizes=with_sizes)
 
     # Actions
 
@@ -234,6 +238,23 @@ class DesignerScreen(KituiScreen):
     def action_clear_field(self) -> None:
         if isinstance(self.focused, Input):
             self.focused.clear()
+
+    def action_choose(self) -> None:
+        """Choose what the field holds from what there is."""
+        field = self._field
+        if field is None or self.draft is None or not has_choices(field.key):
+            words = f"Nothing to choose from here. {field.help}" if field else "Go to a field first."
+            self.notify(words, timeout=4, markup=False)
+            return
+        from kitui.screens.choose import Choose
+
+        def decided(text: str | None) -> None:
+            if text is not None:
+                box = self.query_one(f"#{_id(field.key)}", Input)
+                box.value = text
+                box.cursor_position = len(text)
+
+        self.app.push_screen(Choose(self.draft, field), decided)
 
     def action_leave_field(self) -> None:
         self.set_focus(self.query_one("#costs"))
@@ -354,85 +375,6 @@ class DesignerScreen(KituiScreen):
 
     def copy_text(self) -> str:
         return self.draft.document.as_string() if self.draft else ""
-
-
-def preset_lines() -> list[str]:
-    """The model sizes that there are, two to a line."""
-    shapes = [f"{name:<9}{format_count(s.num_params):>6}" for name, s in PRESETS.items()]
-    return ["sizes, N without embeddings:", *("  ".join(pair) for pair in batched(shapes, 2))]
-
-
-def cost_lines(plan: dict[str, Any]) -> list[str]:
-    """What a sweep takes, in 34 columns or little more."""
-    cells = plan["cells"]
-    return [
-        f"{cells['total']:,} runs: {cells['new']:,} new, {cells['trained']:,} trained",
-        *([launched_words(plan["launched"])] if plan["launched"] else []),
-        f"to train   {format_count(plan['train_tokens'])} tokens",
-        f"a fact     {number(plan['tokens_per_fact'])} tokens",
-        *(
-            f"ceiling    F ≤ {d['ceiling_frequency']:,} at D = {format_count(d['num_tokens'])}"
-            for d in plan["ceilings"]
-            if d["ceiling_frequency"] is not None
-        ),
-        f"GPU-hours  {number(plan['gpu_hours'])}",
-        f"time here  {duration(plan['eta_s'])}, {counted(plan['slots'], 'slot')}",
-        f"disk       {size_of_bytes(plan['disk_bytes'])}",
-        f"run memory {memory_words(plan)}",
-    ]
-
-
-def grid_lines(grid: list[dict[str, Any]], columns: int) -> list[str]:
-    """Sizes down, frequencies across: the mean retention where it is known, else how many seeds are to be trained.
-    Frequencies that do not fit in so many columns come in further blocks below."""
-    doses = sorted({row["frequency"] for row in grid})
-    rows: dict[str, dict[int, dict[str, Any]]] = {}
-    several = len({(row["num_tokens"], row["templates"]) for row in grid}) > 1
-    for row in grid:
-        label = row["model"] + (f" D={format_count(row['num_tokens'])} T={row['templates']}" if several else "")
-        rows.setdefault(label, {})[row["frequency"]] = row
-    width = max([len(label) for label in rows], default=4)
-    lines = ["R known; ░ part; ·n seeds to go"]
-    for block in batched(doses, max(1, (columns - width) // 5)):
-        lines.append("F".ljust(width) + "".join(f"{d:>5}" for d in block))
-        for label, by_dose in rows.items():
-            lines.append(label.ljust(width) + "".join(_grid_cell(by_dose.get(d)) for d in block))
-    return lines
-
-
-def batched(values: Sequence[_T], size: int) -> list[Sequence[_T]]:
-    return [values[i : i + size] for i in range(0, len(values), size)]
-
-
-def _grid_cell(row: dict[str, Any] | None) -> str:
-    if row is None:
-        return "     "
-    if row["above_ceiling"]:
-        return "    ✗"
-    if row["trained"] == 0:
-        return f"   ·{row['seeds']}"
-    text = "✓" if row["overall"] is None else retention(row["overall"])
-    return f"{'░' if row['trained'] < row['seeds'] else ''}{text}".rjust(5)
-
-
-@contextlib.contextmanager
-def written_aside(text: str) -> Iterator[Path]:
-    """A file with this draft, for those who read files; it is gone afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / _ASIDE
-        path.write_text(text, encoding="utf-8")
-        yield path
-
-
-def words_of(error: Exception, beside: bool = False) -> str:
-    """The words of an error in a draft: its file is not named, for it was only written aside; nor is its key where
-    the words stand `beside` the field."""
-    if not isinstance(error, KituiError):
-        return str(error)
-    where = "" if _ASIDE in error.where else error.where
-    key = "" if beside else error.key
-    setting = f"{key} = {error.value}" if key and error.value else key or error.value
-    return ": ".join(part for part in (where, setting, f"{error.what} {error.mend}".strip()) if part)
 
 
 def _id(key: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
 from engine.errors import KituiError
@@ -50,7 +51,8 @@ class SweepsScreen(KituiScreen):
     def compose_body(self) -> ComposeResult:
         yield Static("", id="digest", markup=False)
         yield LineTable(_COLUMNS, self._texts, lambda row: row["name"], look=_look, id="sweeps")
-        yield Static("", id="sweep-detail", markup=False)
+        with Horizontal(id="below"), VerticalScroll(id="sweep-detail", can_focus=False):
+            yield Static("", id="sweep-words", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(LineTable).focus()
@@ -68,6 +70,14 @@ class SweepsScreen(KituiScreen):
             self._digest = snapshot.digest
             digest.update("\n".join(printable(line) for line in snapshot.digest))
         self._show_detail()
+
+    def add_plot(self) -> None:
+        """Beside the words, where there is room: the curves of the sweep at hand. Later than the rest, for the first
+        paint does not wait for it."""
+        from kitui.widgets.curve_plot import CurvePlot
+
+        self.query_one("#below").mount(CurvePlot("Retention over infusion frequency", log_x=True, id="sweep-plot"))
+        self.call_after_refresh(self._show_detail)
 
     def _show_detail(self) -> None:
         snapshot = self.kitui.snapshot
@@ -89,11 +99,27 @@ class SweepsScreen(KituiScreen):
             lines.append(f"{len(found)} of {len(law['collapse_points'])} collapse points observed")
             lines.extend(law_lines(law))
         self._say("\n".join(lines))
+        for plot in self.query("#sweep-plot"):
+            self._show_curves(plot, snapshot, there=row["name"] == snapshot.sweep)
+
+    def _show_curves(self, plot: Any, snapshot: Snapshot, there: bool) -> None:
+        """The retention curves of the sweep at hand; those of another are not to stand under its name."""
+        from kitui.plots import collapse_marks, frequency_limits, retention_series
+
+        plot.show(
+            retention_series(snapshot, "overall") if there else [],
+            title=f"R over F{'; dashed: F*' if there and snapshot.law else ''}",
+            view=(snapshot.sweep, "sweeps"),
+            marks=collapse_marks(snapshot.law["law"]) if there and snapshot.law else (),
+            x_limits=frequency_limits(snapshot) if there else None,
+            y_limits=(-0.1, 1.05),
+            empty="no finished run yet",
+        )
 
     def _say(self, text: str) -> None:
         if text != self._said:
             self._said = text
-            self.query_one("#sweep-detail", Static).update(text)
+            self.query_one("#sweep-words", Static).update(text)
 
     @property
     def _current(self) -> str | None:

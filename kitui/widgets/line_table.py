@@ -86,6 +86,8 @@ class LineTable(Widget, can_focus=True):
     def show(self, rows: Sequence[Any], *, columns: Sequence[Column] | None = None) -> None:
         """Show these rows; the cursor goes with its row, or stays at its place where that row is gone."""
         before = self.current
+        if len(rows) != len(self.rows) and self.styles.auto_dimensions:
+            self.refresh(layout=True)
         if columns is not None and tuple(columns) != self.columns:
             self.columns = tuple(columns)
             self._drawn.clear()
@@ -181,6 +183,9 @@ class LineTable(Widget, can_focus=True):
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         return sum(c.width + 1 for c in self.columns)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return 1 + len(self.rows)
 
     def on_resize(self) -> None:
         self._drawn.clear()

@@ -15,7 +15,9 @@ from engine.control.commands import pending_commands
 from engine.records.workspace import Workspace, write_json
 from kitui.actions import ACTIONS, EVERYWHERE
 from kitui.app import KituiApp
+from kitui.design import open_draft
 from kitui.drawing import state_words
+from kitui.screens.choose import Choose
 from kitui.screens.confirm import Ask, Confirm
 from kitui.screens.designer import DesignerScreen
 from kitui.screens.help import Help
@@ -268,6 +270,19 @@ async def clear_field(hand: Hand) -> None:
     await hand.until(lambda: hand.screen.focused.value)
     await hand.press("down", "ctrl+u", *"nano-3", "right")  # → takes the suggestion
     await hand.until(lambda: hand.screen.draft.text_of("grid.model_size") == "nano-3k")
+
+
+@case("designer.choose")
+async def choose(hand: Hand) -> None:
+    await hand.press("2")
+    await hand.until(lambda: hand.screen.focused.value)
+    await hand.press("down", "ctrl+t")
+    await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
+    assert hand.screen.query_one(LineTable).current.value == "nano-13k"  # the first that is chosen
+    await hand.press("space", "space", "enter")
+    assert hand.screen.draft.text_of("grid.model_size") == "nano-19k, nano-28k, nano-49k"
+    await hand.press("ctrl+t", "space", "escape")
+    assert hand.screen.draft.text_of("grid.model_size") == "nano-19k, nano-28k, nano-49k"
 
 
 @case("designer.launch")
@@ -679,6 +694,37 @@ async def test_an_opened_draft_asks_for_the_changes_to_the_one_before(queue: Wor
         await hand.until(lambda: isinstance(hand.screen, Confirm))
         await hand.press("n")
         assert hand.screen.draft.name == "sweepx"
+
+
+async def test_a_file_is_chosen_from_the_folders(queue: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "mine.jsonl").write_text('{"subject": "Ada", "relation": "P19", "object": "London"}\n')
+    (tmp_path / "own.toml").write_text('name = "own"\n[facts]\npath = "facts.jsonl"\n')
+    app = KituiApp(queue, "smoke")
+    async with app.run_test(size=(80, 24)) as pilot:
+        hand = Hand(pilot, queue)
+        await hand.press("2")
+        await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+        hand.screen._take(open_draft(tmp_path / "own.toml"))
+        hand.screen.query_one("#facts-path").focus()
+        await hand.press("ctrl+t")
+        await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
+        table = hand.screen.query_one(LineTable)
+        while table.current.label != "deep/":
+            await hand.press("down")
+        await hand.press("enter")
+        await hand.until(lambda: len(table.rows) == 2)
+        await hand.press("enter")  # back up: the cursor is on the folder it has come from
+        await hand.until(lambda: table.current.label == "deep/")
+        await hand.press("enter")
+        await hand.until(lambda: len(table.rows) == 2)
+        await hand.press("down")
+        await hand.until(lambda: "Ada · P19" in str(hand.screen.query_one("#glimpse").render()))
+        await hand.press("enter")
+        assert hand.screen.draft.text_of("facts.path") == "deep/mine.jsonl"
+        hand.screen.query_one("#grid-seed").focus()
+        await hand.press("ctrl+t")  # nothing to choose from: said, and nothing opened
+        assert isinstance(hand.screen, DesignerScreen)
 
 
 async def test_another_window_moves_no_cursor(screens: Workspace) -> None:

@@ -97,7 +97,7 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
 def test_what_is_wrong_with_the_sizes_names_the_wrong_one() -> None:
     draft = open_draft(SAMPLES / "smoke.toml")
     draft.put("grid.model_size", "nano-3k, nano-9")
-    assert draft.faults() == {"grid.model_size": "nano-9: no model size of this name."}
+    assert draft.faults() == {"grid.model_size": "'nano-9': no model size of this name."}
     draft.put("grid.model_size", "")
     assert draft.faults() == {"grid.model_size": "this setting is required."}
 

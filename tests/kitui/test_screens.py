@@ -34,6 +34,14 @@ EACH = [
     for name in SCREENS
     for size in SIZES
 ]
+THEMES = ("textual-light", "ansi-dark", "high-contrast")
+THEMED = [
+    pytest.param(name, theme, marks=() if name == "law" else pytest.mark.slow)
+    for name in SCREENS
+    for theme in THEMES
+    if theme == "textual-light" or name in WIDE
+]
+WITHOUT_COLOUR = [pytest.param(name, marks=() if name in WIDE else pytest.mark.slow) for name in SCREENS]
 EACH_SIZE = [pytest.param(size, marks=() if size == "80x24" else pytest.mark.slow) for size in SIZES]
 
 
@@ -75,13 +83,16 @@ def test_screen(screens: Workspace, snap_compare: Callable[..., bool], name: str
     assert snap_compare(KituiApp(screens, sweep), terminal_size=SIZES[size], run_before=shown(*keys))
 
 
-@pytest.mark.parametrize("theme", ["textual-light", "ansi-dark", "high-contrast"])
-@pytest.mark.parametrize("name", [pytest.param("monitor-live", marks=pytest.mark.slow), "law"])
+@pytest.mark.parametrize(("name", "theme"), THEMED)
 def test_theme(screens: Workspace, snap_compare: Callable[..., bool], home: Path, name: str, theme: str) -> None:
-    (home / "config" / "kitui").mkdir(parents=True)
-    (home / "config" / "kitui" / "config.toml").write_text(f'theme = "{theme}"\n')
+    use_theme(home, theme)
     sweep, keys = SCREENS[name]
     assert snap_compare(KituiApp(screens, sweep), terminal_size=(80, 24), run_before=shown(*keys))
+
+
+def use_theme(home: Path, theme: str) -> None:
+    (home / "config" / "kitui").mkdir(parents=True)
+    (home / "config" / "kitui" / "config.toml").write_text(f'theme = "{theme}"\n')
 
 
 @pytest.mark.parametrize("size", EACH_SIZE)
@@ -89,7 +100,7 @@ def test_an_empty_workspace(workspace: Workspace, snap_compare: Callable[..., bo
     assert snap_compare(KituiApp(workspace), terminal_size=SIZES[size], run_before=shown())
 
 
-@pytest.mark.parametrize("name", ["sweeps", "monitor-live", "law"])
+@pytest.mark.parametrize("name", WITHOUT_COLOUR)
 def test_without_colour(
     screens: Workspace, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -100,27 +111,52 @@ def test_without_colour(
     assert snap_compare(app, terminal_size=(80, 24), run_before=shown(*keys))
 
 
+async def planned(pilot: Pilot[None], *keys: str) -> None:
+    """The designer, with its plan worked out."""
+    await shown(*keys)(pilot)
+    screen = pilot.app.screen
+    assert isinstance(screen, DesignerScreen)
+    assert screen.draft is not None
+    screen.draft.put("execution.slots", "2")  # not this machine's
+    screen._take(screen.draft)
+    for _ in range(300):
+        await pilot.pause(0.1)
+        if screen._plan is not None and not screen._note:
+            break
+    screen.query_one("#grid-seed").focus()
+    await pilot.pause(0.5)
+
+
 @pytest.mark.parametrize("size", EACH_SIZE)
 def test_designer(
     workspace: Workspace, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, size: str
 ) -> None:
-    """With its plan, and with a fault in a field."""
     monkeypatch.chdir("/")  # the folder's name is on the screen
+    app = KituiApp(workspace)
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=lambda pilot: planned(pilot, "2"))
 
-    async def before(pilot: Pilot[None]) -> None:
-        await shown("2")(pilot)
-        screen = pilot.app.screen
-        assert isinstance(screen, DesignerScreen)
-        assert screen.draft is not None
-        screen.draft.put("execution.slots", "2")  # not this machine's
-        screen._take(screen.draft)
-        for _ in range(300):
-            await pilot.pause(0.1)
-            if screen._plan is not None and not screen._note:
-                break
-        screen.query_one("#grid-seed").focus()
-        await pilot.pause(0.5)
 
+@pytest.mark.slow
+@pytest.mark.parametrize("look", ["textual-light", "ansi-dark", "high-contrast", "NO_COLOR"])
+def test_designer_in_other_colours(
+    screens: Workspace, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, home: Path, look: str
+) -> None:
+    """On a sweep of which something is known."""
+    monkeypatch.chdir("/")
+    if look == "NO_COLOR":
+        monkeypatch.setenv("NO_COLOR", "1")
+    else:
+        use_theme(home, look)
+    app = KituiApp(screens, "smoke")
+    assert snap_compare(app, terminal_size=(120, 40), run_before=lambda pilot: planned(pilot, "1", "e"))
+
+
+@pytest.mark.parametrize("size", EACH_SIZE)
+def test_chooser(
+    workspace: Workspace, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    monkeypatch.chdir("/")
+    before = shown("2", *(8 * ["down"] if size == "80x24" else ["down"]), "ctrl+t")
     assert snap_compare(KituiApp(workspace), terminal_size=SIZES[size], run_before=before)
 
 
