@@ -16,6 +16,8 @@ from typing import Any, ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
@@ -25,6 +27,7 @@ from engine.errors import KituiError
 from engine.records.workspace import Workspace
 from kitui.actions import ACTIONS, EVERYWHERE, bindings, key_name
 from kitui.answers import answer_words
+from kitui.driver import SleepingDriver
 from kitui.screens.base import KituiScreen
 from kitui.screens.sweeps import SweepsScreen
 from kitui.settings import THEMES, Settings, read_settings
@@ -107,6 +110,10 @@ class KituiApp(App[None]):
         self.theme = self.settings.theme
         self.animation_level = "full" if self.settings.animations else "none"
         self.set_keymap(self.settings.keymap)
+
+    def get_driver_class(self) -> type[Driver]:
+        chosen = super().get_driver_class()
+        return SleepingDriver if chosen is LinuxDriver else chosen  # a browser's, or a test's, is left as it is
 
     def on_mount(self) -> None:
         with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not in a test's thread

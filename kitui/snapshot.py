@@ -6,6 +6,7 @@ snapshot that did not change is the same object as before, so that a screen sees
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, NamedTuple
 
@@ -67,9 +68,38 @@ class Reader:
         self._since: tuple[str, ...] | None = None
         self._next_seen_s = 0.0
         self._next_clock_s = 0.0
+        self._watched: list[str] = []
+        self._watched_for: object = None
+        self._answered: tuple[Any, list[Any]] = (None, [])
 
     def read(self, sweep: str | None, wanted_runs: frozenset[str]) -> Snapshot:
         """The state of things now, for the chosen sweep and the runs whose curves are wanted."""
+        if self._reviver is not None:
+            self._reviver.look(self.state)
+        question, seen = (sweep, wanted_runs), [_signature(path) for path in self._watched]
+        if (question, seen) == self._answered and not self.with_gauges and time.monotonic() < self._next_clock_s:
+            self._digest()
+            return self._last
+        snapshot = self._read(sweep, wanted_runs)
+        # Looked at before it was read: what changes in between is found the next time.
+        self._answered = (question, [] if self._watch(snapshot) else seen)
+        return snapshot
+
+    def _watch(self, snapshot: Snapshot) -> bool:
+        """Put down all files and folders that `_read` has looked at; whether they are others than before. Putting a
+        path together takes longer than asking for its time, and that is done again and again where nothing happens."""
+        about = (snapshot.sweep, list(snapshot.curves))
+        if about == self._watched_for:
+            return False
+        paths = [self.workspace.state, self.workspace.root / "sweeps"]
+        if snapshot.sweep is not None:
+            folder = self.workspace.sweep(snapshot.sweep)
+            paths += [folder.plan, folder.bundle, folder.law]
+        paths += [self.workspace.run(run_id).metrics for run_id in snapshot.curves]
+        self._watched, self._watched_for = [str(path) for path in paths], about
+        return True
+
+    def _read(self, sweep: str | None, wanted_runs: frozenset[str]) -> Snapshot:
         last, error = self._last, None
         plan, rows, law = None, _NO_ROWS, None
         document = last.status
@@ -77,8 +107,6 @@ class Reader:
             document = self._status(document)
         except KituiError as problem:  # a state that is not ours: what was shown stays, with the reason
             error = str(problem)
-        if self._reviver is not None:
-            self._reviver.look(self.state)
         names = [row["name"] for row in document["sweeps"]]
         if sweep is None and names:
             sweep = self._newest(names)
@@ -109,6 +137,7 @@ class Reader:
 
     def troubled(self, error: str) -> Snapshot:
         """What was read last, with what is wrong now."""
+        self._answered = (None, [])
         if error != self._last.error:
             self._last = self._last._replace(version=self._last.version + 1, error=error)
         return self._last
@@ -213,6 +242,14 @@ _LIVE = ("progress", *_LIVE_SCORES, "loss", "tokens_per_s")
 def curve_of(snapshot: Snapshot, run_id: str | None) -> LearningCurve:
     """The run's curve, empty where it is not followed."""
     return snapshot.curves.get(run_id or "", NO_CURVE)
+
+
+def _signature(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _without_clock(document: dict[str, Any]) -> list[Any]:

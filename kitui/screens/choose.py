@@ -20,7 +20,7 @@ from kitui.screens.over import OverScreen
 from kitui.widgets.line_table import Column, LineTable
 
 _REST_S = 0.12
-_COLUMNS = (Column("marked", "", 1), Column("label", "", 26), Column("about", "", 40))
+_COLUMNS = (Column("marked", "", 1), Column("label", "choice", 26), Column("about", "", 40))
 
 
 class Choose(OverScreen[str]):
