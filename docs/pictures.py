@@ -84,8 +84,9 @@ async def photograph(workspace: Workspace, demo: subprocess.Popen[bytes]) -> Non
     async with app.run_test(size=SIZE) as pilot:
         camera = Camera(pilot)
         await camera.until(lambda: app.snapshot and app.snapshot.rows and app.snapshot.law)
+        await camera.press("home")
+        await camera.until(lambda: app.snapshot and app.snapshot.sweep == "laptop" and app.snapshot.law)
         await camera.take("sweeps")
-        app.choose_sweep("laptop")
         await camera.press("3")
         await camera.until(lambda: app.snapshot and app.snapshot.sweep == "laptop")
         await camera.press("g", "s", "down", "down", "down", "down")
@@ -110,6 +111,8 @@ async def photograph(workspace: Workspace, demo: subprocess.Popen[bytes]) -> Non
         await camera.press("down", "end")
         await camera.type(", nano-111k")
         await camera.take("designer", 20)
+        await camera.press("ctrl+t")
+        await camera.take("chooser")
 
 
 def main() -> None:

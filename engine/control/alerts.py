@@ -48,9 +48,9 @@ def _run_alert(metrics: Path, started_s: float, now: float) -> str | None:
     times = [r.time_s for r in records]
     gaps = [b - a for a, b in pairwise(times) if b > a]
     limit_s = max(STALL_S, 10 * statistics.median(gaps)) if gaps else 2 * STALL_S
-    quiet_s = now - max([started_s, *times[-1:]])
-    if quiet_s > limit_s:
-        return f"no progress for {quiet_s / 60:.0f} min"
+    last_s = max([started_s, *times[-1:]])
+    if now - last_s > limit_s:  # a time of day, not how long it is: a still screen is to stay still
+        return f"no progress since {time.strftime('%F %H:%M', time.localtime(last_s))}"
     steps = [r for r in records if isinstance(r, StepRecord)]
     if steps and steps[-1].loss is None:
         return f"loss not finite at step {steps[-1].step:,}"

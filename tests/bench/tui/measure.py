@@ -137,19 +137,25 @@ def measure_experimaestro(program: Path, num_runs: int) -> Row:
 
 
 def redraw_ms(num_curves: int = 24, num_points: int = 2000) -> float:
-    """Milliseconds to draw this many curves anew in a plot of 100 × 30 cells, in the app's own process."""
-    from kitui.raster import Canvas, View
+    """Milliseconds to draw so many curves anew, from their values to styled lines, in a plot of 100 × 30 cells."""
+    from rich.style import Style
 
-    x = np.linspace(0, 1, num_points)
+    from kitui.drawing import draw
+    from kitui.figure import Content, Figure, Series
+
     rng = np.random.default_rng(0)
-    curves = [np.clip(np.cumsum(rng.normal(0, 0.02, num_points)), -1, 1) for _ in range(num_curves)]
+    x = tuple(float(i) for i in range(num_points))
+    walks = np.clip(np.cumsum(rng.normal(0, 0.02, (num_curves, num_points)), axis=1), -1, 1)
+    styles = {part: Style() for part in ("axis", "title", "cursor", "")} | {
+        str(i): Style(color=f"color({i})") for i in range(8)
+    }
     times = []
-    for _ in range(50):
+    for i in range(50):
+        series = tuple(
+            Series(f"run {n}", x, tuple(walk), n, points=False) for n, walk in enumerate(np.roll(walks, i, 0).tolist())
+        )
         started = time.perf_counter()
-        canvas = Canvas(100, 30, View(0, 1, -1, 1))
-        for i, y in enumerate(curves):
-            canvas.line(x, y, i)
-        canvas.text()
+        draw(Figure(Content(series, title="bench")), 100, 30, styles)
         times.append(1000 * (time.perf_counter() - started))
     return median(times)
 
