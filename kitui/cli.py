@@ -101,7 +101,9 @@ def plan(
 def launch(
     context: typer.Context,
     sweep: FileArgument,
-    host: Annotated[str, typer.Option("--host", help="Where to train.", metavar="NAME")] = "local",
+    host: Annotated[
+        list[str] | None, typer.Option("--host", help="Where to train: local, or of hosts.toml.", metavar="NAME")
+    ] = None,
     slots: SlotsOption = None,
     watch: Annotated[bool, typer.Option("--watch/--detach", help="Stay and show progress, or return at once.")] = False,
     workspace: WorkspaceOption = None,
@@ -109,7 +111,7 @@ def launch(
     """Queue a sweep's runs; they go on without this terminal. Cells trained before are not trained again."""
     from kitui.headless import launch_sweep
 
-    launch_sweep(_workspace(context, workspace), sweep, host=host, slots=slots, watch=watch)
+    launch_sweep(_workspace(context, workspace), sweep, hosts=host or ["local"], slots=slots, watch=watch)
 
 
 @app.command()
@@ -376,6 +378,26 @@ def import_(
 
     folder = import_table(table, name, _workspace(context, workspace), replace=replace)
     note(f"imported as {name}: kitui law {name}  ({folder.root})")
+
+
+@app.command()
+def hosts(
+    context: typer.Context,
+    action: Annotated[str | None, typer.Argument(metavar="[check]", help="check: try each step.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="These only.")] = None,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """The machines that runs may go to (hosts.toml in the workspace), and whether they are fit for it."""
+    from engine.errors import SpecError
+    from kitui.host_list import check_hosts, list_hosts
+
+    if action not in (None, "check"):
+        raise SpecError("no such action.", value=action, mend="kitui hosts, or kitui hosts check [NAME]...")
+    if action is None:
+        list_hosts(_workspace(context, workspace), json=json)
+    else:
+        check_hosts(_workspace(context, workspace), names or [], json=json)
 
 
 @app.command()

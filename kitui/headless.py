@@ -13,8 +13,9 @@ from rich.text import Text
 
 from engine.control.commands import Reviver
 from engine.control.followers import law_is_behind
+from engine.control.hosts import LOCAL, known_host
 from engine.control.launchers.local import visible_gpus
-from engine.control.status import cell_state, status, sweep_status
+from engine.control.status import OPEN, cell_state, status, sweep_status
 from engine.control.store import State
 from engine.errors import KituiError, LaunchError
 from engine.records.metrics import MetricsTail, RetentionRecord, StepRecord, overall_retention
@@ -28,7 +29,6 @@ from kitui.sweeps import analysis, known_sweep, launch, plan_sweep
 
 _REFRESH_S = 0.5
 _LINE_EVERY_S = 10.0
-_OPEN = ("running", "queued", "preparing")
 
 
 def run_demo(workspace: Workspace, *, headless: bool) -> None:
@@ -49,16 +49,17 @@ def run_demo(workspace: Workspace, *, headless: bool) -> None:
     print_summary(workspace, name, analysis(workspace, name))
 
 
-def launch_sweep(workspace: Workspace, path: Path, *, host: str, slots: int | None, watch: bool) -> None:
+def launch_sweep(workspace: Workspace, path: Path, *, hosts: list[str], slots: int | None, watch: bool) -> None:
     """`kitui launch`: queue a sweep's runs and return, or stay and show them."""
-    if host != "local":
-        raise LaunchError("no such host.", key="--host", value=host, mend="Known: local.")
+    for host in hosts:
+        if host != LOCAL:
+            known_host(workspace, host)
     gpus = visible_gpus()
-    if slots and gpus and slots > len(gpus):
+    if slots and gpus and slots > len(gpus) and hosts == [LOCAL]:
         raise LaunchError(
             f"there are {len(gpus)} GPUs here.", key="--slots", value=slots, mend="Ask for as many or fewer."
         )
-    answer = launch(workspace, plan_sweep(path, workspace), slots)
+    answer = launch(workspace, plan_sweep(path, workspace), slots, hosts)
     note(_launched_words(answer))
     if not watch:
         note(f"kitui watch {answer['sweep']} shows them; they go on without this terminal")
@@ -97,7 +98,7 @@ def _launched_words(answer: dict[str, Any]) -> str:
 
 def _open_cells(workspace: Workspace, name: str) -> int:
     row = status(workspace, State(workspace), name)["sweeps"]
-    return sum(row[0][s] for s in _OPEN) if row else 0
+    return sum(row[0][s] for s in OPEN) if row else 0
 
 
 def _watch(workspace: Workspace, names: list[str]) -> State:
@@ -183,7 +184,7 @@ def _over(workspace: Workspace, state: State, names: list[str]) -> bool:
             continue
         sweep = state.sweeps[name]
         row = sweep_status(name, sweep, state.runs)
-        if any(row[s] for s in _OPEN):
+        if any(row[s] for s in OPEN):
             return False
         plan = read_plan(workspace.sweep(name).plan)
         if sweep["active"] and (plan is None or law_is_behind(plan, workspace)):
@@ -257,12 +258,12 @@ def _progress_lines(state: State, names: list[str], latest: _Latest) -> list[str
 def _standings(state: State, names: list[str]) -> list[tuple[dict[str, Any], int]]:
     """Each launched sweep's line of the status, and how many of its cells have ended."""
     rows = [sweep_status(name, state.sweeps[name], state.runs) for name in names if name in state.sweeps]
-    return [(row, row["cells"] - sum(row[s] for s in _OPEN)) for row in rows]
+    return [(row, row["cells"] - sum(row[s] for s in OPEN)) for row in rows]
 
 
 def _pace(row: dict[str, Any]) -> str:
     if row["preparing"]:
         return "preparing token files"
-    if not any(row[state] for state in _OPEN):
+    if not any(row[state] for state in OPEN):
         return "all runs have ended"
     return f"{row['running']} running · ETA {duration(row['eta_s'])}"

@@ -67,9 +67,12 @@ def plan_sweep(path: Path, workspace: Workspace) -> SweepBundle:
     return decoded(SweepBundle, output)
 
 
-def launch(workspace: Workspace, bundle: SweepBundle, slots: int | None) -> dict[str, Any]:
-    """Hand a planned sweep to the supervisor, starting one if need be. Returns its answer."""
-    return submit(workspace, {"command": "launch", "bundle": plain(bundle), "slots": slots})
+def launch(
+    workspace: Workspace, bundle: SweepBundle, slots: int | None, hosts: list[str] | None = None
+) -> dict[str, Any]:
+    """Hand a planned sweep to the supervisor, starting one if need be. Returns its answer. Without `hosts` its runs
+    stay on this machine."""
+    return submit(workspace, {"command": "launch", "bundle": plain(bundle), "slots": slots, "hosts": hosts})
 
 
 def analysis(

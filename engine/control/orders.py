@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from engine.control import removal
+from engine.control.hosts import LOCAL, known_host
 from engine.control.removal import no_sweep
 from engine.errors import SpecError, StateError, nearest
 from engine.records.bundle import SweepBundle
@@ -25,7 +26,7 @@ class Orders:
 
     def obey(self, command: dict[str, Any]) -> dict[str, Any]:
         if command["command"] == "launch":
-            return self._launch(validated(SweepBundle, command["bundle"]), command.get("slots"))
+            return self._launch(validated(SweepBundle, command["bundle"]), command.get("slots"), command.get("hosts"))
         names = command.get("names", [])
         match command["command"]:
             case "cancel":
@@ -42,7 +43,7 @@ class Orders:
                 return {"runs": removal.delete(self._supervisor, names)}
         raise SpecError("unknown command.", value=command["command"])
 
-    def _launch(self, bundle: SweepBundle, slots: int | None) -> dict[str, Any]:
+    def _launch(self, bundle: SweepBundle, slots: int | None, hosts: list[str] | None) -> dict[str, Any]:
         """Take a sweep in, or take in its new form: runs that are done stay done, and only new cells are trained."""
         name = bundle.plan.sweep
         folder = self.workspace.sweep(name)
@@ -50,6 +51,9 @@ class Orders:
             raise StateError(
                 "an imported or simulated sweep has this name.", where=str(folder.root), mend="Rename yours."
             )
+        for host in hosts or []:
+            if host != LOCAL:
+                known_host(self.workspace, host)
         folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_json(self.workspace.facts(bundle.plan.facts_id), bundle.facts.model_dump(mode="json"))
         write_json(folder.bundle, plain(bundle))
@@ -76,6 +80,8 @@ class Orders:
             run_ids=run_ids,
             evaluation_id=bundle.plan.evaluation_id,
             slots=slots or bundle.slots,
+            hosts=hosts or [LOCAL],
+            host_faults={},
             max_attempts=bundle.max_attempts,
             prepared=None,
             prepare_error=None,
@@ -100,7 +106,7 @@ class Orders:
                     self._keep_paused(name, wanted)
                     wanted |= {r for s in self.store.sweeps.values() if s.get("paused") for r in s["run_ids"]}
                 chosen = [r for r in self.store.sweeps[name]["run_ids"] if r not in wanted]
-                self._supervisor.preparations.drop(name)
+                self._supervisor.stop_preparing(name)
             else:
                 chosen = [self._known_run(name)]
             for run_id in chosen:

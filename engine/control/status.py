@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from engine.control.alerts import disk_alert, run_alerts
+from engine.control.hosts import LOCAL
 from engine.control.store import Lock, State
 from engine.records.results import SCHEMA_VERSION, latest_plan
 from engine.records.workspace import Workspace
 
 STATES = ("done", "running", "queued", "preparing", "paused", "failed", "diverged", "lost", "unreachable", "cancelled")
+
+OPEN = ("running", "unreachable", "queued", "preparing")
+"""What is still to come to its end, by itself."""
 
 
 def cell_state(sweep: dict[str, Any], run: dict[str, Any] | None) -> str:
@@ -39,15 +44,23 @@ def sweep_status(
     sweep: dict[str, Any],
     runs: dict[str, dict[str, Any]],
     live: Mapping[str, str] = MappingProxyType({}),
+    hosts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """One sweep's line of `kitui status --json`. `live`: what `run_alerts` found, by run."""
+    """One sweep's line of `kitui status --json`. `live`: what `run_alerts` found, by run; `hosts`: the state's."""
     counts = dict.fromkeys(STATES, 0)
+    away = {name for name, host in hosts.items() if host["unreachable_since_s"]}
     alerts = [f"preparation failed: {sweep['prepare_error']}"] if sweep["prepare_error"] else []
     if sweep.get("analysis_error"):
         alerts.append(sweep["analysis_error"])
+    if not sweep["prepare_error"]:
+        alerts.extend(f"not prepared on {host}: {words}" for host, words in sweep.get("host_faults", {}).items())
+    theirs = [hosts[name] for name in sweep.get("hosts", ()) if name in hosts and sweep["active"]]
+    alerts.extend(f"{host['name']}: {host_words(host)}" for host in theirs if host["fault"])
     for run_id in sweep["run_ids"]:
         run = runs.get(run_id)
         state = cell_state(sweep, run)
+        if state == "running" and run is not None and run.get("host") in away:
+            state = "unreachable"
         counts[state] += 1
         if run_id in live and state == "running":
             alerts.append(f"{run_id}: {live[run_id]}")
@@ -60,7 +73,7 @@ def sweep_status(
         elif state == "done" and not run["results"][sweep["evaluation_id"]]["exposures_as_planned"]:
             alerts.append(f"{run_id}: realised exposures differ from the plan")
     eta_at, between = sweep.get("eta_at_s"), sweep.get("eta_between_s")
-    remaining = counts["running"] + counts["queued"] + counts["preparing"]
+    remaining = sum(counts[state] for state in OPEN)
     return {
         "name": name,
         "simulated": False,
@@ -73,14 +86,26 @@ def sweep_status(
     }
 
 
+def host_words(host: Mapping[str, Any]) -> str:
+    """What is wrong with a host, in words."""
+    since_s = host["unreachable_since_s"]
+    if since_s:
+        return f"unreachable since {time.strftime('%F %H:%M', time.localtime(since_s))}: {host['fault']}"
+    return str(host["fault"])
+
+
 def status(workspace: Workspace, state: State, only: str | None = None) -> dict[str, Any]:
     """The document of `kitui status --json`. `state` is refreshed first."""
     state.refresh()
     live = run_alerts(workspace, state.runs)
-    sweeps = [sweep_status(n, s, state.runs, live) for n, s in sorted(state.sweeps.items()) if only in (None, n)]
+    sweeps = [
+        sweep_status(name, sweep, state.runs, live, state.hosts)
+        for name, sweep in sorted(state.sweeps.items())
+        if only in (None, name)
+    ]
     full = disk_alert(workspace)
     for row in sweeps:
-        if full and row["running"] + row["queued"] + row["preparing"]:
+        if full and any(row[state] for state in OPEN):
             row["alerts"].insert(0, full)
     for name in workspace.sweep_names():
         if name not in state.sweeps and only in (None, name):
@@ -91,10 +116,16 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> dict[
                 row["archived"] = workspace.sweep(name).archived.exists()
                 sweeps.append(row | {"eta_s": None, "eta_spread_s": None, "alerts": []})
     holder = Lock(workspace).holder()
-    running = sum(run["state"] == "running" for run in state.runs.values())
+    running = Counter(run.get("host") or LOCAL for run in state.runs.values() if run["state"] == "running")
     return {
         "schema_version": SCHEMA_VERSION,
         "sweeps": sweeps,
         "supervisor": {"alive": holder is not None, "pid": holder["pid"] if holder else None},
-        "hosts": [{"name": "local", "cores": len(os.sched_getaffinity(0)), "running": running}],
+        "hosts": [
+            {"name": LOCAL, "slots": len(os.sched_getaffinity(0)), "running": running[LOCAL], "fault": ""},
+            *(
+                {"name": name, "slots": host["slots"], "running": running[name], "fault": host_words(host)}
+                for name, host in sorted(state.hosts.items())
+            ),
+        ],
     }

@@ -23,7 +23,7 @@ from engine.control.guard import boot_id, is_alive, start_ticks
 from engine.errors import StateError
 from engine.records.workspace import Workspace, write_atomically
 
-TABLES = ("sweeps", "runs")
+TABLES = ("sweeps", "runs", "hosts")
 
 
 class AtomicStorage(Storage):
@@ -48,7 +48,7 @@ class AtomicStorage(Storage):
 
 
 class Store:
-    """The writer's view: documents by name in the tables `sweeps` and `runs`. One process at a time."""
+    """The writer's view: documents by name in the tables `sweeps`, `runs` and `hosts`. One process at a time."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._lock = Lock(workspace)
@@ -67,6 +67,10 @@ class Store:
     @property
     def runs(self) -> dict[str, dict[str, Any]]:
         return self._documents["runs"]
+
+    @property
+    def hosts(self) -> dict[str, dict[str, Any]]:
+        return self._documents["hosts"]
 
     def put(self, table: str, name: str, **fields: Any) -> dict[str, Any]:
         """Change fields of a document, making it if need be. Durable after the next `flush`."""
@@ -162,6 +166,7 @@ class State:
         self._seen: tuple[int, int, int] | None = None
         self.sweeps: dict[str, dict[str, Any]] = {}
         self.runs: dict[str, dict[str, Any]] = {}
+        self.hosts: dict[str, dict[str, Any]] = {}
 
     def refresh(self) -> bool:
         """Take in the file as it stands; whether anything was new. StateError for a file that is not ours."""
@@ -173,7 +178,7 @@ class State:
         if signature == self._seen:
             return False
         data = _parse(self._path) or {}
-        self.sweeps, self.runs = ({d["name"]: d for d in data.get(t, {}).values()} for t in TABLES)
+        self.sweeps, self.runs, self.hosts = ({d["name"]: d for d in data.get(t, {}).values()} for t in TABLES)
         self._seen = signature
         return True
 

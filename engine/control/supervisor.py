@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.control.commands import pending_commands, reply
+from engine.control.fleet import Fleet, host_of, hosts_of
 from engine.control.followers import Followers, law_is_behind
+from engine.control.hosts import LOCAL
 from engine.control.launchers.base import Slot
-from engine.control.launchers.local import LocalLauncher
 from engine.control.orders import Orders
 from engine.control.preparations import Preparations
 from engine.control.store import Store
@@ -41,7 +42,7 @@ class Supervisor:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.store = Store(workspace)
-        self.launcher = LocalLauncher(workspace)
+        self.fleet = Fleet(workspace, self.store)
         self.bundles: dict[str, SweepBundle] = {}
         self.specs: dict[str, dict[str, RunSpec]] = {}
         self.preparations = Preparations(workspace)
@@ -55,17 +56,19 @@ class Supervisor:
         idle_since = time.monotonic()
         while not self.stop_requested:
             self.take_commands()
+            self.fleet.look()
             self.notice_endings()
             self.prepare()
             self.start_runs()
             self.follow()
+            self.fleet.note()
             self.flush()
             if self.has_work():
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > IDLE_LIMIT_S and not pending_commands(self.workspace):
                 break
             time.sleep(TICK_S)
-        self.launcher.close()
+        self.fleet.close()
         self.followers.close()
         self.preparations.close()
         self.store.close()
@@ -110,11 +113,15 @@ class Supervisor:
         """A sweep was launched, or launched again in a new form."""
         self.bundles[name] = bundle
         self.specs.pop(name, None)
-        self.preparations.drop(name)  # of its earlier form
+        self.stop_preparing(name)  # its earlier form
+
+    def stop_preparing(self, name: str) -> None:
+        self.preparations.drop(name)
+        self.fleet.drop(name)
 
     def forget(self, name: str) -> None:
         """A sweep is deleted: nothing goes on for it."""
-        self.preparations.drop(name)
+        self.stop_preparing(name)
         self.followers.drop(name)
         self.bundles.pop(name, None)
         self.specs.pop(name, None)
@@ -124,11 +131,15 @@ class Supervisor:
     def prepare(self) -> None:
         """Make token files for sweeps that lack them, beside everything else."""
         for name, sweep in self.store.sweeps.items():
-            if sweep["active"] and sweep["prepared"] is None:
-                try:
+            if not sweep["active"]:
+                continue
+            try:
+                if sweep["prepared"] is None and LOCAL in hosts_of(sweep):
                     self.preparations.keep(name)
-                except OSError as error:
-                    self.store.put("sweeps", name, prepared=False, prepare_error=str(error), active=False)
+                if hosts_of(sweep) != (LOCAL,):
+                    self.fleet.prepare(name, sweep, self._bundle(name))
+            except (KituiError, OSError) as error:
+                self.store.put("sweeps", name, prepared=False, prepare_error=str(error), active=False)
         for name, fault in self.preparations.ended():
             self.store.put("sweeps", name, prepared=not fault, prepare_error=fault, active=not fault)
 
@@ -139,15 +150,18 @@ class Supervisor:
             if run["state"] != "running":
                 continue
             folder = self.workspace.run(run_id)
+            launcher = self.fleet.launcher(host_of(run))
+            if launcher is None:  # its host is no longer known: how it stands there nobody can say
+                continue
             try:
-                standing = self.launcher.standing(folder, run["attempt"])
+                standing = launcher.standing(folder, run["attempt"])
                 if standing.state == "ended":
                     assert standing.exit is not None
                     self._end(run_id, run, standing.exit)
                 elif standing.state == "lost":
                     self._fail(run_id, run, "lost", "its guard is gone and left no word")
                 elif standing.state == "running" and run.get("ending") and not run.get("stop_sent"):
-                    self.launcher.stop(folder)
+                    launcher.stop(folder)
                     self.store.put("runs", run_id, stop_sent=True)
             except (KituiError, OSError) as error:  # what it left behind cannot be read
                 self._put_end(run_id, "failed", str(error))
@@ -193,15 +207,20 @@ class Supervisor:
         """Fill free slots, sweeps in the order of their launch."""
         if time.monotonic() < self.start_not_before_s:
             return
-        taken = {run["slot"] for run in self.store.runs.values() if run["state"] == "running"}
-        wanted = [s["slots"] for s in self.store.sweeps.values() if s["active"] and s["slots"]]
-        slots = self.launcher.slots(max(wanted) if wanted else None)
-        free = [slot for slot in slots if slot.name not in taken]
-        for name, run_id in startable(self.store.sweeps, self.store.runs, len(free), self.has_result):
-            self._start(name, run_id, free.pop(0))
+        for host in self.fleet.wanted():
+            free = self.fleet.free(host)
+            ready = {
+                name: sweep
+                for name, sweep in self.store.sweeps.items()
+                if host in hosts_of(sweep) and self.fleet.is_ready(host, name)
+            }
+            for name, run_id in startable(ready, self.store.runs, len(free), self.has_result):
+                self._start(name, run_id, host, free.pop(0))
 
-    def _start(self, name: str, run_id: str, slot: Slot) -> None:
+    def _start(self, name: str, run_id: str, host: str, slot: Slot) -> None:
         folder = self.workspace.run(run_id)
+        launcher = self.fleet.launcher(host)
+        assert launcher is not None
         attempt = self.store.runs[run_id]["attempt"] + 1
         try:
             spec = self._spec(name, run_id)
@@ -213,13 +232,14 @@ class Supervisor:
                 run_id,
                 state="running",
                 attempt=attempt,
+                host=host,
                 slot=slot.name,
                 started_s=time.time(),
                 evaluation_id=spec.evaluation_id,
                 reason="",
             )
             self.store.flush()
-            self.launcher.start(folder, slot, attempt)
+            launcher.start(folder, slot, attempt)
         except KituiError as error:
             self._put_end(run_id, "failed", str(error))
         except OSError as error:
@@ -293,7 +313,7 @@ class Supervisor:
                 rates = forecast.rates_of_runs(plan, self.store.runs)
                 left = [c for c in plan.cells if not self._is_over(c.run_id, sweep["evaluation_id"])]
                 cost = forecast.cost(left, rates, forecast.flops_rate(plan, rates))
-                num_slots = len(self.launcher.slots(sweep["slots"]))
+                num_slots = self.fleet.num_slots(sweep)
                 now, spread = time.time(), forecast.spread_of_runs(plan, self.store.runs)
                 eta = None if cost is None else now + forecast.eta_s(cost, num_slots)
                 between = None

@@ -29,7 +29,7 @@ from engine.records.bundle import SweepBundle, read_bundle
 from engine.records.record import encoded, plain
 from engine.records.results import Dose, Plan, PlannedAnalysis, PlannedCell
 from engine.records.workspace import SweepFolder, Workspace, sync_folder, write_json
-from engine.spec.resolve import resolve
+from engine.spec.resolve import background_hashes, resolve
 from engine.spec.runspec import CorpusSpec, FactSets, RunSpec
 
 # Where no tokenizer can be had: English runs at about 4 characters a token under the usual 32k to 128k vocabularies.
@@ -88,6 +88,7 @@ def make(sweep_folder: SweepFolder, workspace: Workspace) -> Plan:
         raise DataError("there is no launched sweep in this folder.", where=str(sweep_folder.root))
     folder = workspace.tokens(bundle.corpus.tokens_id)
     if not folder.exists():
+        _check_background(bundle.corpus, str(sweep_folder.sweep_toml))
         _write_tokens(bundle.corpus, folder)
     tokenizer = load_tokenizer(folder)
     check_distinct(bundle.facts, tokenizer)
@@ -111,6 +112,22 @@ def make(sweep_folder: SweepFolder, workspace: Workspace) -> Plan:
         )
     write_json(sweep_folder.plan, plain(planned))
     return planned
+
+
+def _check_background(corpus: CorpusSpec, where: str) -> None:
+    """DataError where the text is not the one that the sweep was launched with: its runs would be other runs."""
+    found = background_hashes(corpus.background.source, corpus.background.paths)
+    for (name, now), then in zip(found.items(), corpus.background_hashes.values(), strict=True):
+        if now != then:
+            builtin = corpus.background.source == "builtin"
+            mend = "Use the Python version there that the sweep was launched with, or a background of your own."
+            raise DataError(
+                f"another text than the sweep was launched with{' (it differs between versions of Python)' * builtin}.",
+                where=where,
+                key="background",
+                value=name,
+                mend=mend if builtin else "Launch the sweep again.",
+            )
 
 
 def _write_tokens(corpus: CorpusSpec, folder: Path) -> None:

@@ -78,6 +78,7 @@ class RunFolder:
         self.launch = root / "launch.json"
         self.guard = root / "guard.json"
         self.exit = root / "exit.json"
+        self.host = root / "host.json"
         self.metrics = root / "metrics.jsonl"
         self.log = root / "log.txt"
         self.lock = root / "run.lock"

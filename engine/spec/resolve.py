@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -192,7 +193,7 @@ def _corpus_spec(path: Path, sweep: Sweep, facts: FactSets) -> CorpusSpec:
     local = (path.parent / name) if name and (path.parent / name).is_dir() else None
     return CorpusSpec(
         background=background.model_copy(update={"path": absolute or None}),
-        background_hashes=_background_hashes(sweep, [Path(p) for p in absolute]),
+        background_hashes=background_hashes(background.source, absolute),
         tokenizer=tokenizer.model_copy(update={"name": str(local.resolve())}) if local else tokenizer,
         tokenizer_hash=_hash_files(sorted(local.glob("*token*"))) if local else None,
         entities=facts.entities if by_word else (),
@@ -230,13 +231,14 @@ def _background_files(path: Path, sweep: Sweep) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _background_hashes(sweep: Sweep, files: list[Path]) -> dict[str, str]:
-    if sweep.background.source == "builtin":
+def background_hashes(source: str, paths: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of what the background is made of, by file; nothing for a hub dataset."""
+    if source == "builtin":
         from pydoc_data.topics import topics  # half a megabyte, only wanted here
 
         digest = hashlib.sha256("\0".join(f"{k}\0{topics[k]}" for k in sorted(topics)).encode())
         return {"pydoc_data.topics": digest.hexdigest()}
-    return {str(p): _hash_files([p]) for p in files}
+    return {path: _hash_files([Path(path)]) for path in paths}
 
 
 def _init(path: Path, sweep: Sweep, size: str) -> tuple[str | None, str | None]:

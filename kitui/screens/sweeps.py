@@ -10,10 +10,11 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
+from engine.control.status import OPEN
 from engine.errors import KituiError
 from kitui.actions import bindings
 from kitui.console import printable
-from kitui.format import duration
+from kitui.format import counted, duration
 from kitui.reporting import law_lines
 from kitui.screens.base import KituiScreen
 from kitui.screens.confirm import Confirm
@@ -92,7 +93,8 @@ class SweepsScreen(KituiScreen):
             lines.append(f"! and {len(row['alerts']) - 5:,} more (pane b of the monitor)")
         if row["eta_s"] is not None:
             lines.append(_eta_words(row))
-        lines.extend(_host_words(host) for host in snapshot.status["hosts"] if row["running"] or row["queued"])
+        if any(row[state] for state in OPEN):
+            lines.extend(_host_words(host) for host in snapshot.status["hosts"])
         if row["name"] == snapshot.sweep and snapshot.law is not None:
             law = snapshot.law["law"]
             found = [p for p in law["collapse_points"] if p["status"] == "observed"]
@@ -218,7 +220,7 @@ class SweepsScreen(KituiScreen):
             self.kitui.command(command, [self._current])
 
     def _texts(self, row: dict[str, Any]) -> list[str]:
-        open_cells = row["running"] + row["queued"] + row["preparing"]
+        open_cells = sum(row[state] for state in OPEN)
         ended = row["cells"] - open_cells - row["paused"]
         filled = 10 * ended // max(1, row["cells"])
         failed = row["failed"] + row["diverged"] + row["lost"]
@@ -229,7 +231,7 @@ class SweepsScreen(KituiScreen):
             printable(row["name"])[: 20 - len(label)] + label,
             "█" * filled + "░" * (10 - filled),
             f"{row['done']:,}/{row['cells']:,}",
-            str(row["running"] or ""),
+            f"{row['running'] or ''}{'?' if row['unreachable'] else ''}",
             str(row["queued"] + row["preparing"] or ""),
             f"! {failed}" if failed else "",
             eta,
@@ -247,4 +249,5 @@ def _eta_words(row: dict[str, Any]) -> str:
 
 
 def _host_words(host: dict[str, Any]) -> str:
-    return f"{host['name']}: {host['running']} of {host['cores']} cores with a run"
+    words = f"{host['name']}: {host['running']} of {counted(host['slots'], 'slot')} with a run"
+    return printable(f"{words}; {host['fault']}" if host["fault"] else words)

@@ -6,6 +6,7 @@ from rich.text import Text
 from textual import events
 from textual.widgets import Static
 
+from engine.control.status import OPEN
 from kitui.console import printable
 from kitui.format import duration
 from kitui.snapshot import Snapshot
@@ -34,7 +35,7 @@ class TopBar(Static):
         text = self._places()
         row = next((r for r in snapshot.status["sweeps"] if r["name"] == snapshot.sweep), None)
         if row is not None:
-            open_cells = row["running"] + row["queued"] + row["preparing"]
+            open_cells = sum(row[state] for state in OPEN)
             text.append(f"  {printable(row['name'])}" + (" (simulated)" if row["simulated"] else ""), style="bold")
             text.append(f" {row['cells'] - open_cells - row['paused']:,}/{row['cells']:,}")
             if row["alerts"]:

@@ -40,6 +40,7 @@ class LocalLauncher:
     def start(self, folder: RunFolder, slot: Slot, attempt: int) -> None:
         argv = [sys.executable, "-m", TRAINING_MODULE, str(folder.root), "--threads", slot.env["OMP_NUM_THREADS"]]
         argv += ["--attempt", str(attempt)]
+        folder.host.unlink(missing_ok=True)  # what it writes from here on is no other host's
         write_json(folder.launch, {"attempt": attempt, "argv": argv, "env": slot.env, "cwd": "/"})
         warm = self._ask_warm(folder) if slot.kind == "cpu" else None
         if warm is None:

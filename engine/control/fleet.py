@@ -1,0 +1,158 @@
+"""All hosts that the supervisor has to do with: this machine, and those of `hosts.toml` that a sweep asks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from engine.control.hosts import LOCAL, known_host, read_hosts
+from engine.control.launchers.base import Launcher, Slot
+from engine.control.launchers.local import LocalLauncher
+from engine.control.launchers.remote import RemoteLauncher
+from engine.control.ssh import Ssh
+from engine.control.store import Store
+from engine.errors import KituiError
+from engine.records.bundle import SweepBundle
+from engine.records.workspace import Workspace, write_atomically
+
+_AGAIN_S = 10.0
+_LOCAL = (LOCAL,)
+
+
+def hosts_of(sweep: Mapping[str, Any]) -> tuple[str, ...]:
+    """The hosts that a sweep's runs may go to."""
+    return tuple(sweep.get("hosts") or _LOCAL)
+
+
+def host_of(run: Mapping[str, Any]) -> str:
+    """The host that a run was started on last."""
+    return str(run.get("host") or LOCAL)
+
+
+class Fleet:
+    """Launchers by host, each made when it is first needed."""
+
+    def __init__(self, workspace: Workspace, store: Store) -> None:
+        self._workspace, self._store = workspace, store
+        self._local = LocalLauncher(workspace)
+        self._remote: dict[str, RemoteLauncher] = {}
+        self._not_before_s: dict[str, float] = {}
+        self._seen: int | None = None
+
+    def look(self) -> None:
+        """Take in `hosts.toml` where it was changed: a host whose table is another is met anew."""
+        try:
+            seen = (self._workspace.root / "hosts.toml").stat().st_mtime_ns
+        except OSError:
+            seen = None
+        if seen == self._seen:
+            return
+        self._seen = seen
+        self._not_before_s.clear()
+        try:
+            known = read_hosts(self._workspace)
+        except KituiError:  # half-written, perhaps: what is known goes on
+            return
+        for name in [n for n, launcher in self._remote.items() if known.get(n) != launcher.host]:
+            self._remote.pop(name).close()
+
+    def launcher(self, host: str) -> Launcher | None:
+        """The launcher of a host; None where `hosts.toml` says nothing of it that could be used. What is wrong stands
+        in the state then, and the file is looked at again in a while."""
+        return self._local if host == LOCAL else self._of(host)
+
+    def _of(self, host: str) -> RemoteLauncher | None:
+        if host not in self._remote and time.monotonic() >= self._not_before_s.get(host, 0.0):
+            try:
+                known = known_host(self._workspace, host)
+                self._remote[host] = RemoteLauncher(self._workspace, known, Ssh(known))
+            except KituiError as error:
+                self._not_before_s[host] = time.monotonic() + _AGAIN_S
+                self._put(host, slots=0, unreachable_since_s=None, fault=str(error))
+        return self._remote.get(host)
+
+    def wanted(self) -> list[str]:
+        """The hosts of active sweeps, this machine first."""
+        names = {host for sweep in self._store.sweeps.values() if sweep["active"] for host in hosts_of(sweep)}
+        return sorted(names, key=lambda name: (name != LOCAL, name))
+
+    def free(self, host: str) -> list[Slot]:
+        """Slots of a host that no run holds."""
+        launcher = self.launcher(host)
+        if launcher is None:
+            return []
+        runs = self._store.runs.values()
+        taken = {run["slot"] for run in runs if run["state"] == "running" and host_of(run) == host}
+        return [slot for slot in launcher.slots(self._slots_here()) if slot.name not in taken]
+
+    def num_slots(self, sweep: Mapping[str, Any]) -> int:
+        """How many runs of a sweep go on at once, as far as its hosts are known."""
+        launchers = [launcher for host in hosts_of(sweep) if (launcher := self.launcher(host)) is not None]
+        only_here = hosts_of(sweep) == _LOCAL
+        there = sum(len(launcher.slots(sweep["slots"] if only_here else None)) for launcher in launchers)
+        return max(1, min(there, sweep["slots"] or there))
+
+    def _slots_here(self) -> int | None:
+        """How many runs at once this machine was asked for, by sweeps that run nowhere else."""
+        sweeps = [s for s in self._store.sweeps.values() if s["active"] and hosts_of(s) == _LOCAL]
+        return max((s["slots"] for s in sweeps if s["slots"]), default=None)
+
+    # Preparing elsewhere
+
+    def prepare(self, name: str, sweep: Mapping[str, Any], bundle: SweepBundle) -> None:
+        """Have a sweep's token files made on its other hosts, and take over what came of that."""
+        remote = [host for host in hosts_of(sweep) if host != LOCAL]
+        faults: dict[str, str] = {}
+        for host in remote:
+            launcher = self._of(host)
+            if launcher is None:
+                continue
+            launcher.prepare(bundle, attempt=round(1000 * sweep["launched_s"]))
+            ready, fault = launcher.prepared(name)
+            if fault:
+                faults[host] = fault
+            elif ready and sweep["prepared"] is None and LOCAL not in hosts_of(sweep):
+                folder = self._workspace.sweep(name)
+                write_atomically(folder.plan, (folder.root / f"on-{host}" / "plan.json").read_bytes())
+                self._store.put("sweeps", name, prepared=True, prepare_error=None)
+        if faults != sweep.get("host_faults", {}):
+            self._store.put("sweeps", name, host_faults=faults)
+        if faults and len(faults) == len(hosts_of(sweep)):
+            words = "; ".join(f"{host}: {fault}" for host, fault in faults.items())
+            self._store.put("sweeps", name, prepared=False, prepare_error=words, active=False)
+
+    def is_ready(self, host: str, name: str) -> bool:
+        """Whether a prepared sweep's token files are on this host."""
+        if host == LOCAL:
+            return True
+        launcher = self._of(host)
+        return launcher is not None and launcher.prepared(name)[0]
+
+    def drop(self, name: str) -> None:
+        for launcher in self._remote.values():
+            launcher.drop(name)
+
+    # Keeping the state
+
+    def note(self) -> None:
+        """Put down what is known of the hosts, where it is something else than before."""
+        for name, launcher in self._remote.items():
+            contact = launcher.contact
+            self._put(
+                name,
+                slots=len(contact.slots),
+                unreachable_since_s=contact.unreachable_since_s,
+                fault=contact.fault,
+                kind=launcher.host.kind,
+            )
+
+    def _put(self, name: str, **fields: Any) -> None:
+        known = self._store.hosts.get(name, {})
+        if any(known.get(key, self) != value for key, value in fields.items()):
+            self._store.put("hosts", name, **fields)
+
+    def close(self) -> None:
+        self._local.close()
+        for launcher in self._remote.values():
+            launcher.close()

@@ -1,0 +1,104 @@
+"""The hosts that runs may go to: `hosts.toml` in the workspace, a table a host. This machine is `local`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from engine.errors import LaunchError, SpecError, nearest
+from engine.records.workspace import Workspace
+
+Kind = Literal["ssh", "slurm"]
+LOCAL = "local"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+# What ssh could take for an option or for several words: whoever writes it is not to start something else by it.
+_TARGET = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@:%\[\]-]*")
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of `hosts.toml`."""
+
+    name: str
+    kind: Kind = "ssh"
+    """`ssh`: a machine that one logs in to. `slurm`: a cluster, through its login node where `ssh` is given."""
+    ssh: str | None = None
+    """What one types after `ssh`: a name of the user's own ssh configuration, or user@machine."""
+    workspace: str
+    """The folder there that holds token files and runs; made where it is missing. `~/` is the home there."""
+    python: str = "python3"
+    """The Python there that has PyTorch and what else training needs."""
+    setup: str = ""
+    """Shell lines before Python is started there: `module load cuda`, `source /opt/env/bin/activate`."""
+    gpus: tuple[str, ...] | None = None
+    """GPUs to use, by index or UUID; all where left out."""
+    cores: int | None = None
+    """Where there is no GPU: runs at once, one a core; all cores where left out."""
+    runs_per_slot: int = 1
+    """Runs that share a GPU."""
+
+
+def hosts_path(workspace: Workspace) -> str:
+    return str(workspace.root / "hosts.toml")
+
+
+def read_hosts(workspace: Workspace) -> dict[str, Host]:
+    """The hosts of a workspace by name, without `local`. SpecError names table, key and value."""
+    path = workspace.root / "hosts.toml"
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpecError(f"cannot be read: {error}.", where=str(path)) from None
+    return {name: _host(str(path), name, table) for name, table in tables.items()}
+
+
+def known_host(workspace: Workspace, name: str) -> Host:
+    """A host by its name. LaunchError names the nearest one; SpecError says what is wrong with the file."""
+    hosts = read_hosts(workspace)
+    if name not in hosts:
+        raise LaunchError(
+            "there is no host of this name.",
+            where=hosts_path(workspace),
+            value=name,
+            mend=nearest(name, [LOCAL, *hosts]),
+        )
+    return hosts[name]
+
+
+def _host(path: str, name: str, table: Any) -> Host:
+    if not _NAME.fullmatch(name) or name == LOCAL:
+        raise SpecError(
+            "not a name for a host." if name != LOCAL else "this machine needs no table.",
+            where=path,
+            value=name,
+            mend="Small letters, digits, '.', '_' and '-'.",
+        )
+    if not isinstance(table, dict):
+        raise SpecError("expected a table.", where=path, key=name, value=table, mend=f"Write [{name}].")
+    fields = [f for f in Host.__struct_fields__ if f != "name"]
+    for key in table:
+        if key not in fields:
+            raise SpecError("unknown key.", where=path, key=f"{name}.{key}", mend=nearest(key, fields))
+    try:
+        host = msgspec.convert({"name": name} | table, Host)
+    except msgspec.ValidationError as error:
+        words, _, at = str(error).partition(" - at `$.")
+        key = at.rstrip("`").partition("[")[0] or (words.split("`")[1] if "`" in words else "")
+        mend = f"One of {', '.join(get_args(Kind))}." if key == "kind" else ""
+        shown = {"value": table[key]} if key in table else {}
+        raise SpecError(
+            f"{words[:1].lower()}{words[1:]}.", where=path, key=f"{name}.{key}", mend=mend, **shown
+        ) from None
+    if host.kind == "ssh" and not host.ssh:
+        raise SpecError("missing.", where=path, key=f"{name}.ssh", mend="Give what you type after ssh.")
+    if host.ssh is not None and not _TARGET.fullmatch(host.ssh):
+        raise SpecError("not a name that ssh can be given.", where=path, key=f"{name}.ssh", value=host.ssh)
+    for key in ("cores", "runs_per_slot"):
+        number = getattr(host, key)
+        if number is not None and number < 1:
+            raise SpecError("expected 1 or more.", where=path, key=f"{name}.{key}", value=number)
+    return host

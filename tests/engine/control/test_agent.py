@@ -1,0 +1,113 @@
+"""The agent, run as a host runs it: a request in, an answer out."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.control import agent
+from tests.conftest import wait_until
+
+ECHO = "import sys, time; print('one', flush=True); time.sleep(float(sys.argv[1])); print('two')"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "there"
+    ask(folder, "hello")
+    return folder
+
+
+def ask(root: Path, verb: str, **details: Any) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, agent.__file__, str(root), "nonce"],
+        input=json.dumps({"do": verb, **details}).encode(), capture_output=True, check=True,
+    )  # fmt: skip
+    line = done.stdout.decode().strip()
+    assert line.startswith("nonce ")
+    return dict(json.loads(line.removeprefix("nonce ")))
+
+
+def job(*arguments: str, attempt: int = 1) -> dict[str, Any]:
+    return {"launch": {"attempt": attempt, "argv": ["-c", ECHO, *arguments], "env": {}, "cwd": "/"}}
+
+
+def poll(root: Path, offset: int = 0, attempt: int = 1, limit: int = 10_000, files: tuple[str, ...] = ()) -> Any:
+    asked = {"attempt": attempt, "offsets": {"log.txt": offset}, "files": files}
+    return ask(root, "poll", jobs={"runs/a": asked}, limit_bytes=limit)["jobs"]["runs/a"]
+
+
+def unpacked(text: str) -> bytes:
+    return zlib.decompress(base64.b64decode(text))
+
+
+def test_it_says_what_kind_of_host_this_is(root: Path) -> None:
+    there = ask(root, "hello", modules=True)
+    assert there["workspace"] == str(root)
+    assert tuple(there["python"]) == sys.version_info[:3]
+    assert there["missing"] == []
+    assert abs(there["time_s"] - time.time()) < 30
+    assert root.stat().st_mode & 0o077 == 0
+
+
+def test_a_job_is_started_once_and_told_from_any_offset(root: Path) -> None:
+    assert ask(root, "start", jobs={"runs/a": job("0.5")}) == {"runs/a": "started"}
+    wait_until(lambda: poll(root)["standing"] == "running", 10)
+    assert ask(root, "start", jobs={"runs/a": job("0.5")}) == {"runs/a": "already"}
+    wait_until(lambda: poll(root)["standing"] == "ended", 10)
+    told = poll(root, offset=2)
+    assert told["exit"]["returncode"] == 0
+    assert unpacked(told["tails"]["log.txt"]) == b"e\ntwo\n"
+    assert ask(root, "start", jobs={"runs/a": job("0.5")}) == {"runs/a": "already"}
+
+
+def test_an_ending_is_told_after_everything_before_it(root: Path) -> None:
+    ask(root, "start", jobs={"runs/a": job("0")})
+    wait_until(lambda: poll(root)["standing"] == "ended", 10)
+    (root / "runs/a/result-x.json").write_text("{}")
+    told = poll(root, limit=3, files=("result-*.json",))
+    assert (told["standing"], unpacked(told["tails"]["log.txt"])) == ("running", b"one")
+    assert "exit" not in told
+    told = poll(root, offset=3, files=("result-*.json",))
+    assert told["standing"] == "ended"
+    assert unpacked(told["files"]["result-x.json"]) == b"{}"
+
+
+def test_a_job_that_was_never_asked_for_is_absent(root: Path) -> None:
+    assert poll(root)["standing"] == "absent"
+    ask(root, "start", jobs={"runs/a": job("0")})
+    assert poll(root, attempt=2)["standing"] == "absent"
+
+
+def test_a_guard_that_is_killed_leaves_its_job_lost(root: Path) -> None:
+    ask(root, "start", jobs={"runs/a": job("60")})
+    wait_until(lambda: (root / "runs/a/guard.json").exists(), 10)
+    identity = json.loads((root / "runs/a/guard.json").read_text())
+    subprocess.run(["kill", "-9", str(identity["pid"])], check=True)
+    wait_until(lambda: poll(root)["standing"] == "lost", 10)
+    wait_until(lambda: subprocess.run(["kill", "-0", str(identity["child_pid"])], capture_output=True).returncode, 10)
+
+
+def test_a_job_is_asked_to_end(root: Path) -> None:
+    ask(root, "start", jobs={"runs/a": job("60")})
+    wait_until(lambda: poll(root)["standing"] == "running", 10)
+    ask(root, "stop", folders=["runs/a", "runs/never"])
+    wait_until(lambda: poll(root)["standing"] == "ended", 10)
+    assert poll(root)["exit"]["signal"] == "SIGTERM"
+
+
+def test_nothing_outside_of_the_workspace_is_touched(root: Path) -> None:
+    content = base64.b64encode(zlib.compress(b"x")).decode()
+    assert "not below the workspace" in ask(root, "put", files={"../outside": content})["error"]
+    assert not (root.parent / "outside").exists()
+    assert "not below the workspace" in ask(root, "remove", folders=["/etc"])["error"]
+    ask(root, "put", files={"facts/a.json": content})
+    assert (root / "facts/a.json").read_bytes() == b"x"
