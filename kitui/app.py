@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
@@ -28,6 +28,7 @@ from engine.records.workspace import Workspace
 from kitui.actions import ACTIONS, EVERYWHERE, bindings, key_name
 from kitui.answers import answer_words
 from kitui.driver import SleepingDriver
+from kitui.in_turn import KeysInTurn
 from kitui.screens.base import KituiScreen
 from kitui.screens.sweeps import SweepsScreen
 from kitui.settings import THEMES, Settings, read_settings
@@ -63,7 +64,7 @@ def _law() -> Screen[None]:
     return LawScreen()
 
 
-class KituiApp(App[None]):
+class KituiApp(KeysInTurn):
     """`sweep`: the one to open; without it the app begins with the list of all."""
 
     TITLE = "kitui"

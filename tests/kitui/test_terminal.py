@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -137,3 +138,22 @@ def test_copying_reaches_the_terminal_through_tmux(staged: Workspace, tmp_path: 
 def test_without_a_terminal_it_says_how_it_is_used(tmp_path: Path) -> None:
     done = subprocess.run(APP, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, "Usage" in done.stdout) == (0, True)
+
+
+def test_keys_that_come_at_once_do_what_they_do_one_by_one(staged: Workspace, tmp_path: Path) -> None:
+    """Typed ahead, in one write: each is looked at where the one before has led."""
+    with Terminal(APP, environment(staged, tmp_path), 120, 40) as terminal:
+        wait_until(lambda: "smoke" in terminal.text, 30, lambda: terminal.text)
+        time.sleep(1.5)  # the other screens are made beside the first
+        terminal.send("3/seed=1 and frequency=4\r")
+        wait_until(lambda: "2 of 12 runs" in terminal.text, 10, lambda: terminal.text)
+        terminal.send("4t400k\t120k")
+        wait_until(lambda: re.search(r"target N +400k +D +120k", terminal.text), 10, lambda: terminal.text)
+        terminal.send("\x1b")
+        time.sleep(0.3)
+        terminal.send("2")
+        wait_until(lambda: "sweep.toml" in terminal.text, 10, lambda: terminal.text)
+        down = "\x1b[B"
+        terminal.send(f"{down}{down}{down}\x1530k{down}{down}\x150,1")
+        wait_until(lambda: re.search(r"budgets D +30k", terminal.text), 10, lambda: terminal.text)
+        wait_until(lambda: re.search(r"seeds +0,1", terminal.text), 10, lambda: terminal.text)
