@@ -124,6 +124,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("toggle_log('x')", "x", "Log x", "Log or linear x axis.", "plot"),
     Action("toggle_log('y')", "Y", "Log y", "Log or linear y axis.", "plot", show=False),
     Action("toggle_smoothing", "m", "Smooth", "Running mean; the title says so.", "plot"),
+    Action("leave", "escape", "Leave", "Leave the value cursor, or the plot.", "plot", show=False),
     Action("reset_view", "0", "Reset", "The whole picture again.", "plot"),
     Action("close", "escape,q", "Close", "Back to the monitor.", "log"),
     Action("next_file", "tab", "File", "The run's own output, or its metrics.", "log"),
@@ -135,6 +136,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("scroll(1)", "down,j", "Down", "A line down.", "log", show=False),
     Action("scroll_page(-1)", "pageup,ctrl+b", "Page up", "A page up.", "log", show=False),
     Action("scroll_page(1)", "pagedown,ctrl+f,space", "Page down", "A page down.", "log", show=False),
+    Action("sideways(-1)", "left", "Left", "Half a width to the left.", "log", show=False),
+    Action("sideways(1)", "right", "Right", "Half a width to the right: long lines.", "log", show=False),
     Action("to_start", "home,g", "Start", "The first line.", "log", show=False),
     Action("to_end", "end,G", "End", "The last line.", "log", show=False),
 )

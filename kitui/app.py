@@ -257,7 +257,7 @@ class KituiApp(KeysInTurn):
         from kitui.screens.confirm import Confirm
 
         if not isinstance(self.screen, Confirm):  # ctrl+q also works while it asks
-            words = f"Leave, and lose the changes to {self.unsaved}?"
+            words = f"Leave, and throw away the changes to {self.unsaved}?"
             self.push_screen(Confirm(words), lambda yes: self.exit() if yes else None)
 
     def action_show_help(self) -> None:

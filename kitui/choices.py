@@ -24,6 +24,7 @@ _SUFFIXES = {
     "facts.templates": (".toml",),
     "background.path": (".txt", ".jsonl", ".parquet"),
 }
+_SAMPLES = {"facts.path": "facts.jsonl", "facts.templates": "templates.toml"}
 _MANY = 400  # files of a folder; more are not listed, one types the name
 _LINE = 300  # characters of a line that are shown
 
@@ -70,8 +71,8 @@ def chosen(draft: Draft, key: str) -> list[str]:
 
 
 def _relations(draft: Draft) -> list[Choice]:
-    facts, _ = read_facts(draft.base / draft.text_of("facts.path"), merge_duplicates=True)
-    templates = read_templates(draft.base / draft.text_of("facts.templates"))
+    facts, _ = read_facts(draft.file(draft.text_of("facts.path")), merge_duplicates=True)
+    templates = read_templates(draft.file(draft.text_of("facts.templates")))
     sizes = Counter(fact.relation for fact in facts)
     found = []
     for relation in sorted(sizes, key=lambda r: (len(r), r)):  # P17 before P159
@@ -99,6 +100,9 @@ def _files(draft: Draft, key: str, folder: Path) -> list[Choice]:
                 pattern = f"*{suffix}"
                 about = f"{counted(len(of_kind), 'file')}, {size}"
                 found.append(Choice(_from_base(draft, folder / pattern), pattern, about))
+    sample = _SAMPLES.get(key, "")
+    if sample and folder == draft.base and draft.file(sample) != draft.base / sample:
+        found.append(Choice(sample, sample, "of kitui's samples; saved beside the sweep"))
     for entry in files[:_MANY]:
         found.append(Choice(_from_base(draft, Path(entry.path)), entry.name, size_of_bytes(entry.stat().st_size)))
     if len(files) > _MANY:
@@ -115,7 +119,7 @@ def glimpse(draft: Draft, key: str, choice: Choice) -> list[str]:
     """What is in a file or relation, in a few lines; nothing for other choices."""
     if choice.folder or not (is_file(key) or key == "facts.relations"):
         return []
-    path = draft.base / choice.value
+    path = draft.file(choice.value)
     try:
         if key == "facts.path":
             return _glimpse_of_facts(path)
@@ -145,8 +149,8 @@ def _glimpse_of_templates(path: Path) -> list[str]:
 
 
 def _glimpse_of_relation(draft: Draft, relation: str) -> list[str]:
-    facts, _ = read_facts(draft.base / draft.text_of("facts.path"), merge_duplicates=True)
-    templates = read_templates(draft.base / draft.text_of("facts.templates"))
+    facts, _ = read_facts(draft.file(draft.text_of("facts.path")), merge_duplicates=True)
+    templates = read_templates(draft.file(draft.text_of("facts.templates")))
     of_relation = [fact for fact in facts if fact.relation == relation]
     if relation not in templates:
         return [" · ".join(fact) for fact in _spread(of_relation, 3)]

@@ -116,7 +116,7 @@ def comparison_tables(document: dict[str, Any]) -> list[Any]:
     parts: list[Any] = []
     settings = _table("Settings that differ", ["key", *names])
     for row in document["settings"]:
-        settings.add_row(row["key"], *("–" if v is None else printable(str(v)) for v in row["values"]))
+        settings.add_row(row["key"], *(_setting(value) for value in row["values"]))
     parts.append(settings if document["settings"] else "Settings: the same, or not known of an imported sweep.")
     points = _table("Collapse points F*", ["N", "D", "templ.", *names])
     for row in document["collapse_points"]:
@@ -141,6 +141,12 @@ def comparison_tables(document: dict[str, Any]) -> list[Any]:
         )
     parts.append(curves if shown else "They have no size, budget, templates and frequency in common.")
     return parts
+
+
+def _setting(value: Any) -> str:
+    if value is None:
+        return "–"
+    return printable(", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
 
 
 def _table(title: str, columns: list[str]) -> Table:

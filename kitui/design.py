@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from engine.errors import KituiError, SpecError
 from engine.records.workspace import Workspace, write_atomically
+from engine.spec.facts import Fact
 from engine.spec.resolve import fact_sets
 from engine.spec.sweep import check_name, faults_of, read_sweep, setting_default
 from engine.spec.templates import ask, render
@@ -73,17 +74,29 @@ _PATHS = ("facts.path", "facts.templates", "background.path", "tokenizer.name")
 
 
 class Draft:
-    """A sweep file as it is being changed. `path` is where it is saved; relative paths in it start from `base`."""
+    """A sweep file as it is being changed. `path` is where it is saved, and relative paths in it start from there;
+    files that are not there are taken from `samples`, and saved beside it."""
 
-    def __init__(self, text: str, path: Path, base: Path | None = None) -> None:
+    def __init__(self, text: str, path: Path, samples: Path | None = None) -> None:
         try:
             self.document = tomlkit.parse(text)
         except TOMLKitError as error:
             raise SpecError(f"not valid TOML: {error}.", where=str(path)) from None
         self.path = path
-        self.base = (base or path.parent).resolve()
+        self.samples = samples
         self._saved = self.document.as_string()
         self._own: Path | None = None
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths start from."""
+        return self.path.parent.resolve()
+
+    def file(self, name: str) -> Path:
+        """The file that a field means: one's own, or else a sample of this name."""
+        own = self.base / name
+        sample = self.samples / name if self.samples is not None else own
+        return sample if name and not own.exists() and sample.exists() else own
 
     @property
     def name(self) -> str:
@@ -113,6 +126,8 @@ class Draft:
         if not text.strip():
             table.pop(last, None)
             return
+        if key == "name" and self._own is None:  # not saved yet: the file goes by the name of the sweep
+            self.path = self.path.with_name(f"{text.strip()}.toml".replace("/", "-"))
         value = _parsed(text.strip(), _BY_KEY[key].kind)
         if _lookup(self.document.unwrap(), key) != value:
             table[last] = value
@@ -142,10 +157,10 @@ class Draft:
             section, last = key.split(".")
             table: Any = document.get(section, {})
             value = table.get(last)
-            if isinstance(value, str) and (key != "tokenizer.name" or (self.base / value).exists()):
-                table[last] = str(self.base / value)
+            if isinstance(value, str) and (key != "tokenizer.name" or self.file(value).exists()):
+                table[last] = str(self.file(value))
             elif isinstance(value, list):
-                table[last] = [str(self.base / str(v)) for v in value]
+                table[last] = [str(self.file(str(v))) for v in value]
         return named + str(document.as_string())
 
     def save(self, path: Path | None = None) -> Path:
@@ -158,8 +173,7 @@ class Draft:
             write_atomically(target, self.document.as_string().encode())
         except OSError as error:
             raise SpecError(f"cannot be written: {error.strerror}.", value=str(target)) from None
-        self.path, self.base, self._saved = target, target.parent.resolve(), self.document.as_string()
-        self._own = target
+        self.path, self._own, self._saved = target, target, self.document.as_string()
         return target
 
     def target(self, path: Path) -> Path:
@@ -172,7 +186,7 @@ class Draft:
         return path.exists() and path != self._own
 
     def _bring(self, name: str, folder: Path) -> None:
-        source = self.base / name
+        source = self.file(name)
         if name and not Path(name).is_absolute() and source.exists() and not (folder / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, folder / name)
@@ -230,10 +244,12 @@ def preview(path: Path, num_facts: int = 2) -> list[str]:
     for name in ("infused", "prior", "unseen"):
         facts = getattr(sets, name)
         lines.append(f"{name}: {len(facts):,} facts")
-        for fact in facts[:num_facts]:
+        written = {"infused": max(sweep.grid.num_templates), "prior": sweep.mixture.num_prior_templates, "unseen": 0}
+        for fact in _of_several_relations(facts, num_facts):
             question = sets.questions[fact.relation][sweep.evaluation.question_template]
             lines.append(f"  {' · '.join(fact)}")
-            lines.extend(f"    written  {render(text, fact)}" for text in sets.statements[fact.relation][:2])
+            statements = sets.statements[fact.relation][: written[name]]
+            lines.extend(f"    written  {render(text, fact)}" for text in statements)
             lines.append(f"    asked    {ask(question, fact.subject)} …")
         blocks, _ = sets.blocks(name, sweep.evaluation)
         if blocks:
@@ -260,6 +276,12 @@ def words_of(error: Exception, beside: bool = False) -> str:
     key = "" if beside else error.key
     setting = f"{key} = {error.value}" if key and error.value else key or error.value
     return ": ".join(part for part in (where, setting, f"{error.what} {error.mend}".strip()) if part)
+
+
+def _of_several_relations(facts: Sequence[Fact], number: int) -> list[Fact]:
+    """So many facts, no two of one relation while there are others."""
+    first = list({fact.relation: fact for fact in reversed(facts)}.values())
+    return [*reversed(first), *facts][:number]
 
 
 def _parsed(text: str, kind: str) -> Any:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+_SMALLEST_DOSE, _LARGEST_DOSE = 0.01, 1e9
+
 
 def number(value: float | None) -> str:
     """Three significant digits, thousands separated; '–' for nothing."""
@@ -27,8 +29,24 @@ def interval(ends: Sequence[float | None] | None) -> str:
     return f"[{'<' if low is None else number(low)}, {'>' if high is None else number(high)}]"
 
 
+def dose(frequency: float | None) -> str:
+    """A frequency; what no one could tell from never, or from always, is said so and not spelled out."""
+    if frequency is None:
+        return "–"
+    if frequency < _SMALLEST_DOSE:
+        return f"<{_SMALLEST_DOSE:g}"
+    return f">{_LARGEST_DOSE:g}" if frequency > _LARGEST_DOSE else number(frequency)
+
+
+def dose_interval(ends: Sequence[float | None] | None) -> str:
+    if ends is None or all(end is None for end in ends):
+        return "–"
+    low, high = ends
+    return f"[{'<' if low is None else dose(low)}, {'>' if high is None else dose(high)}]"
+
+
 def retention(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}".replace("0.", ".", 1).replace("-.", "-.")
+    return "–" if value is None else f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1)
 
 
 def counted(count: int, noun: str) -> str:

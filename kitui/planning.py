@@ -23,6 +23,7 @@ from engine.records.workspace import Workspace
 from engine.spec.axes import format_count
 from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, PEAK_FLOPS_PER_S
 from engine.spec.models import preset
+from engine.spec.sweep import MIN_DOSES, MIN_OBSERVED_SIZES
 from kitui.console import out
 from kitui.format import counted, duration, number, size_of_bytes
 from kitui.reporting import background_words
@@ -88,8 +89,22 @@ def document_of(bundle: SweepBundle, workspace: Workspace, measured: Probe | Non
         "memory_bytes_per_run": max(c.memory_bytes or 0 for c in plan.cells),
         "process_bytes": measured.process_bytes if measured else None,
         "on_gpu": bool(gpus),
-        "notes": list(plan.notes),
+        "notes": [*plan.notes, *_advice(plan)],
     }
+
+
+def _advice(plan: Plan) -> list[str]:
+    """What a sweep of this shape cannot tell, said before it is trained."""
+    doses = {c.frequency for c in plan.cells if c.frequency > 0}
+    sizes, seeds = {c.num_params for c in plan.cells}, {c.seed for c in plan.cells}
+    words = []
+    if len(doses) < MIN_DOSES:
+        words.append(f"a collapse is looked for from {MIN_DOSES} positive frequencies on; there are {len(doses)}")
+    if len(sizes) < MIN_OBSERVED_SIZES:
+        words.append(f"a law needs collapse points at {MIN_OBSERVED_SIZES} model sizes or more; there are {len(sizes)}")
+    if len(seeds) < 2:
+        words.append("with one seed there is no scatter to judge by: give two or more")
+    return words
 
 
 def _grid(plan: Plan, runs: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -61,10 +61,12 @@ def token_limits(snapshot: Snapshot) -> tuple[float, float] | None:
     return (0, max(tokens)) if tokens else None
 
 
-def law_limits(law: dict[str, Any]) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
-    """Limits of the law plot: the sizes with the next one up, and whole octaves of F that hold all that is drawn, so
-    that a refit seldom moves the view."""
-    series = law_series(law)
+def law_limits(
+    law: dict[str, Any], target: dict[str, Any] | None = None
+) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """Limits of the law plot: the sizes with the next one up and the target, and whole octaves of F that hold all that
+    is drawn, so that a refit seldom moves the view."""
+    series = law_series(law, target)
     doses = [y for s in series for y in s.y if y]
     if not doses:
         return None, None
@@ -124,8 +126,9 @@ def collapse_marks(law: dict[str, Any]) -> list[VerticalMark]:
     return [VerticalMark(p["frequency"], i) for i, p in enumerate(law["collapse_points"]) if p["frequency"]]
 
 
-def law_series(law: dict[str, Any]) -> list[Series]:
-    """F* over N with intervals as upright lines, the law, and its prediction band."""
+def law_series(law: dict[str, Any], target: dict[str, Any] | None = None) -> list[Series]:
+    """F* over N with intervals as upright lines, the law, and its prediction band; hollow, what is predicted for a
+    `target`."""
     series: list[Series] = []
     for number, one in enumerate(law["laws"]):
         sizes = tuple(row["num_params"] for row in one["band"])
@@ -141,6 +144,12 @@ def law_series(law: dict[str, Any]) -> list[Series]:
             ends = [end for end in point["interval"] if end is not None]
             spread = ((ends[0],), (ends[1],)) if len(ends) == 2 else None
             series.append(Series(format_count(size), (size,), (point["frequency"],), index, line=False, spread=spread))
+    if target is not None:
+        size, (low, high) = target["condition"]["num_params"], target["interval"]
+        spread = ((low,), (high,)) if low and high else None
+        place = len(law["collapse_points"])
+        label = format_count(size)
+        series.append(Series(label, (size,), (target["frequency"],), place, line=False, hollow=True, spread=spread))
     return series
 
 

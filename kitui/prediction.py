@@ -10,6 +10,7 @@ from engine.errors import FitError, SpecError
 from engine.records.results import SCHEMA_VERSION
 from engine.records.workspace import Workspace
 from engine.spec.axes import format_count, parse_number
+from engine.spec.models import PRESETS
 from kitui.console import out
 from kitui.query import parse_filter
 from kitui.reporting import prediction_lines, simulated_label
@@ -39,7 +40,7 @@ def predict_document(
     where: str | None,
 ) -> dict[str, Any]:
     """The document of `kitui predict --json`. Without a law its frequency is null, and `reason` says why."""
-    size = _count(params, "--params")
+    size = float(PRESETS[params].num_params) if params in PRESETS else _count(params, "--params")
     if target_retention is not None and not 0 < target_retention < 1:
         raise SpecError("expected a retention between 0 and 1.", key="--target-retention", value=target_retention)
     document = analysis(workspace, sweep, target_retention=target_retention)

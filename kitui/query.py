@@ -20,6 +20,11 @@ Predicate = Callable[[Row], bool]
 _TOKEN = re.compile(
     r"""\s*(?:(?P<op><=|>=|!=|==|=|<|>|~)|(?P<paren>[()])|(?P<text>"[^"]*"|'[^']*')|(?P<word>[^\s()<>=!~"']+))"""
 )
+# As the heads of tables and the papers call them.
+ALIASES = {
+    "size": "model", "N": "params", "F": "frequency", "D": "num_tokens", "T": "templates", "R": "overall",
+    "tokens": "num_tokens",
+}  # fmt: skip
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -111,10 +116,10 @@ class _Parser:
         return self.comparison(token)
 
     def comparison(self, column: _Token) -> Predicate:
-        name = column.text
+        name = ALIASES.get(column.text, column.text)
         if column.kind != "word" or name not in self.columns:
             raise SpecError(
-                f"no column {name!r}.", key="--where", value=self.expression, mend=nearest(name, self.columns)
+                f"no column {column.text!r}.", key="--where", value=self.expression, mend=nearest(name, self.columns)
             )
         symbol = self.next("a comparison such as = or >=")
         if symbol.kind != "op":

@@ -13,7 +13,7 @@ from engine.records.results import SCHEMA_VERSION
 from engine.records.workspace import Workspace
 from engine.spec.axes import format_count
 from kitui.console import out, printable
-from kitui.format import duration, interval, number, retention
+from kitui.format import dose, dose_interval, duration, interval, number, retention
 from kitui.sweeps import known_sweep
 
 FACT_SETS = ("overall", "prior", "infused", "verbatim", "unseen")
@@ -214,14 +214,14 @@ def prediction_lines(document: dict[str, Any]) -> list[str]:
     size = format_count(condition["num_params"])
     name = f" ({document['model']})" if document.get("model") else ""
     lines = [
-        f"at N = {size}{name}, D = {format_count(condition['num_tokens'])}: F* = {number(document['frequency'])} "
-        f"{interval(document['interval'])}, {number(document['extrapolation'])} × the largest size fitted",
+        f"at N = {size}{name}, D = {format_count(condition['num_tokens'])}: F* = {dose(document['frequency'])} "
+        f"{dose_interval(document['interval'])}, {number(document['extrapolation'])} × the largest size fitted",
     ]
     if document["acquisition_frequency"] is not None:
-        acquired = f"{number(document['acquisition_frequency'])} {interval(document['acquisition_interval'])}"
+        acquired = f"{dose(document['acquisition_frequency'])} {dose_interval(document['acquisition_interval'])}"
         lines.append(f"  acquired from F = {acquired}")
     if document["recommended_frequency"] is not None:
-        lines.append(f"  use F = {number(document['recommended_frequency'])}: the lower end of F*, above acquisition")
+        lines.append(f"  use F = {dose(document['recommended_frequency'])}: the lower end of F*, above acquisition")
     else:
         lines.append(f"  no frequency recommended: {document['reason']}")
     lines.extend(f"  {warning}" for warning in document["warnings"])

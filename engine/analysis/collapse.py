@@ -27,10 +27,10 @@ from engine.analysis.shape import (
     last_crossing,
     shape,
 )
+from engine.spec.sweep import MIN_DOSES
 
 SIGNIFICANCE = 0.05
 SMALLEST_DROP = 1 - COLLAPSE_SHARE
-MIN_DOSES = 4
 MAX_ERROR_OF_LEARNED = 3.0  # the highest level lies so many standard errors above chance
 NEAR_CEILING = 0.95
 

@@ -22,8 +22,8 @@ from scipy.stats import t as student_t
 from engine.analysis.fitting import Profile
 from engine.analysis.shape import Array
 from engine.errors import FitError
+from engine.spec.sweep import MIN_OBSERVED_SIZES
 
-MIN_OBSERVED_SIZES = 3
 MIN_POINTS_TO_RANK = 6
 MIN_SIZES_FOR_OFFSET = 6
 _NUM_STARTS, _NUM_CLIMBS = 100, 4

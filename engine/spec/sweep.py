@@ -16,6 +16,8 @@ from engine.spec.models import PRESETS, ModelShape, preset
 from engine.spec.tables import read_text
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
+# What a grid needs for an answer: positive frequencies for a collapse point, sizes with one for a law.
+MIN_DOSES, MIN_OBSERVED_SIZES = 4, 3
 
 
 def check_name(name: str, key: str = "name", where: str = "") -> str:

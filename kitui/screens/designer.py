@@ -84,6 +84,8 @@ class DesignerScreen(KituiScreen):
         self._plan: dict[str, Any] | None = None
         self._note = ""
         self._generation = 0
+        self._num_done: int | None = None
+        self._left: Input | None = None
 
     def compose_body(self) -> ComposeResult:
         yield Static("", id="design-title", markup=False)
@@ -114,7 +116,7 @@ class DesignerScreen(KituiScreen):
         if self.draft is None or not self.draft.changed:
             go_on()
             return
-        question = Confirm(f"Leave the changes to {self.draft.path}?")
+        question = Confirm(f"Throw away the changes to {short_path(self.draft.path)}?")
         self.app.push_screen(question, lambda yes: go_on() if yes else None)
 
     def _begin(self, sweep: str | None) -> None:
@@ -135,7 +137,17 @@ class DesignerScreen(KituiScreen):
         self._check()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """What runs elsewhere changes nothing here."""
+        """What was trained meanwhile changes what is left to do."""
+        num_done = sum(row["done"] for row in snapshot.status["sweeps"])
+        if num_done != self._num_done and self.draft is not None and not self.draft.faults():
+            self._generation += 1
+            self.rested(_PAUSE_S, self._start_planning)
+        self._num_done = num_done
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self.focused is not None:
+            self.focused.scroll_visible(animate=False)
 
     # Typing
 
@@ -229,8 +241,10 @@ class DesignerScreen(KituiScreen):
     # Actions
 
     def action_go(self, by: int) -> None:
-        """To the field above or below."""
-        if by > 0:
+        """To the field above or below; back into the one that was left."""
+        if not isinstance(self.focused, Input) and self._left is not None:
+            self.set_focus(self._left)
+        elif by > 0:
             self.focus_next("Input")
         else:
             self.focus_previous("Input")
@@ -257,6 +271,7 @@ class DesignerScreen(KituiScreen):
         self.app.push_screen(Choose(self.draft, field), decided)
 
     def action_leave_field(self) -> None:
+        self._left = self.focused if isinstance(self.focused, Input) else self._left
         self.set_focus(self.query_one("#costs"))
 
     def action_save(self) -> None:

@@ -48,6 +48,9 @@ class LawScreen(KituiScreen):
         self._document: dict[str, Any] | None = None
         self._subject: tuple[object, ...] = ()
         self._prediction: list[str] = []
+        self._target: dict[str, Any] | None = None
+        """The last prediction, where there was one: it is in the plot."""
+        self._analysing = False
         self._said: tuple[str, ...] = ()
 
     def compose_body(self) -> ComposeResult:
@@ -71,12 +74,14 @@ class LawScreen(KituiScreen):
         subject = (snapshot.sweep, self._fact_set, snapshot.law["inputs"] if snapshot.law else None)
         if subject[0] != (self._subject[0] if self._subject else None):
             self._condition, self._arm, self._arm_curves, self._prediction = None, None, [], []
+            self._target = None
         if subject != self._subject:
             self._subject = subject
             if self._fact_set == "overall" or snapshot.law is None:
                 self._document = snapshot.law
             else:
                 self._document = None  # another sweep's, or another set's, is not to stand under this name
+                self._analysing = True
                 self._analyse(str(snapshot.sweep), self._fact_set)
         self._show()
 
@@ -87,12 +92,13 @@ class LawScreen(KituiScreen):
             document = analysis(self.kitui.workspace, sweep, fact_set)
         except (KituiError, OSError) as error:
             self.kitui.tell_fault(error)
+            self._analysing = False
             return
         self.app.call_from_thread(self._analysed, sweep, fact_set, document)
 
     def _analysed(self, sweep: str, fact_set: str, document: dict[str, Any]) -> None:
         if (sweep, fact_set) == self._subject[:2]:
-            self._document = document
+            self._document, self._analysing = document, False
             self._show()
 
     def _show(self) -> None:
@@ -110,18 +116,20 @@ class LawScreen(KituiScreen):
             x_limits=frequency_limits(snapshot),
             marks=collapse_marks(law) if law else (),
             y_limits=(-0.1, 1.05),
-            empty="no finished run yet",
+            empty="working it out …" if self._analysing else "no finished run yet",
         )
-        x_limits, y_limits = law_limits(law) if law else (None, None)
+        x_limits, y_limits = law_limits(law, self._target) if law else (None, None)
         self.query_one("#law-plot", CurvePlot).show(
-            law_series(law) if law else [],
+            law_series(law, self._target) if law else [],
             title="F* over N, with 95 % intervals and the law's band",
             view=(snapshot.sweep, "law"),
             x_limits=x_limits,
             y_limits=y_limits,
-            empty="no collapse point observed yet",
+            empty="working it out …" if self._analysing else "no collapse point observed yet",
         )
-        if law is None:
+        if law is None and self._analysing:
+            words = f"Working out what {self._fact_set} facts alone say …"
+        elif law is None:
             words = "Nothing is analysed before the first run has ended."
         else:
             words = "\n".join([plain_text(collapse_table(law["collapse_points"])), *law_lines(law)])
@@ -244,13 +252,14 @@ class LawScreen(KituiScreen):
             lines = [f"no prediction at N = {size}: {document['reason']}"]
         else:
             lines = prediction_lines(document)
-        self.app.call_from_thread(self._predicted, sweep, lines)
+        found = document if document is not None and document["frequency"] is not None else None
+        self.app.call_from_thread(self._predicted, sweep, lines, found)
 
-    def _predicted(self, sweep: str, lines: list[str]) -> None:
+    def _predicted(self, sweep: str, lines: list[str], target: dict[str, Any] | None) -> None:
         self.query_one("#said", Static).update("")
         if self._subject[0] != sweep:
             return
-        self._prediction = lines
+        self._prediction, self._target = lines, target
         self._show()
         self.query_one("#law-words").scroll_home(animate=False)
 

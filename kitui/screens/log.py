@@ -35,6 +35,8 @@ class LogView(Widget, can_focus=True):
         super().__init__()
         self.log_file: LogFile | None = None
         self.top = 0
+        self.left = 0
+        """Columns that are scrolled out at the left."""
         self.found: int | None = None
         self._lines: list[tuple[int, str]] = []
 
@@ -52,7 +54,23 @@ class LogView(Widget, can_focus=True):
             return Strip.blank(width, self.rich_style)
         start, text = self._lines[y]
         style = self.rich_style + Style(reverse=True) if start == self.found else self.rich_style
-        return Strip([Segment(text, style)]).crop(0, width).adjust_cell_length(width, self.rich_style)
+        line = Strip([Segment(text, style)]).crop(self.left, self.left + width)
+        return line.adjust_cell_length(width, self.rich_style)
+
+    def show_columns(self, start: int, length: int) -> None:
+        """Scroll sideways, where it is needed, to have these columns in view."""
+        width = self.size.width
+        if not self.left <= start <= start + length <= self.left + width:
+            self.left = max(0, start + length - width + width // 4) if start + length > width else 0
+
+    def text_at(self, start: int) -> str:
+        """The text of the line in view that begins at this place."""
+        return next((text for place, text in self._lines if place == start), "")
+
+    @property
+    def end(self) -> int:
+        """Where what is in view ends, as far as it has been read."""
+        return self._lines[-1][0] + len(self._lines[-1][1].encode()) + 1 if self._lines else 0
 
     def on_resize(self) -> None:
         self.draw()
@@ -105,12 +123,13 @@ class LogScreen(DismissedOnce, Screen[None]):
             self._draw()
 
     def _draw(self) -> None:
+        self._view.draw()
         size = self._file.size
-        part = f"{100 * self._view.top / size:.0f} %" if size else "empty"
+        part = f"{min(100.0, 100 * self._view.end / size):.0f} %" if size else "empty"
+        part += f"  from column {self._view.left + 1}" if self._view.left else ""
         following = "  following" if self._following else ""
         words = f" {self._folder.root.name}  {self._file.path.name}  {size_of_bytes(size)}  {part}{following}"
         self.query_one("#log-title", Static).update(words)
-        self._view.draw()
 
     def _go(self, place: int) -> None:
         last = self._file.last(self._view.size.height)
@@ -130,6 +149,11 @@ class LogScreen(DismissedOnce, Screen[None]):
 
     def on_mouse_scroll_up(self) -> None:
         self.action_scroll(-3)
+
+    def action_sideways(self, way: int) -> None:
+        """Half a width to the left or right."""
+        self._view.left = max(0, self._view.left + way * self._view.size.width // 2)
+        self._draw()
 
     def action_to_start(self) -> None:
         self._go(0)
@@ -186,8 +210,15 @@ class LogScreen(DismissedOnce, Screen[None]):
         self.app.call_from_thread(self._found, text, place)
 
     def _found(self, text: str, place: int | None) -> None:
+        view = self._view
         if place is None:
-            self.notify(f"{printable(text)!r} is not there any more", timeout=2, markup=False)
+            where = "nowhere else there" if view.found is not None else "not there, from here on"
+            self.notify(f"{printable(text)!r} is {where}", timeout=2, markup=False)
             return
-        self._view.found = place
-        self._go(self._file.back(place, self._view.size.height // 3))
+        view.found = place
+        self._go(self._file.back(place, view.size.height // 3))
+        line = view.text_at(place)
+        at = line.find(text) if any(c.isupper() for c in text) else line.lower().find(text)
+        if at >= 0:
+            view.show_columns(at, len(text))
+            view.draw()

@@ -9,13 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
+from engine.control.status import OPEN
 from engine.errors import SpecError
 from engine.spec.axes import format_count
 from kitui.actions import bindings
 from kitui.format import counted
 from kitui.plots import MAX_CURVES, SETS, frequency_limits, learning_series, retention_series, token_limits
 from kitui.query import parse_filter
-from kitui.rows import RUN_COLUMNS, Cells, RunRow, sorted_rows
+from kitui.rows import CELL_COLUMNS, RUN_COLUMNS, Cells, RunRow, sorted_rows
 from kitui.screens.base import KituiScreen
 from kitui.screens.confirm import Confirm
 from kitui.snapshot import Snapshot
@@ -174,7 +175,8 @@ class MonitorScreen(KituiScreen):
 
     def action_group(self) -> None:
         self._by_cell = not self._by_cell
-        self._sort = None
+        if self._sort is not None and self._sort[0] not in (CELL_COLUMNS if self._by_cell else RUN_COLUMNS):
+            self._sort = None
         self._rearrange()
 
     def action_sort(self, by: int) -> None:
@@ -255,7 +257,12 @@ class MonitorScreen(KituiScreen):
 
     def _ask(self, command: str, words: str) -> None:
         chosen = self.query_one(RunTable).chosen
-        if not chosen:
+        snapshot = self.kitui.snapshot
+        if not chosen or snapshot is None:
+            return
+        wanted = set(chosen)
+        if not any(row.run_id in wanted and row.state in (*OPEN, "paused") for row in snapshot.rows):
+            self.notify(f"Nothing to {command}: ended already.", timeout=3)
             return
         what = chosen[0] if len(chosen) == 1 else counted(len(chosen), "run")
 

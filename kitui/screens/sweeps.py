@@ -93,6 +93,8 @@ class SweepsScreen(KituiScreen):
             lines.append(f"! and {len(row['alerts']) - 5:,} more (pane b of the monitor)")
         if row["eta_s"] is not None:
             lines.append(_eta_words(row))
+        if row["cancelled"]:
+            lines.append(f"{counted(row['cancelled'], 'run')} cancelled")
         if any(row[state] for state in OPEN):
             lines.extend(_host_words(host) for host in snapshot.status["hosts"])
         if row["name"] == snapshot.sweep and snapshot.law is not None:
@@ -205,8 +207,11 @@ class SweepsScreen(KituiScreen):
         return self._current or ""
 
     def _ask(self, command: str, words: str) -> None:
-        name = self._current
-        if name is None:
+        name, row = self._current, self.query_one(LineTable).current
+        if name is None or row is None:
+            return
+        if command != "delete" and not any(row[state] for state in (*OPEN, "paused")):
+            self.notify(f"Nothing to {command}: {name} has ended.", timeout=3, markup=False)
             return
 
         def decided(yes: bool | None) -> None:

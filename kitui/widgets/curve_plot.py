@@ -132,6 +132,13 @@ class CurvePlot(Widget, can_focus=True):
             self.figure.cursor_x = None
         self._redraw()
 
+    def action_leave(self) -> None:
+        """Leave the value cursor; without one, the plot."""
+        if self.figure.cursor_x is None:
+            self.screen.focus_next()
+        else:
+            self.action_toggle_value_cursor()
+
     def action_toggle_log(self, axis: str) -> None:
         if axis == "x":
             self.figure.log_x = not self.figure.log_x

@@ -30,7 +30,7 @@ class FilterBar(Vertical):
     DEFAULT_CSS = """
     FilterBar { height: auto; display: none; }
     FilterBar.-open { display: block; }
-    FilterBar Static { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
+    FilterBar Static { height: auto; max-height: 4; padding: 0 1; color: $text-muted; }
     """
     BINDINGS = [Binding("escape,enter,down", "leave", "Leave", show=False)]  # noqa: RUF012
 
@@ -84,4 +84,5 @@ class FilterBar(Vertical):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.action_leave()
+        if not self._complaint:  # what is typed to mend it is not to be taken for commands
+            self.action_leave()

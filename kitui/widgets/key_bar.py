@@ -40,17 +40,23 @@ class KeyBar(Static):
         self._shown, self._places = shown, []
         text = Text(no_wrap=True)
         first = [a for a in ACTIONS if a.where == within and (a.show or (self._typing and a.name == "leave_field"))]
-        for action in [*first, *(a for a in ACTIONS if a.show and a.where == EVERYWHERE and "show_mode" not in a.name)]:
-            self._add(text, action)
+        last = [a for a in ACTIONS if a.show and a.where == EVERYWHERE and "show_mode" not in a.name]
+        room = sum(len(words[1]) for a in last if (words := self._words(a)))
+        for action in first:
+            self._add(text, action, max(20, self.size.width) - room)
+        for action in last:
+            self._add(text, action, max(20, self.size.width))
         self.update(text)
 
-    def _add(self, text: Text, action: Action) -> None:
+    def _words(self, action: Action) -> tuple[str, str] | None:
+        """The key, and what is shown of the action; nothing where in a field the key is a letter like others."""
         keys = self.app._keymap.get(action.id, action.key).split(",")
         key = next((k for k in keys if not (self._typing and is_for_field(k))), None)
-        if key is None:  # in a field it is a letter like others
-            return
-        words = f" {key_name(key)} {action.label} "
-        if text.cell_len + len(words) <= max(20, self.size.width):
+        return None if key is None else (key, f" {key_name(key)} {action.label} ")
+
+    def _add(self, text: Text, action: Action, columns: int) -> None:
+        key, words = self._words(action) or ("", "")
+        if key and text.cell_len + len(words) <= columns:
             self._places.append((text.cell_len, text.cell_len + len(words), key))
             text.append(f" {key_name(key)}", style="bold")
             text.append(f" {action.label} ")

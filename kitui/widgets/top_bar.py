@@ -37,7 +37,7 @@ class TopBar(Static):
         if row is not None:
             open_cells = sum(row[state] for state in OPEN)
             text.append(f"  {printable(row['name'])}" + (" (simulated)" if row["simulated"] else ""), style="bold")
-            text.append(f" {row['cells'] - open_cells - row['paused']:,}/{row['cells']:,}")
+            text.append(f" {row['done']:,}/{row['cells']:,}")
             if row["alerts"]:
                 text.append(f" ! {len(row['alerts']):,}", style="bold")
             if row["preparing"]:

@@ -272,6 +272,27 @@ async def clear_field(hand: Hand) -> None:
     await hand.until(lambda: hand.screen.draft.text_of("grid.model_size") == "nano-3k")
 
 
+@case("plot.leave")
+async def leave_plot(hand: Hand) -> None:
+    await hand.press("space", "tab", "enter")
+    assert hand.plot().figure.cursor_x is not None
+    await hand.press("escape")
+    assert hand.plot().figure.cursor_x is None
+    await hand.press("escape")
+    assert not isinstance(hand.screen.focused, CurvePlot) or hand.screen.focused.id != "retention-plot"
+    assert hand.table.marked  # what was marked stays
+
+
+@case("log.left", "log.right")
+async def sideways(hand: Hand) -> None:
+    await hand.press("l")
+    view = hand.screen.query_one(LogView)
+    await hand.press("right")
+    assert view.left == view.size.width // 2
+    await hand.press("left", "left")
+    assert view.left == 0
+
+
 @case("designer.choose")
 async def choose(hand: Hand) -> None:
     await hand.press("2")
@@ -408,6 +429,10 @@ async def open_log(hand: Hand) -> None:
 
 @case("monitor.cancel", "monitor.pause")
 async def ask_of_runs(hand: Hand) -> None:
+    await hand.press("c")
+    assert isinstance(hand.screen, MonitorScreen)  # it is done: there is nothing to ask
+    await hand.press("down", "down", "down", "down")
+    assert hand.table.current.state == "running"
     run_id = hand.table.current.run_id
     for key, command in (("c", "cancel"), ("p", "pause")):
         await hand.press(key)
@@ -451,6 +476,7 @@ async def target(hand: Hand) -> None:
     screen = hand.screen
     await hand.until(lambda: screen._prediction)
     assert "F*" in screen._prediction[0]
+    assert any(s.hollow for s in hand.plot("#law-plot").figure.content.series)  # the target is in the plot
     await hand.press("escape", "1")
     await hand.until(lambda: hand.app.current_mode == "sweeps")
 
@@ -672,6 +698,7 @@ async def test_a_key_that_closes_comes_twice(screens: Workspace) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         hand = Hand(pilot, screens)
         await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        await hand.press("down", "down", "down", "down")
         for opening in ("question_mark", "c", "l", "ctrl+p"):
             await hand.press(opening)
             over = hand.screen

@@ -115,6 +115,8 @@ def test_a_simulated_law_is_found_and_labelled(simulated: CommandLine) -> None:
 
 def test_predict_answers_or_says_why_not(simulated: CommandLine) -> None:
     answer = simulated.json("predict", "sim", "--params", "120k")
+    named = simulated.json("predict", "sim", "--params", "nano-111k")
+    assert named["condition"]["num_params"] == 110_880
     low, high = answer["interval"]
     assert low < 30 * 2 < high
     assert answer["extrapolation"] == pytest.approx(2)

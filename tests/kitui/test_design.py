@@ -108,3 +108,37 @@ def test_a_field_of_a_section_that_is_not_there_makes_it() -> None:
     assert draft.document.as_string() == ""
     draft.put("facts.num_prior", "12")
     assert tomllib.loads(draft.document.as_string()) == {"facts": {"num_prior": 12}}
+
+
+def test_files_of_ones_own_go_before_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draft = new_draft()
+    assert draft.file("facts.jsonl") == SAMPLES / "facts.jsonl"
+    (tmp_path / "mine.jsonl").write_text("")
+    draft.put("facts.path", "mine.jsonl")
+    table = tomllib.loads(draft.standalone())
+    assert table["facts"] | {"path": str(tmp_path / "mine.jsonl")} == table["facts"]
+    assert table["facts"]["templates"] == str(SAMPLES / "templates.toml")
+
+
+def test_a_new_draft_is_saved_under_the_name_of_its_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draft = new_draft()
+    draft.put("name", "mine")
+    assert draft.save() == tmp_path / "mine.toml"
+    assert (tmp_path / "templates.toml").exists()
+    draft.put("name", "another")  # saved by now: it stays where it is
+    assert draft.save() == tmp_path / "mine.toml"
+
+
+def test_a_preview_writes_what_is_written(tmp_path: Path) -> None:
+    words = preview(SAMPLES / "smoke.toml")
+    written = dict.fromkeys(("infused", "prior", "unseen"), 0)
+    name = ""
+    for line in words:
+        name = next((n for n in written if line.startswith(n)), name)
+        written[name] += "    written" in line
+    assert written["unseen"] == 0
+    assert written["infused"] == 2  # one template, two facts
+    relations = [line.split(" · ")[1] for line in words if " · " in line]
+    assert relations[0] != relations[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kitui.format import counted, duration, number, retention, size_of_bytes
+from kitui.format import counted, dose, dose_interval, duration, number, retention, size_of_bytes
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,17 @@ def test_durations(value: float | None, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(1.0, "1.00"), (0.934, ".93"), (0.0, ".00"), (-0.046, "-.05"), (None, "–")]
+    ("value", "expected"), [(1.0, "1.00"), (0.934, ".93"), (0.0, ".00"), (-0.046, "-.05"), (-0.001, ".00"), (None, "–")]
 )
 def test_retention_has_two_digits(value: float | None, expected: str) -> None:
     assert retention(value) == expected
+
+
+def test_doses_that_mean_never_or_always_are_not_spelled_out() -> None:
+    assert (dose(3.13e-7), dose(48.26), dose(1e130), dose(None)) == ("<0.01", "48.3", ">1e+09", "–")
+    assert dose_interval([5e-131, 2e130]) == "[<0.01, >1e+09]"
+    assert dose_interval([None, 12.0]) == "[<, 12.0]"
+    assert dose_interval(None) == "–"
 
 
 def test_counts_and_sizes() -> None:

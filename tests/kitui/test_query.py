@@ -29,6 +29,8 @@ ROW: dict[str, Any] = {"params": 49_000, "frequency": 64, "state": "running", "o
         ("overall > 0", False),
         ("overall != 0.5", True),
         ("frequency=64 AND state=Running", True),
+        ("F=64 and N>10k", True),
+        ("R > 0", False),
     ],
 )
 def test_what_an_expression_keeps(expression: str, expected: bool) -> None:

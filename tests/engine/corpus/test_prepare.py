@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from engine.corpus.prepare import main, make, plan
-from engine.errors import SpecError
+from engine.errors import DataError, SpecError
+from engine.records.record import plain
 from engine.records.results import read_plan
-from engine.records.workspace import Workspace
+from engine.records.workspace import Workspace, write_json
 from tests.conftest import prepare
 
 
@@ -35,6 +36,23 @@ def test_preparing_confirms_the_plan_and_is_done_once(write_sweep: Callable[...,
     assert {p.name: p.stat().st_mtime_ns for p in tokens.iterdir()} == before
     # With the token files there, planning reads them instead of making a tokenizer.
     assert plan(write_sweep(), workspace).plan.background_tokens == made.background_tokens
+
+
+def test_another_text_than_at_the_launch_is_refused(
+    write_sweep: Callable[..., Path], workspace: Workspace, tmp_path: Path
+) -> None:
+    """Its runs would be other runs: a host with another file, or a Python with another built-in text."""
+    (tmp_path / "own.txt").write_text("Some text of one's own. " * 4000)
+    path = write_sweep()
+    path.write_text(path.read_text() + '\n[background]\nsource = "files"\npath = "own.txt"\n')
+    workspace.create()
+    folder = workspace.sweep("sweep")
+    folder.root.mkdir()
+    write_json(folder.bundle, plain(plan(path, workspace)))
+    (tmp_path / "own.txt").write_text("Another text. " * 8000)
+    with pytest.raises(DataError, match="another text than the sweep was launched with"):
+        make(folder, workspace)
+    assert not any(workspace.root.glob("tokens/*"))
 
 
 def test_a_dose_above_the_ceiling_is_refused_with_the_ceiling_named(
