@@ -78,6 +78,7 @@ ACTIONS: tuple[Action, ...] = (
         "Choose from what there is: sizes, files with a look inside, relations.",
         "designer",
     ),
+    Action("choose_hosts", "ctrl+k", "Hosts", "Choose where it is trained: this machine, others.", "designer"),
     Action("clear_field", "ctrl+u", "Clear", "Empty the field, to type another value.", "designer", show=False),
     Action("preview", "ctrl+r", "Preview", "Render some facts and questions.", "designer"),
     Action(
@@ -96,7 +97,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("unmark_all", "escape", "Unmark", "Unmark all; leave the filter.", "monitor", show=False),
     Action("next_set", "s", "Set", "Next fact set: overall, prior, infused, verbatim, unseen; loss.", "monitor"),
     Action("next_plot", "v", "View", "Retention or learning plot, where only one fits.", "monitor", show=False),
-    Action("next_pane", "b", "Pane", "Below: events, slots, alerts.", "monitor", show=False),
+    Action("next_pane", "b", "Pane", "Below: events, slots, hosts, alerts.", "monitor", show=False),
     Action("open_log", "l,enter", "Log", "The whole log of the run.", "monitor"),
     Action("cancel", "c", "Cancel", "Cancel the run, or all marked ones, after a question.", "monitor"),
     Action("retry", "r", "Retry", "Queue the run, or all marked ones, again.", "monitor", show=False),

@@ -1,21 +1,23 @@
-"""What the designer's fields can be given: sizes, relations, files and words to choose from, and what helps to choose.
-No widgets here."""
+"""What there is to choose from: sizes, relations, files and words for the designer's fields, hosts to train on; and
+what helps to choose. No widgets here."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from engine.control.hosts import LOCAL, Host, hosts_path, read_hosts
 from engine.errors import KituiError
+from engine.records.workspace import Workspace
 from engine.spec.axes import format_count
 from engine.spec.facts import Fact, read_facts
 from engine.spec.models import PRESETS
 from engine.spec.sweep import setting_choices
 from engine.spec.templates import read_templates, render
-from kitui.design import Draft
+from kitui.design import Draft, Field
 from kitui.format import counted, size_of_bytes
 
 _TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
@@ -38,12 +40,57 @@ class Choice(NamedTuple):
     """Chosen, it is gone into."""
 
 
+class Offer(NamedTuple):
+    """Something to choose, one or `several` of it. `listed` gives the choices, of a folder where it is files; `glimpse`
+    some lines on one of them. Either may take a moment, and `listed` may raise KituiError."""
+
+    title: str
+    several: bool
+    chosen: list[str]
+    folder: Path | None
+    listed: Callable[[Path | None], list[Choice]]
+    glimpse: Callable[[Choice], list[str]]
+
+
+def field_offer(draft: Draft, field: Field) -> Offer:
+    """What such a field can be given. Of files, those of the folder of the one that it names."""
+    key = field.key
+    return Offer(
+        title=field.label,
+        several=field.kind == "list",
+        chosen=[part.strip() for part in draft.text_of(key).split(",") if part.strip()],
+        folder=_folder_of(draft, key) if key in _SUFFIXES else None,
+        listed=lambda folder: choices(draft, key, folder),
+        glimpse=lambda choice: glimpse(draft, key, choice),
+    )
+
+
+def host_offer(workspace: Workspace, seen: Sequence[Mapping[str, Any]], chosen: list[str]) -> Offer:
+    """The hosts of hosts.toml, with what the status document has `seen` of them, and this machine."""
+    slots = {host["name"]: host for host in seen}
+
+    def listed(_folder: Path | None) -> list[Choice]:
+        known = read_hosts(workspace)
+        return [Choice(name, name, _about_host(name, known.get(name), slots.get(name))) for name in (LOCAL, *known)]
+
+    def more(choice: Choice) -> list[str]:
+        if choice.value == LOCAL:
+            return [
+                f"other machines stand in {hosts_path(workspace)}",
+                "kitui hosts says how; kitui hosts check tries them",
+            ]
+        return [part for part in (slots.get(choice.value, {}).get("fault", ""),) if part]
+
+    return Offer("hosts", True, chosen, None, listed, more)
+
+
+def _about_host(name: str, host: Host | None, seen: Mapping[str, Any] | None) -> str:
+    where = "this machine" if host is None else f"{host.kind} {host.ssh or ''}".strip()
+    return f"{where}, {counted(seen['slots'], 'slot')}" if seen and seen["slots"] else where
+
+
 def has_choices(key: str) -> bool:
     return key in _SUFFIXES or key in ("grid.model_size", "facts.relations") or bool(setting_choices(key))
-
-
-def is_file(key: str) -> bool:
-    return key in _SUFFIXES
 
 
 def choices(draft: Draft, key: str, folder: Path | None = None) -> list[Choice]:
@@ -54,20 +101,15 @@ def choices(draft: Draft, key: str, folder: Path | None = None) -> list[Choice]:
     if key == "facts.relations":
         return _relations(draft)
     if key in _SUFFIXES:
-        return _files(draft, key, folder or folder_of(draft, key))
+        return _files(draft, key, folder or _folder_of(draft, key))
     return [Choice(word, word, "") for word in setting_choices(key)]
 
 
-def folder_of(draft: Draft, key: str) -> Path:
+def _folder_of(draft: Draft, key: str) -> Path:
     """The folder of the file that a field names, or the sweep file's own."""
     named = draft.text_of(key)
     folder = (draft.base / named).parent
     return folder if named and folder.is_dir() else draft.base
-
-
-def chosen(draft: Draft, key: str) -> list[str]:
-    """What the field holds now."""
-    return [part.strip() for part in draft.text_of(key).split(",") if part.strip()]
 
 
 def _relations(draft: Draft) -> list[Choice]:
@@ -117,7 +159,7 @@ def _from_base(draft: Draft, path: Path) -> str:
 
 def glimpse(draft: Draft, key: str, choice: Choice) -> list[str]:
     """What is in a file or relation, in a few lines; nothing for other choices."""
-    if choice.folder or not (is_file(key) or key == "facts.relations"):
+    if choice.folder or not (key in _SUFFIXES or key == "facts.relations"):
         return []
     path = draft.file(choice.value)
     try:

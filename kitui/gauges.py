@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from engine.control.hosts import LOCAL, host_of
 from engine.records.workspace import Workspace, read_json
 from kitui.format import size_of_bytes
 
@@ -53,7 +54,8 @@ class Gauges:
         if time.monotonic() < self._next_s:
             return self._last
         self._next_s = time.monotonic() + _EVERY_S
-        running = [(run["slot"], run_id) for run_id, run in runs.items() if run["state"] == "running" and run["slot"]]
+        here = [(run_id, run) for run_id, run in runs.items() if run["state"] == "running" and host_of(run) == LOCAL]
+        running = [(run["slot"], run_id) for run_id, run in here if run["slot"]]
         gauges = tuple(self._gauge(slot, run_id) for slot, run_id in sorted(running))
         alive = {pid for pid in self._processes if self._processes[pid].is_running()}
         self._processes = {pid: self._processes[pid] for pid in alive}

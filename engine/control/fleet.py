@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from engine.control.hosts import LOCAL, known_host, read_hosts
+from engine.control.hosts import LOCAL, host_of, hosts_of, known_host, read_hosts
 from engine.control.launchers.base import Launcher, Slot
 from engine.control.launchers.local import LocalLauncher
 from engine.control.launchers.remote import RemoteLauncher
@@ -18,16 +18,6 @@ from engine.records.workspace import Workspace, write_atomically
 
 _AGAIN_S = 10.0
 _LOCAL = (LOCAL,)
-
-
-def hosts_of(sweep: Mapping[str, Any]) -> tuple[str, ...]:
-    """The hosts that a sweep's runs may go to."""
-    return tuple(sweep.get("hosts") or _LOCAL)
-
-
-def host_of(run: Mapping[str, Any]) -> str:
-    """The host that a run was started on last."""
-    return str(run.get("host") or LOCAL)
 
 
 class Fleet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -38,6 +39,16 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where there is no GPU: runs at once, one a core; all cores where left out."""
     runs_per_slot: int = 1
     """Runs that share a GPU."""
+
+
+def hosts_of(sweep: Mapping[str, Any]) -> tuple[str, ...]:
+    """The hosts that a sweep's runs may go to."""
+    return tuple(sweep.get("hosts") or (LOCAL,))
+
+
+def host_of(run: Mapping[str, Any]) -> str:
+    """The host that a run was started on last."""
+    return str(run.get("host") or LOCAL)
 
 
 def hosts_path(workspace: Workspace) -> str:

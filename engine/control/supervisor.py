@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.control.commands import pending_commands, reply
-from engine.control.fleet import Fleet, host_of, hosts_of
+from engine.control.fleet import Fleet
 from engine.control.followers import Followers, law_is_behind
-from engine.control.hosts import LOCAL
+from engine.control.hosts import LOCAL, host_of, hosts_of
 from engine.control.launchers.base import Slot
 from engine.control.orders import Orders
 from engine.control.preparations import Preparations

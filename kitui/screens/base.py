@@ -21,7 +21,7 @@ class KituiScreen(Screen[None]):
     """A mode of the app. `show_snapshot` draws; it is called for each new snapshot while the screen is shown."""
 
     NAME: ClassVar[str]
-    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (160, "-very-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
 
     _rest: Timer | None = None
 

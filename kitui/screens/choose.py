@@ -1,4 +1,4 @@
-"""Choose what a field of the designer holds, from what there is: one, or several by marking them."""
+"""Choose from what there is: one thing, or several by marking them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from engine.errors import KituiError
-from kitui.choices import Choice, choices, chosen, folder_of, glimpse, is_file
+from kitui.choices import Choice, Offer
 from kitui.console import printable
-from kitui.design import Draft, Field
 from kitui.format import short_path
 from kitui.screens.over import OverScreen
 from kitui.widgets.line_table import Column, LineTable
@@ -24,7 +23,7 @@ _COLUMNS = (Column("marked", "", 1), Column("label", "choice", 26), Column("abou
 
 
 class Choose(OverScreen[str]):
-    """Ends with the field's new text, or with nothing after escape."""
+    """Ends with what was chosen, parted by commas, or with nothing after escape."""
 
     BINDINGS: ClassVar = [
         Binding("escape", "leave", "Leave", priority=True),
@@ -40,21 +39,19 @@ class Choose(OverScreen[str]):
     Choose #choose-keys { height: 1; color: $text-muted; }
     """
 
-    def __init__(self, draft: Draft, field: Field) -> None:
+    def __init__(self, offer: Offer) -> None:
         super().__init__()
-        self._draft, self._field = draft, field
-        self._several = field.kind == "list"
-        self._chosen = chosen(draft, field.key)
-        self._folder = folder_of(draft, field.key) if is_file(field.key) else None
+        self._offer = offer
+        self._chosen = list(offer.chosen)
+        self._folder = offer.folder
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = self._field.label
+            box.border_title = self._offer.title
             yield LineTable(_COLUMNS, self._texts, lambda choice: choice.label, empty="  nothing to choose from")
             yield Static("", id="glimpse", markup=False)
-            yield Static(
-                f"{'space mark   ' if self._several else ''}enter take   esc leave", id="choose-keys", markup=False
-            )
+            keys = f"{'space mark   ' if self._offer.several else ''}enter take   esc leave"
+            yield Static(keys, id="choose-keys", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(LineTable).focus()
@@ -66,7 +63,7 @@ class Choose(OverScreen[str]):
         found: list[Choice] = []
         fault = ""
         try:
-            found = choices(self._draft, self._field.key, folder)
+            found = self._offer.listed(folder)
         except (KituiError, OSError) as error:
             fault = f"! {error}"
         self.app.call_from_thread(self._listed, folder, found, come_from, fault)
@@ -74,7 +71,7 @@ class Choose(OverScreen[str]):
     def _listed(self, folder: Path | None, found: list[Choice], come_from: str, fault: str) -> None:
         self._folder = folder
         if folder is not None:
-            self.query_one(Vertical).border_title = f"{self._field.label}: {printable(short_path(folder))}"
+            self.query_one(Vertical).border_title = f"{self._offer.title}: {printable(short_path(folder))}"
         table = self.query_one(LineTable)
         table.show(found)
         first = next((c for c in found if c.value in self._chosen and not c.folder), None)
@@ -94,7 +91,7 @@ class Choose(OverScreen[str]):
 
     @work(thread=True, exclusive=True, group="glimpse")
     def _read(self, choice: Choice) -> None:
-        words = printable("\n".join(glimpse(self._draft, self._field.key, choice)))
+        words = printable("\n".join(self._offer.glimpse(choice)))
         self.app.call_from_thread(self._show, choice, words)
 
     def _show(self, choice: Choice, words: str) -> None:
@@ -108,7 +105,7 @@ class Choose(OverScreen[str]):
     def action_mark(self) -> None:
         table = self.query_one(LineTable)
         choice = table.current
-        if not self._several or choice is None:
+        if not self._offer.several or choice is None:
             return
         if choice.value in self._chosen:
             self._chosen.remove(choice.value)
@@ -127,7 +124,7 @@ class Choose(OverScreen[str]):
         if choice.folder:
             before = f"{self._folder.name}/" if choice.label == ".." and self._folder is not None else ""
             self._list(Path(choice.value), before)
-        elif not self._several:
+        elif not self._offer.several:
             self.dismiss(choice.value)
         else:
             order = {c.value: i for i, c in enumerate(table.rows)}  # what is no choice here stays, behind the others

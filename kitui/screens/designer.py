@@ -14,11 +14,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
+from engine.control.hosts import LOCAL
 from engine.errors import KituiError
 from engine.spec.models import PRESETS
 from engine.spec.sweep import setting_choices
 from kitui.actions import bindings
-from kitui.choices import has_choices
+from kitui.choices import field_offer, has_choices, host_offer
 from kitui.console import printable
 from kitui.design import (
     FIELDS,
@@ -86,6 +87,7 @@ class DesignerScreen(KituiScreen):
         self._generation = 0
         self._num_done: int | None = None
         self._left: Input | None = None
+        self._hosts = [LOCAL]
 
     def compose_body(self) -> ComposeResult:
         yield Static("", id="design-title", markup=False)
@@ -268,7 +270,20 @@ class DesignerScreen(KituiScreen):
                 box.value = text
                 box.cursor_position = len(text)
 
-        self.app.push_screen(Choose(self.draft, field), decided)
+        self.app.push_screen(Choose(field_offer(self.draft, field)), decided)
+
+    def action_choose_hosts(self) -> None:
+        """Choose where it is trained."""
+        from kitui.screens.choose import Choose
+
+        def decided(text: str | None) -> None:
+            if text is not None:
+                self._hosts = [part.strip() for part in text.split(",")]
+                self.notify(f"to be trained on: {', '.join(self._hosts)}", timeout=3, markup=False)
+
+        snapshot = self.kitui.snapshot
+        seen = snapshot.status["hosts"] if snapshot is not None else []
+        self.app.push_screen(Choose(host_offer(self.kitui.workspace, seen, self._hosts)), decided)
 
     def action_leave_field(self) -> None:
         self._left = self.focused if isinstance(self.focused, Input) else self._left
@@ -354,10 +369,12 @@ class DesignerScreen(KituiScreen):
             self.notify(self._note, severity="warning", markup=False)
             return
         cells = self._plan["cells"]
+        here = self._hosts == [LOCAL]
+        where = "this machine" if here else ", ".join(self._hosts)
+        forecast = f", {duration(self._plan['eta_s'])}" if here and self._plan["eta_s"] is not None else ""
+        forecast += f" on {counted(self._plan['slots'], 'slot')}" if here else ""
         words = (
-            f"Launch {self._plan['sweep']} on this machine? {counted(cells['new'], 'run')} to train"
-            + (f", {duration(self._plan['eta_s'])}" if self._plan["eta_s"] is not None else "")
-            + f" on {counted(self._plan['slots'], 'slot')}. "
+            f"Launch {self._plan['sweep']} on {where}? {counted(cells['new'], 'run')} to train{forecast}. "
             f"It is saved as {self.draft.path}"
             f"{', over the file that is there' if self.draft.would_overwrite(self.draft.path) else ''}."
         )
@@ -378,7 +395,7 @@ class DesignerScreen(KituiScreen):
     @work(thread=True, exclusive=True, group="launch")
     def _launch(self, path: Path) -> None:
         try:
-            answer = launch(self.kitui.workspace, plan_sweep(path, self.kitui.workspace), None)
+            answer = launch(self.kitui.workspace, plan_sweep(path, self.kitui.workspace), None, self._hosts)
         except (KituiError, OSError) as error:
             self.kitui.tell_fault(error)
             return

@@ -20,6 +20,7 @@ from kitui.screens.base import KituiScreen
 from kitui.screens.confirm import Confirm
 from kitui.snapshot import Snapshot
 from kitui.widgets.line_table import Column, LineTable
+from kitui.widgets.pane import host_line
 
 _COLUMNS = (
     Column("marked", " ", 1),
@@ -96,7 +97,7 @@ class SweepsScreen(KituiScreen):
         if row["cancelled"]:
             lines.append(f"{counted(row['cancelled'], 'run')} cancelled")
         if any(row[state] for state in OPEN):
-            lines.extend(_host_words(host) for host in snapshot.status["hosts"])
+            lines.extend(printable(host_line(host)) for host in snapshot.status["hosts"])
         if row["name"] == snapshot.sweep and snapshot.law is not None:
             law = snapshot.law["law"]
             found = [p for p in law["collapse_points"] if p["status"] == "observed"]
@@ -251,8 +252,3 @@ def _eta_words(row: dict[str, Any]) -> str:
     words = f"ETA {duration(row['eta_s'])}"
     spread = row.get("eta_spread_s")
     return words + (f", between {duration(spread[0])} and {duration(spread[1])}" if spread else "")
-
-
-def _host_words(host: dict[str, Any]) -> str:
-    words = f"{host['name']}: {host['running']} of {counted(host['slots'], 'slot')} with a run"
-    return printable(f"{words}; {host['fault']}" if host["fault"] else words)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from textual.widgets import Static
 
 from kitui.console import printable
+from kitui.format import counted
 from kitui.snapshot import Snapshot, curve_of
 
-PANES = ("events", "slots", "alerts")
+PANES = ("events", "slots", "hosts", "alerts")
 
 
 class Pane(Static):
@@ -22,6 +26,8 @@ class Pane(Static):
         room = max(1, self.size.height)
         if self.kind == "slots":
             lines = [gauge.line() for gauge in snapshot.gauges][:room] or ["no run is running here"]
+        elif self.kind == "hosts":
+            lines = [host_line(host) for host in snapshot.status["hosts"]][:room]
         elif self.kind == "alerts":
             row = next((r for r in snapshot.status["sweeps"] if r["name"] == snapshot.sweep), None)
             lines = [f"! {alert}" for alert in row["alerts"]] if row else []
@@ -33,3 +39,9 @@ class Pane(Static):
         if text != self._text:
             self._text = text
             self.update(text)
+
+
+def host_line(host: Mapping[str, Any]) -> str:
+    """A host of the status document: what is busy there, and what is wrong."""
+    words = f"{host['name']}: {host['running']} of {counted(host['slots'], 'slot')} with a run"
+    return f"{words}; {host['fault']}" if host["fault"] else words

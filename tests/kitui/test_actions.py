@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from engine.control.commands import pending_commands
 from engine.records.workspace import Workspace, write_json
@@ -304,6 +304,19 @@ async def choose(hand: Hand) -> None:
     assert hand.screen.draft.text_of("grid.model_size") == "nano-19k, nano-28k, nano-49k"
     await hand.press("ctrl+t", "space", "escape")
     assert hand.screen.draft.text_of("grid.model_size") == "nano-19k, nano-28k, nano-49k"
+
+
+@case("designer.hosts")
+async def hosts(hand: Hand) -> None:
+    (hand.workspace.root / "hosts.toml").write_text('[gpu1]\nssh = "me@gpu1"\nworkspace = "~/k"\n')
+    await hand.press("2")
+    await hand.until(lambda: hand.screen._plan is not None)
+    await hand.press("ctrl+k")
+    await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
+    await hand.press("down", "space", "enter", "ctrl+l")
+    assert isinstance(hand.screen, Confirm)
+    assert "on local, gpu1?" in str(hand.screen.query_one(Static).render())
+    await hand.press("n")
 
 
 @case("designer.launch")
@@ -800,3 +813,13 @@ def test_keys_of_one_screen_do_not_clash() -> None:
         keys = [key for a in ACTIONS if a.where in (where, EVERYWHERE, "table") for key in a.key.split(",")]
         within = [key for key in keys if where not in ("log", "designer")]  # these have no table
         assert len(within) == len(set(within)), where
+
+
+@pytest.mark.parametrize("columns", [120, 200])
+async def test_with_room_both_plots_are_there(screens: Workspace, columns: int) -> None:
+    app = KituiApp(screens, "smoke")
+    async with app.run_test(size=(columns, 50)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        for name in ("#retention-plot", "#learning-plot"):
+            await hand.until(lambda name=name: hand.plot(name).size.width > columns // 3)

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import DataError
+from engine.records.workspace import Workspace
 from engine.spec.models import PRESETS
-from kitui.choices import choices, glimpse, has_choices
+from kitui.choices import choices, glimpse, has_choices, host_offer
 from kitui.design import FIELDS, Draft, open_draft
 from tests.conftest import SAMPLES
 
@@ -100,3 +101,14 @@ def test_what_cannot_be_read_is_said(draft: Draft) -> None:
     bad = next(c for c in choices(draft, "facts.path") if c.value == "bad.jsonl")
     assert glimpse(draft, "facts.path", bad)[0].startswith("!")
     assert choices(draft, "facts.path", draft.base / "nowhere")[1].about.startswith("cannot be read")
+
+
+def test_hosts_are_those_of_the_workspace_and_this_machine(workspace: Workspace) -> None:
+    workspace.create()
+    (workspace.root / "hosts.toml").write_text('[gpu1]\nssh = "me@gpu1"\nworkspace = "~/k"\n')
+    seen = [{"name": "gpu1", "slots": 4, "running": 1, "fault": "unreachable since noon"}]
+    offer = host_offer(workspace, seen, ["local"])
+    found = offer.listed(None)
+    assert [(c.value, c.about) for c in found] == [("local", "this machine"), ("gpu1", "ssh me@gpu1, 4 slots")]
+    assert offer.glimpse(found[1]) == ["unreachable since noon"]
+    assert "hosts.toml" in offer.glimpse(found[0])[0]
