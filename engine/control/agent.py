@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import batch
 from guard import boot_id, is_alive
 
 if TYPE_CHECKING:
@@ -100,13 +101,15 @@ def put(workspace: str, request: Json) -> Json:
 
 
 def start(workspace: str, request: Json) -> Json:
-    """Start guards. One that was started for the same attempt before is not started again."""
+    """Start guards, themselves or as Slurm jobs. One that was started for the same attempt before is not started
+    again."""
     answer: Json = {}
+    submitted: dict[str, int] = {}
     for name, job in request["jobs"].items():
         folder = _below(workspace, name)
         os.makedirs(folder, mode=0o700, exist_ok=True)
         attempt = job["launch"]["attempt"]
-        known = [_json(folder, file) for file in ("guard.json", "exit.json")]
+        known = [_json(folder, file) for file in ("guard.json", "exit.json", "slurm.json")]
         if any(k is not None and k["attempt"] == attempt for k in known):
             answer[name] = "already"
             continue
@@ -114,19 +117,34 @@ def start(workspace: str, request: Json) -> Json:
             _replace(os.path.join(folder, file), _unpacked(content))
         launch = dict(job["launch"], argv=[sys.executable] + job["launch"]["argv"])
         _replace(os.path.join(folder, "launch.json"), json.dumps(launch).encode())
+        answer[name] = "started"
+        if request.get("slurm"):
+            submitted[folder] = attempt
+            continue
         guard = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guard.py")
         subprocess.Popen(
             [sys.executable, "-I", guard, folder], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
         )  # fmt: skip
-        answer[name] = "started"
+    if submitted:
+        batch.submit(workspace, sorted(submitted), submitted, request["slurm"])
     return answer
 
 
 def stop(workspace: str, request: Json) -> Json:
-    """Ask guards to have their runs write a checkpoint and end."""
-    for name in request["folders"]:
-        identity = _json(_below(workspace, name), "guard.json")
+    """Ask guards to have their runs write a checkpoint and end. A job that has not begun is ended as it is."""
+    jobs = None
+    for name, attempt in request["attempts"].items():
+        folder = _below(workspace, name)
+        job = batch.job_of(folder, attempt)
+        if job is not None:
+            jobs = batch.queue() if jobs is None else jobs
+            if batch.stop(job, jobs):
+                ending = {"attempt": attempt, "returncode": None, "signal": "SIGTERM", "stopped": True, "warned": False}
+                ending.update(started_s=None, ended_s=time.time(), max_rss_bytes=0, reason="it had not begun")
+                _replace(os.path.join(folder, "exit.json"), json.dumps(ending).encode())
+            continue
+        identity = _json(folder, "guard.json")
         if identity is not None and is_alive(identity):
             os.kill(identity["pid"], signal.SIGTERM)
     return {}
@@ -139,9 +157,19 @@ def poll(workspace: str, request: Json) -> Json:
     """
     left = request["limit_bytes"]
     jobs: Json = {}
+    in_queue = None
     for name, asked in request["jobs"].items():
         folder = _below(workspace, name)
-        standing, ending = _standing(folder, asked["attempt"])
+        reason = ""
+        job = batch.job_of(folder, asked["attempt"])
+        if job is None:
+            standing, ending = _standing(folder, asked["attempt"])
+        else:
+            in_queue = batch.queue() if in_queue is None else in_queue
+            ending = _json(folder, "exit.json")
+            standing = "ended" if ending is not None and ending["attempt"] == asked["attempt"] else ""
+            if not standing:
+                standing, reason = batch.standing(folder, job, in_queue)
         tails: dict[str, str] = {}
         whole = True
         for file, offset in asked["offsets"].items():
@@ -157,7 +185,8 @@ def poll(workspace: str, request: Json) -> Json:
                     with open(path, "rb") as handle:
                         files[os.path.basename(path)] = _packed(handle.read())
         # An ending is told when everything before it has been: the reader has then all of it.
-        jobs[name] = {"standing": standing if standing != "ended" or whole else "running", "tails": tails}
+        shown = standing if standing != "ended" or whole else "running"
+        jobs[name] = {"standing": shown, "reason": reason, "tails": tails}
         if standing == "ended" and whole:
             jobs[name].update(exit=ending, files=files)
     return {"jobs": jobs, "time_s": time.time(), "free_bytes": shutil.disk_usage(workspace).free}
@@ -233,6 +262,11 @@ def _unpacked(text: str) -> bytes:
     return zlib.decompress(base64.b64decode(text))
 
 
+def cluster(workspace: str, request: Json) -> Json:
+    """What Slurm says of itself."""
+    return dict(batch.cluster())
+
+
 _VERBS: dict[str, Callable[[str, Json], Json]] = {
     "hello": hello,
     "put": put,
@@ -240,6 +274,7 @@ _VERBS: dict[str, Callable[[str, Json], Json]] = {
     "stop": stop,
     "poll": poll,
     "remove": remove,
+    "cluster": cluster,
 }
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from engine.control.here import Here
 from engine.control.hosts import Host
 from engine.control.launchers.remote import slots_of
 from engine.control.ssh import Ssh
@@ -27,7 +28,7 @@ class Finding(NamedTuple):
 
 def check_host(host: Host) -> Iterator[Finding]:
     """Reach, Python, workspace and disk, what training needs, slots, clock: in this order, until one stops the rest."""
-    ssh = Ssh(host)
+    ssh = Ssh(host) if host.ssh else Here(host)
     started = time.monotonic()
     try:
         there = ssh.ask("hello", modules=True)
@@ -38,7 +39,8 @@ def check_host(host: Host) -> Iterator[Finding]:
     asked_s = time.time()
     clock_s = ssh.ask("hello")["time_s"]
     rtt_s = time.time() - asked_s
-    yield Finding("reach", True, f"{host.ssh} is {there['node']}; connected in {took_s:.1f} s, asked in {rtt_s:.2f} s")
+    name = host.ssh or "this machine"
+    yield Finding("reach", True, f"{name} is {there['node']}; connected in {took_s:.1f} s, asked in {rtt_s:.2f} s")
     yield _python(there)
     free = there["free_bytes"]
     enough = free >= _LEAST_FREE_BYTES
@@ -54,8 +56,20 @@ def check_host(host: Host) -> Iterator[Finding]:
     yield Finding("slots", True, f"{len(slots)} at once: {gpus or words}")
     skew_s = clock_s - (asked_s + rtt_s / 2)
     skewed = abs(skew_s) > _LARGEST_SKEW_S + rtt_s / 2
+    if host.kind == "slurm":
+        yield _slurm(ssh)
     words = f"{abs(skew_s):.1f} s {'ahead of' if skew_s > 0 else 'behind'} this machine's"
     yield Finding("clock", not skewed, words, "Times of events will look odd; runs do not mind." if skewed else "")
+
+
+def _slurm(way: Ssh | Here) -> Finding:
+    try:
+        found = way.ask("cluster")
+    except LaunchError as error:
+        return Finding("Slurm", False, error.what, error.mend)
+    return Finding(
+        "Slurm", True, f"{found['version']}; partitions {found['partitions']}; {found['jobs']} jobs of yours"
+    )
 
 
 def _python(there: dict[str, Any]) -> Finding:

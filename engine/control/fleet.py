@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from engine.control.here import Here
 from engine.control.hosts import LOCAL, host_of, hosts_of, known_host, read_hosts
 from engine.control.launchers.base import Launcher, Slot
 from engine.control.launchers.local import LocalLauncher
@@ -56,7 +57,8 @@ class Fleet:
         if host not in self._remote and time.monotonic() >= self._not_before_s.get(host, 0.0):
             try:
                 known = known_host(self._workspace, host)
-                self._remote[host] = RemoteLauncher(self._workspace, known, Ssh(known))
+                way = Ssh(known) if known.ssh else Here(known)
+                self._remote[host] = RemoteLauncher(self._workspace, known, way)
             except KituiError as error:
                 self._not_before_s[host] = time.monotonic() + _AGAIN_S
                 self._put(host, slots=0, unreachable_since_s=None, fault=str(error))

@@ -42,6 +42,7 @@ def guard(folder: str, child_main: Callable[[list[str]], int] | None = None) -> 
     _redirect(os.path.join(folder, "log.txt"))
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop.request)
+    signal.signal(signal.SIGUSR1, stop.warn)  # a scheduler, some time before it ends the job
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, stop.kill)
@@ -66,6 +67,7 @@ def guard(folder: str, child_main: Callable[[list[str]], int] | None = None) -> 
             "returncode": code if code >= 0 else None,
             "signal": signal.Signals(-code).name if code < 0 else None,
             "stopped": stop.requested,
+            "warned": stop.warned,
             "started_s": started_s,
             "ended_s": time.time(),
             "max_rss_bytes": usage.ru_maxrss * 1024,
@@ -80,6 +82,7 @@ class _Stop:
 
     def __init__(self) -> None:
         self.requested = False
+        self.warned = False
         self._child: int | None = None
         self._counting = False
 
@@ -96,6 +99,10 @@ class _Stop:
                 signal.alarm(GRACE_S)
                 self._counting = True
 
+    def warn(self, _signal: int, _frame: FrameType | None) -> None:
+        self.warned = True
+        self.request(_signal, None)
+
     def kill(self, _signal: int, _frame: FrameType | None) -> None:
         if self._child is not None:
             _kill_group(self._child, signal.SIGKILL)
@@ -109,7 +116,7 @@ def _become_child(launch: dict[str, Any], child_main: Callable[[list[str]], int]
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != guard_pid:  # the guard died in between
             os._exit(1)
-        for name in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGALRM):
+        for name in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT, signal.SIGALRM):
             signal.signal(name, signal.SIG_DFL)
         os.environ.update(launch.get("env", {}))
         os.chdir(launch.get("cwd", "/"))
@@ -188,6 +195,6 @@ def is_alive(identity: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    if os.getpid() != os.getsid(0):
+    with contextlib.suppress(PermissionError):  # leads a session, or a scheduler's group of processes, already
         os.setsid()
     sys.exit(guard(sys.argv[1]))

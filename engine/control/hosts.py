@@ -39,6 +39,21 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where there is no GPU: runs at once, one a core; all cores where left out."""
     runs_per_slot: int = 1
     """Runs that share a GPU."""
+    jobs: int = 50
+    """Of a cluster: runs that are in the queue or run at once."""
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    time: str | None = None
+    """The time limit of a job, as Slurm writes it: 4:00:00. A run that needs longer goes on in another job."""
+    gres: str | None = None
+    """What a job gets: gpu:1."""
+    cpus: int = 1
+    mem: str | None = None
+    options: tuple[str, ...] = ()
+    """Further options of sbatch: --constraint=a100."""
+    warn_s: int = 120
+    """Seconds before its time limit that a run is asked to write a checkpoint and end."""
 
 
 def hosts_of(sweep: Mapping[str, Any]) -> tuple[str, ...]:
@@ -80,6 +95,13 @@ def known_host(workspace: Workspace, name: str) -> Host:
     return hosts[name]
 
 
+def sbatch_options(host: Host) -> list[str]:
+    """What a host's jobs ask for."""
+    asked = {name: getattr(host, name) for name in ("partition", "account", "qos", "time", "gres", "mem")}
+    options = [f"--{name}={value}" for name, value in asked.items() if value]
+    return [*options, f"--cpus-per-task={host.cpus}", f"--signal=B:USR1@{host.warn_s}", *host.options]
+
+
 def _host(path: str, name: str, table: Any) -> Host:
     if not _NAME.fullmatch(name) or name == LOCAL:
         raise SpecError(
@@ -104,11 +126,13 @@ def _host(path: str, name: str, table: Any) -> Host:
         raise SpecError(
             f"{words[:1].lower()}{words[1:]}.", where=path, key=f"{name}.{key}", mend=mend, **shown
         ) from None
+    if any("\n" in option or not option.startswith("--") for option in host.options):
+        raise SpecError("expected options such as --constraint=a100.", where=path, key=f"{name}.options")
     if host.kind == "ssh" and not host.ssh:
         raise SpecError("missing.", where=path, key=f"{name}.ssh", mend="Give what you type after ssh.")
     if host.ssh is not None and not _TARGET.fullmatch(host.ssh):
         raise SpecError("not a name that ssh can be given.", where=path, key=f"{name}.ssh", value=host.ssh)
-    for key in ("cores", "runs_per_slot"):
+    for key in ("cores", "runs_per_slot", "jobs", "cpus", "warn_s"):
         number = getattr(host, key)
         if number is not None and number < 1:
             raise SpecError("expected 1 or more.", where=path, key=f"{name}.{key}", value=number)

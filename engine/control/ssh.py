@@ -76,7 +76,7 @@ class Ssh:
             raise self._fault(code, error or out)
         answer = orjson.loads(line.partition(b" ")[2])
         if "error" in answer:
-            raise LaunchError(f"{answer['error']}.", where=self.host.name, mend=_mend_of(answer["error"]))
+            raise LaunchError(f"{answer['error']}.", where=self.host.name, mend=mend_of(answer["error"]))
         return dict(answer)
 
     def send(self, source: Path, target: str, *, limit_s: float = 3600.0) -> None:
@@ -98,10 +98,9 @@ class Ssh:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10, check=False,
         )  # fmt: skip
 
-    @property
-    def code_name(self) -> str:
-        """What the folder with this version's code is called there, below `code/` in the workspace."""
-        return _archive()[1]
+    def code(self, workspace: str) -> str:
+        """The folder there that Python finds this version's code in."""
+        return f"{workspace}/code/{_archive()[1]}"
 
     def _install(self) -> None:
         """Put this version's code there, unless it is there: below a name made of its content, whole or not at all."""
@@ -152,17 +151,20 @@ class Ssh:
                 return UnreachableError(f"{what}.", where=self.host.name, mend=mend.format(target=target))
         if code == 255:
             return UnreachableError(f"no connection: {words or 'it was cut'}.", where=self.host.name)
-        mend = _mend_of(words)
+        mend = mend_of(words)
         if code == 127 or "not found" in words:
             mend = "Set `python` or `setup` of this host in hosts.toml."
         return LaunchError(f"{words[-300:] or f'exit code {code}'}.", where=self.host.name, mend=mend)
 
 
-def _mend_of(words: str) -> str:
+def mend_of(words: str) -> str:
+    """What to do about a fault that a host tells of, where that is known."""
     if "No space left" in words:
         return "Free some space on its disk, or set another `workspace` for this host in hosts.toml."
     if "Read-only file system" in words or "Permission denied" in words:
         return "Set a `workspace` that can be written for this host in hosts.toml."
+    if words.startswith("Slurm"):
+        return "Look at sinfo there, and at this host's partition, account and qos in hosts.toml."
     return ""
 
 

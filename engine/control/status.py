@@ -29,7 +29,7 @@ def cell_state(sweep: dict[str, Any], run: dict[str, Any] | None) -> str:
     if result is not None:
         return str(result["status"])
     if run["state"] == "running":
-        return "running"
+        return "queued" if run.get("waiting") else "running"
     if run["state"] in ("queued", "done", "diverged"):
         if not sweep["active"]:
             if sweep.get("paused"):

@@ -158,11 +158,16 @@ class Supervisor:
                 if standing.state == "ended":
                     assert standing.exit is not None
                     self._end(run_id, run, standing.exit)
-                elif standing.state == "lost":
-                    self._fail(run_id, run, "lost", "its guard is gone and left no word")
-                elif standing.state == "running" and run.get("ending") and not run.get("stop_sent"):
+                    continue
+                if standing.state == "lost":
+                    self._fail(run_id, run, "lost", standing.reason or "its guard is gone and left no word")
+                    continue
+                if standing.state in ("running", "waiting") and run.get("ending") and not run.get("stop_sent"):
                     launcher.stop(folder)
                     self.store.put("runs", run_id, stop_sent=True)
+                waiting = (standing.reason or "in the queue") if standing.state == "waiting" else ""
+                if waiting != run.get("waiting", ""):
+                    self.store.put("runs", run_id, waiting=waiting)
             except (KituiError, OSError) as error:  # what it left behind cannot be read
                 self._put_end(run_id, "failed", str(error))
 
@@ -177,6 +182,8 @@ class Supervisor:
             self._put_end(run_id, "queued", "")
         elif run.get("ending"):
             self._put_end(run_id, run["ending"], "" if run["ending"] == "paused" else "cancelled")
+        elif ending.get("warned"):
+            self._put_end(run_id, "queued", "its job was at its time limit: it goes on from its checkpoint")
         elif ending["signal"] or ending["returncode"] == 75:
             self._fail(
                 run_id, run, "failed", f"ended by {ending['signal'] or 'a request to stop'} {ending['reason']}".strip()
@@ -199,7 +206,14 @@ class Supervisor:
             self._put_end(run_id, state, f"{reason} ({failures} times)", failures=failures)
 
     def _put_end(self, run_id: str, state: str, reason: str, **fields: Any) -> None:
-        ended = {"slot": None, "ended_s": time.time(), "ending": None, "requeue": False, "stop_sent": False}
+        ended = {
+            "slot": None,
+            "ended_s": time.time(),
+            "ending": None,
+            "requeue": False,
+            "stop_sent": False,
+            "waiting": "",
+        }
         self.store.put("runs", run_id, state=state, reason=reason, **ended, **fields)
         self._forecast(run_id)
 

@@ -104,7 +104,7 @@ class MonitorScreen(KituiScreen):
         if self._fact_set != "loss":
             self.query_one("#retention-plot", CurvePlot).show(
                 retention_series(snapshot, self._fact_set),
-                title=f"R over F, {self._fact_set}, all runs: mean ± sd of seeds; ○ in training",
+                title=f"R over F, {self._fact_set}, all runs: mean ± sd; ○ in training",
                 view=(snapshot.sweep, self._fact_set),
                 x_limits=frequency_limits(snapshot),
                 y_limits=(-0.1, 1.05),

@@ -16,10 +16,12 @@ class Slot(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How an attempt stands: `starting`, `running`, `ended` (with the guard's account) or `lost`."""
+    """How an attempt stands: `starting`, `waiting` (in a scheduler's queue, for a reason), `running`, `ended` (with the
+    guard's account) or `lost`."""
 
     state: str
     exit: dict[str, Any] | None = None
+    reason: str = ""
 
 
 class Launcher(Protocol):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from engine.control.hosts import Host
+from engine.control.hosts import Host, sbatch_options
 from engine.control.launchers.base import Slot, Standing
 from engine.control.relocation import Input, inputs_of, relocated_bundle, relocated_run
 from engine.control.ssh import UnreachableError
@@ -44,8 +44,7 @@ class Way(Protocol):
 
     def send(self, source: Path, target: str) -> None: ...
 
-    @property
-    def code_name(self) -> str: ...
+    def code(self, workspace: str) -> str: ...
 
     def close(self) -> None: ...
 
@@ -69,7 +68,7 @@ class _Job:
         self.facts: Path | None = None
         self.inputs: list[Input] = []
         self.stop = False
-        self.standing = "starting"
+        self.standing, self.reason = "starting", ""
 
 
 class RemoteLauncher:
@@ -117,10 +116,10 @@ class RemoteLauncher:
                 job = self._jobs[name] = _Job(attempt, folder.root, _RESULTS, None)
             assert job is not None
         if known and job.standing not in ("ended", "lost"):
-            return Standing(job.standing)
+            return Standing(job.standing, reason=job.reason)
         ended = read_json(folder.exit)
         if ended is None or ended["attempt"] != attempt:
-            return Standing("starting" if job.standing == "ended" else job.standing)
+            return Standing("starting" if job.standing == "ended" else job.standing, reason=job.reason)
         with self._lock:
             self._jobs.pop(name, None)
         return Standing("ended", ended)
@@ -207,7 +206,7 @@ class RemoteLauncher:
             self._start(new)
         stopping = [name for name, job in jobs.items() if job.stop]
         if stopping:
-            self._way.ask("stop", folders=stopping)
+            self._way.ask("stop", attempts={name: jobs[name].attempt for name in stopping})
             for name in stopping:
                 jobs[name].stop = False
         watched = {n: j for n, j in jobs.items() if j.launch is None and j.standing not in ("ended", "lost")}
@@ -222,7 +221,7 @@ class RemoteLauncher:
                 self._way.ask("put", files={name: _packed(path.read_bytes())})
                 self._put.add(name)
         workspace = self._there["workspace"]
-        code = f"{workspace}/code/{self._way.code_name}"
+        code = self._way.code(workspace)
         jobs = {name: job for name, job in jobs.items() if self._sent(job.inputs)}
         asked = {}
         for name, job in jobs.items():
@@ -232,8 +231,13 @@ class RemoteLauncher:
                 "launch": job.launch | {"env": env, "cwd": workspace},
                 "files": {file: _packed(content) for file, content in job.content(workspace).items()},
             }
-        if asked:
-            self._way.ask("start", jobs=asked)
+        slurm = {"options": sbatch_options(self.host), "setup": self.host.setup} if self.host.kind == "slurm" else None
+        runs = {name: job for name, job in asked.items() if name.startswith("runs/")}
+        others = {name: job for name, job in asked.items() if name not in runs}
+        if runs:
+            self._way.ask("start", jobs=runs, slurm=slurm)
+        if others:  # a login node has the network that a hub's dataset needs
+            self._way.ask("start", jobs=others, slurm=None)
         for job in jobs.values():
             job.launch = None
 
@@ -280,6 +284,7 @@ class RemoteLauncher:
         if told["standing"] == "ended":
             write_json(job.folder / "exit.json", told["exit"])
         job.standing = "lost" if told["standing"] == "absent" else told["standing"]
+        job.reason = told["reason"]
 
     def _begin_mirror(self, folder: Path) -> None:
         """From where in the files here those of this host go on: they begin afresh on a host that did not have the
@@ -302,6 +307,10 @@ _CPU = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
 
 def slots_of(host: Host, there: dict[str, Any]) -> Iterable[Slot]:
     """The slots of a host by what it says of itself, and what `hosts.toml` allows of that."""
+    if host.kind == "slurm":  # GPUs and cores are given out by the cluster
+        for number in range(host.jobs):
+            yield Slot(f"job:{number}", "slurm", {"OMP_NUM_THREADS": str(host.cpus)})
+        return
     gpus = [g["index"] for g in there["gpus"]] if host.gpus is None else list(host.gpus)
     if gpus and host.cores is None:
         for gpu in gpus:
