@@ -19,6 +19,8 @@ _LIMIT_S = 15
 _GONE_S = 10
 """A job that has left the queue may have ended well: its word may be under way over a network file system."""
 _WAITS = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT")
+_TAKEN = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL")
+"""Ends that are the cluster's doing, and say nothing against the run."""
 _FILE = "slurm.json"
 
 
@@ -82,7 +84,7 @@ def job_of(folder: str, attempt: int) -> dict[str, Any] | None:
 
 
 def standing(folder: str, job: dict[str, Any], jobs: dict[str, tuple[str, str]]) -> tuple[str, str]:
-    """How a job without a word of its guard stands: waiting (and why), running or lost."""
+    """How a job without a word of its guard stands: waiting (and why), running, taken (by the cluster) or lost."""
     state, reason = jobs.get(job["job"], ("", ""))
     if state in _WAITS:
         return "waiting", reason
@@ -93,7 +95,19 @@ def standing(folder: str, job: dict[str, Any], jobs: dict[str, tuple[str, str]])
         return "running", ""
     if time.time() - job["gone_s"] < _GONE_S:
         return "running", ""
+    ended_as = _ended_as(job["job"])
+    if ended_as in _TAKEN:
+        return "taken", f"job {job['job']}: {ended_as.lower().replace('_', ' ')}"
     return "lost", f"job {job['job']} ended without a word of its run{_last_words(job['log'])}"
+
+
+def _ended_as(job: str) -> str:
+    """The state that a job ended in, while the controller still knows it."""
+    try:
+        words = _run(["scontrol", "show", "job", "-o", job]).split()
+    except SlurmError:
+        return ""
+    return next((word.partition("=")[2] for word in words if word.startswith("JobState=")), "")
 
 
 def _last_words(path: str) -> str:

@@ -159,8 +159,9 @@ class Supervisor:
                     assert standing.exit is not None
                     self._end(run_id, run, standing.exit)
                     continue
-                if standing.state == "lost":
-                    self._fail(run_id, run, "lost", standing.reason or "its guard is gone and left no word")
+                if standing.state in ("lost", "taken"):
+                    reason = standing.reason or "its guard is gone and left no word"
+                    self._fail(run_id, run, "lost", reason, counts=standing.state == "lost")
                     continue
                 if standing.state in ("running", "waiting") and run.get("ending") and not run.get("stop_sent"):
                     launcher.stop(folder)
@@ -185,22 +186,22 @@ class Supervisor:
         elif ending.get("warned"):
             self._put_end(run_id, "queued", "its job was at its time limit: it goes on from its checkpoint")
         elif ending["signal"] or ending["returncode"] == 75:
-            self._fail(
-                run_id, run, "failed", f"ended by {ending['signal'] or 'a request to stop'} {ending['reason']}".strip()
-            )
+            words = f"ended by {ending['signal'] or 'a request to stop'} {ending['reason']}".strip()
+            # With a checkpoint written it got further than before: however often that happens, it comes to its end.
+            self._fail(run_id, run, "failed", words, counts=ending["returncode"] != 75)
         else:
             # The same inputs would fail again in the same way: that is for a person to look at.
             self._put_end(run_id, "failed", ending["reason"] or f"exit code {ending['returncode']}")
 
-    def _fail(self, run_id: str, run: dict[str, Any], state: str, reason: str) -> None:
-        """An ending from outside: the run is started again from its checkpoint, a few times."""
-        failures = run["failures"] + 1
+    def _fail(self, run_id: str, run: dict[str, Any], state: str, reason: str, *, counts: bool = True) -> None:
+        """An ending from outside: the run is started again from its checkpoint, a few times where it `counts`."""
+        failures = run["failures"] + counts
         limit = max((s["max_attempts"] for s in self.store.sweeps.values() if run_id in s["run_ids"]), default=1)
         if run.get("requeue"):
             self._put_end(run_id, "queued", "")
         elif run.get("ending"):
             self._put_end(run_id, run["ending"], "" if run["ending"] == "paused" else "cancelled")
-        elif failures < limit:
+        elif failures < limit or not counts:
             self._put_end(run_id, "queued", reason, failures=failures)
         else:
             self._put_end(run_id, state, f"{reason} ({failures} times)", failures=failures)

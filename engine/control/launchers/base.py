@@ -17,7 +17,7 @@ class Slot(NamedTuple):
 
 class Standing(NamedTuple):
     """How an attempt stands: `starting`, `waiting` (in a scheduler's queue, for a reason), `running`, `ended` (with the
-    guard's account) or `lost`."""
+    guard's account), `taken` (by the scheduler, which says nothing against the run) or `lost`."""
 
     state: str
     exit: dict[str, Any] | None = None

@@ -30,6 +30,7 @@ POLL_S = 1.0
 _AGAIN_S = (1.0, 2.0, 5.0)
 """Waits before a host that did not answer is asked again; the last one for ever."""
 _BATCH_BYTES = 8 * 2**20
+_OVER = ("ended", "lost", "taken")
 _HOST = RunFolder(Path()).host.name
 _RESULTS = ("result-*.json",)
 _MIRRORED = ("metrics.jsonl", "log.txt")
@@ -115,7 +116,7 @@ class RemoteLauncher:
             if not known:  # of an earlier supervisor
                 job = self._jobs[name] = _Job(attempt, folder.root, _RESULTS, None)
             assert job is not None
-        if known and job.standing not in ("ended", "lost"):
+        if known and job.standing not in _OVER:
             return Standing(job.standing, reason=job.reason)
         ended = read_json(folder.exit)
         if ended is None or ended["attempt"] != attempt:
@@ -151,7 +152,7 @@ class RemoteLauncher:
         """Whether a sweep's token files are there, and what went wrong, if anything did."""
         with self._lock:
             job = self._jobs.get(f"sweeps/{sweep}")
-        if job is None or job.standing not in ("ended", "lost"):
+        if job is None or job.standing not in _OVER:
             return False, ""
         if job.standing == "lost":
             return False, "the preparation is gone and left no word"
@@ -209,7 +210,7 @@ class RemoteLauncher:
             self._way.ask("stop", attempts={name: jobs[name].attempt for name in stopping})
             for name in stopping:
                 jobs[name].stop = False
-        watched = {n: j for n, j in jobs.items() if j.launch is None and j.standing not in ("ended", "lost")}
+        watched = {n: j for n, j in jobs.items() if j.launch is None and j.standing not in _OVER}
         if watched:
             self._poll(watched)
 
