@@ -139,16 +139,12 @@ def hosts_toml(workspace: Workspace, folder: Path, **fields: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_sweep_that_everything_happens_to_gives_the_local_numbers(
-    slurm: Cluster,
-    kitui: CommandLine,
-    write_sweep: Callable[..., Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    slurm_env: Cluster, kitui: CommandLine, write_sweep: Callable[..., Path], tmp_path: Path
 ) -> None:
     """40 cells in arrays: one cancelled and retried, a preemption, a node that goes down and comes back, a controller
     that is started again. All cells are done in the end, with the numbers of this machine, and none is in the queue."""
     slurm = slurm_env
-    path = write_sweep(infusion_frequency="[0, 2, 4, 8, 12]", seed="range(4)")
+    path = write_sweep(infusion_frequency="[0, 2, 4, 8, 12]", seed="[0, 1, 2, 3]")
     local = CommandLine(tmp_path / "local")
     local.folder.mkdir()
     assert local("launch", path, "--watch", timeout=600).returncode == 0
@@ -205,15 +201,11 @@ def shown_beside_slurm(kitui: CommandLine, slurm: Cluster, seconds: float) -> fl
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_time_limit_is_a_checkpoint_and_another_job(
-    slurm: Cluster,
-    kitui: CommandLine,
-    write_sweep: Callable[..., Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    slurm_env: Cluster, kitui: CommandLine, write_sweep: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A run that takes longer than a job may: warned, it writes a checkpoint; another job goes on from there."""
     hosts_toml(kitui.workspace, tmp_path / "there", time="2", warn_s=40)
-    path = write_sweep(model_size='["nano-7k"]', infusion_frequency="[4]", seed="[0]", num_tokens="[6M]")
+    path = write_sweep(model_size='["nano-7k"]', infusion_frequency="[4]", seed="[0]", num_tokens='["6M"]')
     assert kitui("launch", path, "--host", "cluster").returncode == 0
     wait_until(lambda: state_of(kitui.workspace).runs, 60)
 
