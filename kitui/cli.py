@@ -401,6 +401,14 @@ def hosts(
 
 
 @app.command()
+def doctor(context: typer.Context, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
+    """Is this machine fit to train on? Python, workspace, what training needs, slots, and tools for other machines."""
+    from kitui.host_list import check_this_machine
+
+    check_this_machine(_workspace(context, workspace), json=json)
+
+
+@app.command()
 def simulate(
     context: typer.Context,
     name: Annotated[str, typer.Option("--name", help="The sweep's name.")],

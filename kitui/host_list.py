@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -64,6 +66,10 @@ def check_hosts(workspace: Workspace, names: list[str], *, json: bool) -> None:
         raise LaunchError("there are no hosts to check.", where=hosts_path(workspace), mend=f"Write one:\n\n{_EXAMPLE}")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = dict(zip([h.name for h in hosts], pool.map(_findings, hosts), strict=True))
+    _show(found, json=json)
+
+
+def _show(found: dict[str, list[Finding]], *, json: bool) -> None:
     unfit = [name for name, findings in found.items() if not all(f.right for f in findings)]
     if json:
         print_json(
@@ -86,6 +92,15 @@ def check_hosts(workspace: Workspace, names: list[str], *, json: bool) -> None:
                     out().print(f"      {printable(finding.mend)}", highlight=False, markup=False, soft_wrap=True)
     if unfit:
         raise LaunchError(f"{', '.join(unfit)} not fit to train on.")
+
+
+def check_this_machine(workspace: Workspace, *, json: bool) -> None:
+    """The same of this machine: `kitui doctor`. LaunchError at the end where it is not fit."""
+    here = Host(name=LOCAL, workspace=str(workspace.root), python=sys.executable)
+    tools = ("ssh", "rsync", "sbatch", "nvidia-smi")
+    words = ", ".join(f"{name}{'' if shutil.which(name) else ' is missing'}" for name in tools)
+    found = [*_findings(here), Finding("tools", True, f"for other machines and GPUs: {words}")]
+    _show({LOCAL: found}, json=json)
 
 
 def _findings(host: Host) -> list[Finding]:

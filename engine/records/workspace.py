@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Workspace:
         return sorted(p.name for p in folder.iterdir() if (p / "plan.json").exists()) if folder.is_dir() else []
 
     def run(self, run_id: str) -> RunFolder:
-        return RunFolder(self.root / "runs" / run_id)
+        return _run_folder(self.root, run_id)
 
     def tokens(self, tokens_id: str) -> Path:
         return self.root / "tokens" / tokens_id
@@ -92,6 +93,12 @@ class RunFolder:
     def result(self, evaluation_id: str) -> Path:
         """One file for each set of questions a run was scored with."""
         return self.root / f"result-{evaluation_id}.json"
+
+
+@lru_cache(maxsize=1024)
+def _run_folder(root: Path, run_id: str) -> RunFolder:
+    """A supervisor asks for those of its running runs five times a second, and putting paths together takes a while."""
+    return RunFolder(root / "runs" / run_id)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -279,3 +279,19 @@ def test_watching_plainly_says_each_thing_once(kitui: CommandLine, write_sweep: 
     assert "plain: 2 of 2 runs done, 0 running." in lines
     assert sum(bool(re.fullmatch(r"nano-\S+: done, overall retention -?\d\.\d\d\.", line)) for line in lines) == 2
     assert all(line.isascii() for line in lines)
+
+
+def test_the_doctor_looks_at_this_machine(kitui: CommandLine) -> None:
+    document = kitui.json("doctor")
+    assert [host["name"] for host in document["hosts"]] == ["local"]
+    findings = {f["name"]: f for f in document["hosts"][0]["findings"]}
+    assert findings["training"]["right"]
+    assert "slots" in findings
+
+
+def test_hosts_are_listed_and_an_unknown_one_is_refused(kitui: CommandLine) -> None:
+    assert [host["name"] for host in kitui.json("hosts")["hosts"]] == ["local"]
+    done = kitui("hosts", "check")
+    assert done.returncode == 3
+    assert "[gpu1]" in done.stderr
+    assert kitui("hosts", "mend").returncode == 2

@@ -7,6 +7,7 @@ A line that is cut says nothing of the runs: they go on, and are caught up with 
 from __future__ import annotations
 
 import base64
+import os
 import threading
 import time
 import zlib
@@ -69,6 +70,8 @@ class _Job:
         self.facts: Path | None = None
         self.inputs: list[Input] = []
         self.stop = False
+        self.base: dict[str, int] | None = None
+        """Where in the files here those of the host begin, once that has been read."""
         self.standing, self.reason = "starting", ""
 
 
@@ -267,8 +270,7 @@ class RemoteLauncher:
 
     def _poll(self, jobs: dict[str, _Job]) -> None:
         asked = {
-            name: {"attempt": job.attempt, "offsets": _offsets(job.folder), "files": job.files}
-            for name, job in jobs.items()
+            name: {"attempt": job.attempt, "offsets": _offsets(job), "files": job.files} for name, job in jobs.items()
         }
         answer = self._way.ask("poll", jobs=asked, limit_bytes=_BATCH_BYTES)
         for name, job in jobs.items():
@@ -278,7 +280,7 @@ class RemoteLauncher:
         """Put down what a host says of a job: first what was added to its files, its end last."""
         for name in _MIRRORED:
             if name in told["tails"]:
-                with (job.folder / name).open("ab") as handle:
+                with open(f"{job.folder}/{name}", "ab") as handle:
                     handle.write(_unpacked(told["tails"][name]))
         for name, content in told.get("files", {}).items():
             write_atomically(_beside(job.folder, name), _unpacked(content))
@@ -323,13 +325,17 @@ def slots_of(host: Host, there: dict[str, Any]) -> Iterable[Slot]:
         yield Slot(f"cpu:{core}", "cpu", _CPU)
 
 
-def _offsets(folder: Path) -> dict[str, int]:
+def _offsets(job: _Job) -> dict[str, int]:
     """How much of each file of the host is here."""
-    base = (read_json(folder / _HOST) or {"base": {}})["base"]
+    if job.base is None:
+        job.base = (read_json(job.folder / _HOST) or {"base": {}})["base"]
     offsets = {}
     for name in _MIRRORED:
-        path = folder / name
-        offsets[name] = max(0, (path.stat().st_size if path.exists() else 0) - base.get(name, 0))
+        try:
+            size = os.stat(f"{job.folder}/{name}").st_size
+        except FileNotFoundError:
+            size = 0
+        offsets[name] = max(0, size - job.base.get(name, 0))
     return offsets
 
 
