@@ -46,6 +46,8 @@ def main() -> None:
 
 def hello(workspace: str, request: Json) -> Json:
     """What kind of host this is. The workspace is made, and it is tried whether it can be written."""
+    if os.path.exists(os.path.join(workspace, "state.json")):
+        return {"error": f"{workspace}: this folder is a kitui workspace of its own. Give this host another one"}
     for folder in ("runs", "sweeps", "tokens", "facts"):
         os.makedirs(os.path.join(workspace, folder), mode=0o700, exist_ok=True)
     trial = os.path.join(workspace, f".written-{os.getpid()}")
@@ -109,10 +111,21 @@ def start(workspace: str, request: Json) -> Json:
         folder = _below(workspace, name)
         os.makedirs(folder, mode=0o700, exist_ok=True)
         attempt = job["launch"]["attempt"]
-        known = [_json(folder, file) for file in ("guard.json", "exit.json", "slurm.json")]
-        if any(k is not None and k["attempt"] == attempt for k in known):
+        before = _json(folder, "launch.json")
+        known = {file: _json(folder, file) for file in ("guard.json", "exit.json", "slurm.json")}
+        # Attempts are counted anew where a run was deleted: it is the launch's own id that says whether this is it.
+        same = before is not None and before.get("id") == job["launch"].get("id")
+        if same and any(k is not None and k["attempt"] == attempt for k in known.values()):
             answer[name] = "already"
             continue
+        guarding = known["guard.json"]
+        if guarding is not None and is_alive(guarding):  # of an earlier launch: two cannot share a folder
+            os.kill(guarding["pid"], signal.SIGTERM)
+            answer[name] = "busy"
+            continue
+        for file in known:
+            if known[file] is not None:
+                os.unlink(os.path.join(folder, file))
         for file, content in job.get("files", {}).items():
             _replace(os.path.join(folder, file), _unpacked(content))
         launch = dict(job["launch"], argv=[sys.executable] + job["launch"]["argv"])
@@ -127,7 +140,7 @@ def start(workspace: str, request: Json) -> Json:
             stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
         )  # fmt: skip
     if submitted:
-        batch.submit(workspace, sorted(submitted), submitted, request["slurm"])
+        batch.submit(workspace, submitted, request["slurm"])
     return answer
 
 

@@ -6,6 +6,7 @@ Jobs are submitted as one array for all that start together, each task a guard w
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-_LIMIT_S = 15
+_LIMIT_S = 8
 _GONE_S = 10
 """A job that has left the queue may have ended well: its word may be under way over a network file system."""
 _WAITS = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT")
@@ -32,32 +33,56 @@ class SlurmError(OSError):
         self.filename = "Slurm"
 
 
-def submit(workspace: str, folders: list[str], attempt_of: dict[str, int], settings: dict[str, Any]) -> None:
-    """Submit guards for these run folders, in one array. Asked again after an interruption, it finds the array that is
-    in the queue already."""
-    text = "\n".join(folders)
-    key = hashlib.sha256((text + json.dumps(attempt_of, sort_keys=True)).encode()).hexdigest()[:12]
+def submit(workspace: str, attempts: dict[str, int], settings: dict[str, Any]) -> None:
+    """Submit guards for these run folders (with their attempts), in one array. What an interrupted request has
+    submitted already is found in the queue, and not submitted again."""
     batches = os.path.join(workspace, "batches")
     os.makedirs(batches, mode=0o700, exist_ok=True)
-    listed = os.path.join(batches, key)
-    with open(listed, "w", encoding="utf-8") as handle:
-        handle.write(text + "\n")
-    comment = f"kitui {workspace} {key}"
-    known = [line.partition("|") for line in _run(["squeue", "--me", "-h", "-o", "%F|%k"]).splitlines()]
-    array = next((number for number, _, words in known if words.strip() == comment), "")
-    if not array:
-        guard = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guard.py")
-        script = (
-            f"#!/bin/sh\n{settings['setup']}\n"
-            f'folder=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(listed)})\n'
-            f'exec {shlex.quote(sys.executable)} -I {shlex.quote(guard)} "$folder"\n'
-        )
-        argv = ["sbatch", "--parsable", "--job-name=kitui", f"--comment={comment}", "--no-requeue"]
-        argv += [f"--array=0-{len(folders) - 1}", f"--output={listed}-%a.log", "--open-mode=append", "--chdir=/"]
-        array = _run([*argv, *settings["options"]], script).strip().partition(";")[0]
-    for index, folder in enumerate(folders):
-        log = f"{listed}-{index}.log"  # of the job itself: what a guard that did not come up has said
-        _write(folder, {"attempt": attempt_of[folder], "job": f"{array}_{index}", "log": log})
+    with open(os.path.join(batches, "lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        mark = f"kitui {workspace} "
+        rows = [line.partition("|") for line in _run(["squeue", "--me", "-h", "-o", "%F|%k"]).splitlines()]
+        arrays = {words.strip()[len(mark) :]: number for number, _, words in rows if words.strip().startswith(mark)}
+        for key, array in arrays.items():
+            for index, line in enumerate(_lines(os.path.join(batches, key))):
+                attempt, _, folder = line.partition("\t")
+                if attempts.get(folder) == int(attempt):
+                    _put_down(batches, folder, attempts.pop(folder), key, array, index)
+        if attempts:
+            lines = [f"{attempt}\t{folder}" for folder, attempt in sorted(attempts.items())]
+            key = hashlib.sha256(("\n".join(lines) + str(time.time())).encode()).hexdigest()[:12]
+            with open(os.path.join(batches, key), "w", encoding="utf-8") as handle:
+                handle.write("\n".join(lines) + "\n")
+            array = _submit_array(os.path.join(batches, key), len(lines), mark + key, settings)
+            for index, line in enumerate(lines):
+                attempt, _, folder = line.partition("\t")
+                _put_down(batches, folder, int(attempt), key, array, index)
+
+
+def _submit_array(listed: str, size: int, comment: str, settings: dict[str, Any]) -> str:
+    guard = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guard.py")
+    script = (
+        f"#!/bin/sh\n{settings['setup']}\n"
+        f'folder=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(listed)} | cut -f 2-)\n'
+        f'exec {shlex.quote(sys.executable)} -I {shlex.quote(guard)} "$folder"\n'
+    )
+    argv = ["sbatch", "--parsable", "--job-name=kitui", f"--comment={comment}", "--no-requeue", "--chdir=/"]
+    argv += [f"--array=0-{size - 1}", f"--output={listed}-%a.log", "--open-mode=append"]
+    return _run([*argv, *settings["options"]], script).strip().partition(";")[0]
+
+
+def _put_down(batches: str, folder: str, attempt: int, key: str, array: str, index: int) -> None:
+    """Which job an attempt is, and where the job itself writes: what a guard that did not come up has said."""
+    log = os.path.join(batches, f"{key}-{index}.log")
+    _write(folder, {"attempt": attempt, "job": f"{array}_{index}", "log": log})
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return handle.read().splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def queue() -> dict[str, tuple[str, str]]:
@@ -89,6 +114,8 @@ def standing(folder: str, job: dict[str, Any], jobs: dict[str, tuple[str, str]])
     if state in _WAITS:
         return "waiting", reason
     if state:
+        if "gone_s" in job:
+            _write(folder, {key: value for key, value in job.items() if key != "gone_s"})
         return "running", ""
     if "gone_s" not in job:
         _write(folder, dict(job, gone_s=time.time()))

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 from engine.control.here import Here
 from engine.control.hosts import Host
-from engine.control.launchers.remote import slots_of
+from engine.control.launchers.remote import OLDEST_PYTHON, slots_of
 from engine.control.ssh import Ssh
 from engine.errors import LaunchError
 
 _LEAST_FREE_BYTES = 5e9
 _LARGEST_SKEW_S = 5.0
-_OLDEST_PYTHON = (3, 11)
 
 
 class Finding(NamedTuple):
@@ -75,6 +74,6 @@ def _slurm(way: Ssh | Here) -> Finding:
 def _python(there: dict[str, Any]) -> Finding:
     version = tuple(there["python"])
     words = f"{'.'.join(map(str, version))}, {there['executable']}"
-    if version[:2] < _OLDEST_PYTHON:
+    if version[:2] < OLDEST_PYTHON:
         return Finding("Python", False, words, "Python 3.11 or newer: set `python` or `setup` in hosts.toml.")
     return Finding("Python", True, words)

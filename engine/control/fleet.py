@@ -15,7 +15,9 @@ from engine.control.ssh import Ssh
 from engine.control.store import Store
 from engine.errors import KituiError
 from engine.records.bundle import SweepBundle
-from engine.records.workspace import Workspace, write_atomically
+from engine.records.record import plain
+from engine.records.results import read_plan
+from engine.records.workspace import Workspace, write_json
 
 _AGAIN_S = 10.0
 _LOCAL = (LOCAL,)
@@ -64,6 +66,18 @@ class Fleet:
                 self._put(host, slots=0, unreachable_since_s=None, fault=str(error))
         return self._remote.get(host)
 
+    def is_up(self, host: str) -> bool:
+        """Whether a host can be started on, as far as is known."""
+        launcher = self.launcher(host)
+        return launcher is not None and bool(launcher.slots(None))
+
+    def is_gone(self, host: str) -> bool:
+        """Whether `hosts.toml` can be read, and has no such host."""
+        try:
+            return host not in read_hosts(self._workspace)
+        except KituiError:
+            return False
+
     def wanted(self) -> list[str]:
         """The hosts of active sweeps, this machine first."""
         names = {host for sweep in self._store.sweeps.values() if sweep["active"] for host in hosts_of(sweep)}
@@ -100,13 +114,17 @@ class Fleet:
             launcher = self._of(host)
             if launcher is None:
                 continue
-            launcher.prepare(bundle, attempt=round(1000 * sweep["launched_s"]))
+            launcher.prepare(bundle, attempt=round(1000 * (sweep.get("asked_s") or sweep["launched_s"])))
             ready, fault = launcher.prepared(name)
             if fault:
                 faults[host] = fault
             elif ready and sweep["prepared"] is None and LOCAL not in hosts_of(sweep):
                 folder = self._workspace.sweep(name)
-                write_atomically(folder.plan, (folder.root / f"on-{host}" / "plan.json").read_bytes())
+                made = read_plan(folder.root / f"on-{host}" / "plan.json")
+                if made is None:
+                    faults[host] = "the preparation left no plan"
+                    continue
+                write_json(folder.plan, plain(made))
                 self._store.put("sweeps", name, prepared=True, prepare_error=None)
         if faults != sweep.get("host_faults", {}):
             self._store.put("sweeps", name, host_faults=faults)

@@ -32,7 +32,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     python: str = "python3"
     """The Python there that has PyTorch and what else training needs."""
     setup: str = ""
-    """Shell lines before Python is started there: `module load cuda`, `source /opt/env/bin/activate`."""
+    """Shell lines before Python is started there: `module load cuda`, `. /opt/env/bin/activate`; for sh."""
     gpus: tuple[str, ...] | None = None
     """GPUs to use, by index or UUID; all where left out."""
     cores: int | None = None

@@ -80,7 +80,8 @@ class Orders:
             run_ids=run_ids,
             evaluation_id=bundle.plan.evaluation_id,
             slots=slots or bundle.slots,
-            hosts=hosts or [LOCAL],
+            hosts=list(dict.fromkeys(hosts or [LOCAL])),
+            asked_s=time.time(),
             host_faults={},
             max_attempts=bundle.max_attempts,
             prepared=None,
@@ -178,6 +179,8 @@ class Orders:
         sweep = self.store.put(
             "sweeps", name, active=True, paused=False, ended_s=None, eta_at_s=None, eta_between_s=None
         )
+        if sweep.get("host_faults"):  # to be prepared again where that failed
+            self.store.put("sweeps", name, asked_s=time.time(), host_faults={})
         if sweep["prepare_error"]:
             self.store.put("sweeps", name, prepared=None, prepare_error=None)
 

@@ -3,6 +3,8 @@ kept open. Each request is one command there; its answer is JSON, and nothing th
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
 import io
 import os
@@ -12,6 +14,7 @@ import stat
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from engine.control.hosts import Host
 from engine.errors import LaunchError
 
 CONNECT_S = 5
+_EMPTY = base64.b64encode(zlib.compress(b"")).decode()
 LOGIN_LIMIT_S = 45.0
 """The first command waits for a login as well, and some take long."""
 REQUEST_LIMIT_S = 20.0
@@ -67,12 +71,17 @@ class Ssh:
         if first:
             self._install()
         nonce = secrets.token_hex(8)
-        python = f"{shlex.quote(self.host.python)} {self._code}/engine/control/agent.py"
+        python = f"{_quoted(self.host.python)} {self._code}/engine/control/agent.py"
         script = f"{self._prelude()}exec {python} {_quoted(self.host.workspace)} {nonce}"
         content = orjson.dumps({"do": verb} | details)
-        out, error, code = self._run(script, content, LOGIN_LIMIT_S if first else limit_s)
+        try:
+            out, error, code = self._run(script, content, LOGIN_LIMIT_S if first else limit_s)
+        except UnreachableError:
+            self._code = None  # the next request has to log in again
+            raise
         line = next((part for part in out.split(b"\n") if part.startswith(nonce.encode() + b" ")), None)
         if line is None:
+            self._code = None
             raise self._fault(code, error or out)
         answer = orjson.loads(line.partition(b" ")[2])
         if "error" in answer:
@@ -81,8 +90,9 @@ class Ssh:
 
     def send(self, source: Path, target: str, *, limit_s: float = 3600.0) -> None:
         """A file by rsync, which goes on where it was cut off. `target` is below the workspace there."""
+        self.ask("put", files={f"{target}.made": _EMPTY})
         shell = shlex.join(self._argv()[:-1])  # rsync names the machine itself
-        argv = ["rsync", "--archive", "--partial", "--inplace", "--mkpath", "--protect-args", "-e", shell]
+        argv = ["rsync", "--archive", "--copy-links", "--partial", "--inplace", "--protect-args", "-e", shell]
         argv += ["--", str(source), f"{self.host.ssh}:{_home_relative(self.host.workspace)}/{target}"]
         try:
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False)
@@ -92,11 +102,12 @@ class Ssh:
             raise self._fault(done.returncode, done.stderr)
 
     def close(self) -> None:
-        """Let the connection go."""
-        subprocess.run(
-            [*self._argv()[:-1], "-O", "exit", str(self.host.ssh)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10, check=False,
-        )  # fmt: skip
+        """Let the connection go, once nobody else uses it."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired, LaunchError):
+            subprocess.run(
+                [*self._argv()[:-1], "-O", "stop", str(self.host.ssh)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=5, check=False,
+            )  # fmt: skip
 
     def code(self, workspace: str) -> str:
         """The folder there that Python finds this version's code in."""

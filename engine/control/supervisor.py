@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from engine.control.commands import pending_commands, reply
 from engine.control.fleet import Fleet
 from engine.control.followers import Followers, law_is_behind
 from engine.control.hosts import LOCAL, host_of, hosts_of
-from engine.control.launchers.base import Slot
+from engine.control.launchers.base import Launcher, Slot
 from engine.control.orders import Orders
 from engine.control.preparations import Preparations
 from engine.control.store import Store
@@ -48,6 +49,7 @@ class Supervisor:
         self.preparations = Preparations(workspace)
         self.followers = Followers(workspace)
         self.orders = Orders(self)
+        self._asked_to_end: set[tuple[str, int, int]] = set()
         self.stop_requested = False
         self.start_not_before_s = 0.0
 
@@ -152,6 +154,8 @@ class Supervisor:
             folder = self.workspace.run(run_id)
             launcher = self.fleet.launcher(host_of(run))
             if launcher is None:  # its host is no longer known: how it stands there nobody can say
+                if run.get("ending") and self.fleet.is_gone(host_of(run)):
+                    self._put_end(run_id, run["ending"], f"{host_of(run)} is not in hosts.toml any more")
                 continue
             try:
                 standing = launcher.standing(folder, run["attempt"])
@@ -163,14 +167,21 @@ class Supervisor:
                     reason = standing.reason or "its guard is gone and left no word"
                     self._fail(run_id, run, "lost", reason, counts=standing.state == "lost")
                     continue
-                if standing.state in ("running", "waiting") and run.get("ending") and not run.get("stop_sent"):
-                    launcher.stop(folder)
-                    self.store.put("runs", run_id, stop_sent=True)
+                self._stop_where_wanted(run_id, run, launcher, standing.state)
                 waiting = (standing.reason or "in the queue") if standing.state == "waiting" else ""
                 if waiting != run.get("waiting", ""):
                     self.store.put("runs", run_id, waiting=waiting)
             except (KituiError, OSError) as error:  # what it left behind cannot be read
                 self._put_end(run_id, "failed", str(error))
+
+    def _stop_where_wanted(self, run_id: str, run: dict[str, Any], launcher: Launcher, state: str) -> None:
+        """Ask a run to end that is to; once for each launcher that has to do with it: a new one knows of nothing."""
+        there = state in ("running", "waiting") or (state == "starting" and host_of(run) != LOCAL)
+        asked = (run_id, run["attempt"], id(launcher))
+        if there and (run.get("ending") or run.get("requeue")) and asked not in self._asked_to_end:
+            launcher.stop(self.workspace.run(run_id))
+            self._asked_to_end.add(asked)
+            self.store.put("runs", run_id, stop_sent=True)
 
     def _end(self, run_id: str, run: dict[str, Any], ending: dict[str, Any]) -> None:
         """Book an ended attempt by what the guard and the run itself left behind."""
@@ -183,7 +194,7 @@ class Supervisor:
             self._put_end(run_id, "queued", "")
         elif run.get("ending"):
             self._put_end(run_id, run["ending"], "" if run["ending"] == "paused" else "cancelled")
-        elif ending.get("warned"):
+        elif ending.get("warned") and ending["returncode"] == 75:
             self._put_end(run_id, "queued", "its job was at its time limit: it goes on from its checkpoint")
         elif ending["signal"] or ending["returncode"] == 75:
             words = f"ended by {ending['signal'] or 'a request to stop'} {ending['reason']}".strip()
@@ -229,8 +240,14 @@ class Supervisor:
                 for name, sweep in self.store.sweeps.items()
                 if host in hosts_of(sweep) and self.fleet.is_ready(host, name)
             }
-            for name, run_id in startable(ready, self.store.runs, len(free), self.has_result):
+            may = partial(self._may_start, host)
+            for name, run_id in startable(ready, self.store.runs, len(free), self.has_result, may):
                 self._start(name, run_id, host, free.pop(0))
+
+    def _may_start(self, host: str, sweep: dict[str, Any], run: dict[str, Any]) -> bool:
+        """Whether a run goes to this host: to where its checkpoint lies, while that host is wanted and answers."""
+        last = host_of(run)
+        return not run["attempt"] or last == host or last not in hosts_of(sweep) or not self.fleet.is_up(last)
 
     def _start(self, name: str, run_id: str, host: str, slot: Slot) -> None:
         folder = self.workspace.run(run_id)

@@ -296,7 +296,7 @@ def main(arguments: list[str] | None = None) -> int:
             folder = options.folder.resolve()
             make(SweepFolder(folder), Workspace(folder.parent.parent))
     except KituiError as error:
-        sys.stdout.buffer.write(orjson.dumps(error.to_json()))
+        sys.stdout.buffer.write(orjson.dumps(error.to_json()) + b"\n")
         return error.exit_code
     return 0
 

@@ -13,6 +13,8 @@ import orjson
 
 from engine.control import guard as guard_module
 from engine.control.guard import is_alive
+from engine.control.hosts import LOCAL
+from engine.control.launchers import mirror
 from engine.control.launchers.base import Slot, Standing
 from engine.errors import LaunchError
 from engine.records.workspace import RunFolder, Workspace, read_json, write_json
@@ -40,7 +42,8 @@ class LocalLauncher:
     def start(self, folder: RunFolder, slot: Slot, attempt: int) -> None:
         argv = [sys.executable, "-m", TRAINING_MODULE, str(folder.root), "--threads", slot.env["OMP_NUM_THREADS"]]
         argv += ["--attempt", str(attempt)]
-        folder.host.unlink(missing_ok=True)  # what it writes from here on is no other host's
+        if folder.host.exists():  # what it writes from here on is no other host's
+            mirror.begin(folder.root, LOCAL)
         write_json(folder.launch, {"attempt": attempt, "argv": argv, "env": slot.env, "cwd": "/"})
         warm = self._ask_warm(folder) if slot.kind == "cpu" else None
         if warm is None:

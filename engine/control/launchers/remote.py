@@ -6,11 +6,9 @@ A line that is cut says nothing of the runs: they go on, and are caught up with 
 
 from __future__ import annotations
 
-import base64
-import os
+import secrets
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -18,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from engine.control.hosts import Host, sbatch_options
+from engine.control.launchers import mirror
 from engine.control.launchers.base import Slot, Standing
 from engine.control.relocation import Input, inputs_of, relocated_bundle, relocated_run
 from engine.control.ssh import UnreachableError
@@ -28,14 +27,13 @@ from engine.records.workspace import RunFolder, Workspace, read_json, write_atom
 from engine.spec.runspec import RunSpec
 
 POLL_S = 1.0
+OLDEST_PYTHON = (3, 11)
+_STOP_AGAIN_S = 5.0
 _AGAIN_S = (1.0, 2.0, 5.0)
 """Waits before a host that did not answer is asked again; the last one for ever."""
 _BATCH_BYTES = 8 * 2**20
 _OVER = ("ended", "lost", "taken")
-_HOST = RunFolder(Path()).host.name
 _RESULTS = ("result-*.json",)
-_MIRRORED = ("metrics.jsonl", "log.txt")
-_FACTS_BYTES = 64 * 2**20
 TRAINING_MODULE, PREPARING_MODULE = "engine.training.run", "engine.corpus.prepare"
 
 
@@ -69,10 +67,21 @@ class _Job:
         """Files to put beside `launch.json`, given the workspace there."""
         self.facts: Path | None = None
         self.inputs: list[Input] = []
+        self.tried = False
+        """Whether a request to start it may have reached the host: where not, it has certainly not begun."""
         self.stop = False
+        self.stop_again_s = 0.0
+        self.dropped = False
+        """Of no interest any more: once it is over it is forgotten."""
         self.base: dict[str, int] | None = None
         """Where in the files here those of the host begin, once that has been read."""
         self.standing, self.reason = "starting", ""
+
+    def offsets(self) -> dict[str, int]:
+        """How much of each file of the host is here."""
+        if self.base is None:
+            self.base = mirror.base_of(self.folder)
+        return mirror.offsets(self.folder, self.base)
 
 
 class RemoteLauncher:
@@ -99,6 +108,7 @@ class RemoteLauncher:
         run = f"runs/{folder.root.name}"
         launch = {
             "attempt": attempt,
+            "id": secrets.token_hex(8),
             "argv": ["-m", TRAINING_MODULE, run, "--threads", slot.env["OMP_NUM_THREADS"], "--attempt", str(attempt)],
             "env": slot.env,
         }
@@ -106,7 +116,7 @@ class RemoteLauncher:
         spec = read_section(RunSpec, folder.spec)
         job.content = lambda workspace: {"spec.json": _json(relocated_run(spec, workspace).model_dump(mode="json"))}
         job.facts = self._workspace.facts(spec.facts_id)
-        self._begin_mirror(folder.root)
+        mirror.begin(folder.root, self.host.name)
         with self._lock:
             self._jobs[run] = job
         self._wake.set()
@@ -118,6 +128,7 @@ class RemoteLauncher:
             known = job is not None and job.attempt == attempt
             if not known:  # of an earlier supervisor
                 job = self._jobs[name] = _Job(attempt, folder.root, _RESULTS, None)
+                job.tried = True
             assert job is not None
         if known and job.standing not in _OVER:
             return Standing(job.standing, reason=job.reason)
@@ -140,9 +151,14 @@ class RemoteLauncher:
         name = f"sweeps/{bundle.plan.sweep}"
         with self._lock:
             known = self._jobs.get(name)
-            if known is not None and known.attempt == attempt:
+            if known is not None and known.attempt == attempt and not known.dropped:
                 return
-            launch = {"attempt": attempt, "argv": ["-m", PREPARING_MODULE, "make", name], "env": _CPU}
+            launch = {
+                "attempt": attempt,
+                "id": str(attempt),
+                "argv": ["-m", PREPARING_MODULE, "make", name],
+                "env": _CPU,
+            }
             folder = self._workspace.sweep(bundle.plan.sweep).root / f"on-{self.host.name}"
             folder.mkdir(mode=0o700, exist_ok=True)
             job = self._jobs[name] = _Job(attempt, folder, ("plan.json",), launch)
@@ -155,7 +171,7 @@ class RemoteLauncher:
         """Whether a sweep's token files are there, and what went wrong, if anything did."""
         with self._lock:
             job = self._jobs.get(f"sweeps/{sweep}")
-        if job is None or job.standing not in _OVER:
+        if job is None or job.dropped or job.standing not in _OVER:
             return False, ""
         if job.standing == "lost":
             return False, "the preparation is gone and left no word"
@@ -165,12 +181,15 @@ class RemoteLauncher:
         return False, _said(job.folder / "log.txt") or str(ending.get("reason") or "no reason given")
 
     def drop(self, sweep: str) -> None:
-        """A sweep is no longer to be prepared."""
+        """A sweep is no longer to be prepared: what is under way for it there is ended."""
         with self._lock:
-            self._jobs.pop(f"sweeps/{sweep}", None)
+            job = self._jobs.get(f"sweeps/{sweep}")
+            if job is not None:
+                job.stop = job.dropped = True
 
     def close(self) -> None:
-        self._closed = True
+        with self._lock:  # from here on nothing more is written
+            self._closed = True
         self._wake.set()
         self._thread.join(timeout=5)
         self._way.close()
@@ -189,8 +208,9 @@ class RemoteLauncher:
             except UnreachableError as error:
                 since_s = self.contact.unreachable_since_s or time.time()
                 self.contact = self.contact._replace(unreachable_since_s=since_s, fault=str(error))
-            except (KituiError, OSError, ValueError, KeyError) as error:
-                self.contact = self.contact._replace(fault=str(error))
+            except Exception as error:  # whatever a host answers, it is asked again
+                words = str(error) if isinstance(error, (KituiError, OSError)) else f"not understood: {error!r}"
+                self.contact = self.contact._replace(unreachable_since_s=None, fault=words)
             self._pause(_AGAIN_S[min(failures, len(_AGAIN_S) - 1)])
             failures += 1
 
@@ -201,28 +221,47 @@ class RemoteLauncher:
     def _round(self) -> None:
         """Everything that is to be done and known, in a few requests."""
         if self._there is None:
-            self._there = self._way.ask("hello")
+            there = self._way.ask("hello")
+            if tuple(there["python"][:2]) < OLDEST_PYTHON:
+                raise LaunchError(
+                    f"its Python is {'.'.join(map(str, there['python']))}.",
+                    where=self.host.name,
+                    mend="Python 3.11 or newer: set `python` or `setup` of this host in hosts.toml.",
+                )
+            self._there = there
             self.contact = self.contact._replace(slots=tuple(slots_of(self.host, self._there)))
         with self._lock:
             jobs = dict(self._jobs)
-        new = {name: job for name, job in jobs.items() if job.launch is not None}
-        if new:
-            self._start(new)
-        stopping = [name for name, job in jobs.items() if job.stop]
-        if stopping:
-            self._way.ask("stop", attempts={name: jobs[name].attempt for name in stopping})
-            for name in stopping:
-                jobs[name].stop = False
-        watched = {n: j for n, j in jobs.items() if j.launch is None and j.standing not in _OVER}
+        self._stop(jobs)
+        watched = {n: j for n, j in jobs.items() if j.tried and j.standing not in _OVER}
         if watched:
             self._poll(watched)
+        new = {n: j for n, j in jobs.items() if j.launch is not None and not j.stop and j.standing not in _OVER}
+        if new:  # last: a host that starts nothing more still says how things stand there
+            self._start(new)
+        with self._lock:
+            for name, job in jobs.items():
+                if job.dropped and job.standing in _OVER and self._jobs.get(name) is job:
+                    del self._jobs[name]
+
+    def _stop(self, jobs: dict[str, _Job]) -> None:
+        """Ask what is to end, again and again until it has: a guard that is just coming up would not have heard."""
+        for job in jobs.values():
+            if job.stop and not job.tried and job.standing not in _OVER:
+                self._end(job, _NOT_BEGUN | {"attempt": job.attempt, "ended_s": time.time()})
+        now = time.monotonic()
+        due = {n: j for n, j in jobs.items() if j.stop and j.standing not in _OVER and now >= j.stop_again_s}
+        if due:
+            self._way.ask("stop", attempts={name: job.attempt for name, job in due.items()})
+            for job in due.values():
+                job.stop_again_s = now + _STOP_AGAIN_S
 
     def _start(self, jobs: dict[str, _Job]) -> None:
         assert self._there is not None
         for path in {job.facts for job in jobs.values() if job.facts is not None}:
             name = f"facts/{path.name}"
             if name not in self._put:
-                self._way.ask("put", files={name: _packed(path.read_bytes())})
+                self._way.ask("put", files={name: mirror.packed(path.read_bytes())})
                 self._put.add(name)
         workspace = self._there["workspace"]
         code = self._way.code(workspace)
@@ -233,17 +272,30 @@ class RemoteLauncher:
             env = job.launch["env"] | {"PYTHONPATH": code}
             asked[name] = {
                 "launch": job.launch | {"env": env, "cwd": workspace},
-                "files": {file: _packed(content) for file, content in job.content(workspace).items()},
+                "files": {file: mirror.packed(content) for file, content in job.content(workspace).items()},
             }
         slurm = {"options": sbatch_options(self.host), "setup": self.host.setup} if self.host.kind == "slurm" else None
         runs = {name: job for name, job in asked.items() if name.startswith("runs/")}
         others = {name: job for name, job in asked.items() if name not in runs}
-        if runs:
-            self._way.ask("start", jobs=runs, slurm=slurm)
-        if others:  # a login node has the network that a hub's dataset needs
-            self._way.ask("start", jobs=others, slurm=None)
-        for job in jobs.values():
-            job.launch = None
+        # Others on the login node: it has the network that a hub's dataset needs.
+        for some, how in ((runs, slurm), (others, None)):
+            if not some:
+                continue
+            for name in some:
+                jobs[name].tried = True
+            try:
+                answer = self._way.ask("start", jobs=some, slurm=how)
+            except UnreachableError:
+                raise
+            except LaunchError:  # an answer: nothing was started
+                for name in some:
+                    jobs[name].tried = False
+                raise
+            for name in some:
+                if answer[name] == "busy":  # what was there before is being ended
+                    jobs[name].tried = False
+                else:
+                    jobs[name].launch = None
 
     def _sent(self, inputs: list[Input]) -> bool:
         """Whether these are there. What is not is sent, beside everything else: it may take hours. Raises what went
@@ -270,7 +322,7 @@ class RemoteLauncher:
 
     def _poll(self, jobs: dict[str, _Job]) -> None:
         asked = {
-            name: {"attempt": job.attempt, "offsets": _offsets(job), "files": job.files} for name, job in jobs.items()
+            name: {"attempt": job.attempt, "offsets": job.offsets(), "files": job.files} for name, job in jobs.items()
         }
         answer = self._way.ask("poll", jobs=asked, limit_bytes=_BATCH_BYTES)
         for name, job in jobs.items():
@@ -278,33 +330,33 @@ class RemoteLauncher:
 
     def _take(self, job: _Job, told: dict[str, Any]) -> None:
         """Put down what a host says of a job: first what was added to its files, its end last."""
-        for name in _MIRRORED:
-            if name in told["tails"]:
-                with open(f"{job.folder}/{name}", "ab") as handle:
-                    handle.write(_unpacked(told["tails"][name]))
-        for name, content in told.get("files", {}).items():
-            write_atomically(_beside(job.folder, name), _unpacked(content))
-        if told["standing"] == "ended":
-            write_json(job.folder / "exit.json", told["exit"])
-        job.standing = "lost" if told["standing"] == "absent" else told["standing"]
-        job.reason = told["reason"]
+        standing, reason = str(told["standing"]), str(told["reason"])
+        tails = {name: mirror.unpacked(told["tails"][name]) for name in mirror.MIRRORED if name in told["tails"]}
+        files = {_beside(job.folder, name): mirror.unpacked(content) for name, content in told.get("files", {}).items()}
+        with self._lock:  # held by whoever closes this: another launcher may go on with these files then
+            if self._closed:
+                return
+            mirror.append(job.folder, tails)
+        for path, data in files.items():
+            write_atomically(path, data)
+        if standing == "ended":
+            self._end(job, _checked(told["exit"], job.attempt))
+        elif standing == "absent":
+            # Asked for and not there: the folder is gone. A request that was not answered is simply made again.
+            job.standing, job.reason = ("lost" if job.launch is None else "starting"), reason
+        else:
+            job.standing, job.reason = standing, reason
+            job.launch = None
 
-    def _begin_mirror(self, folder: Path) -> None:
-        """From where in the files here those of this host go on: they begin afresh on a host that did not have the
-        run before."""
-        known = read_json(folder / _HOST)
-        if known is not None and known["host"] == self.host.name:
-            return
-        base = {}
-        for name in _MIRRORED:
-            path = folder / name
-            if path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
-                with path.open("ab") as handle:
-                    handle.write(b"\n")
-            base[name] = path.stat().st_size if path.exists() else 0
-        write_json(folder / _HOST, {"host": self.host.name, "base": base})
+    def _end(self, job: _Job, ending: dict[str, Any]) -> None:
+        write_json(job.folder / "exit.json", ending)
+        job.standing, job.reason = "ended", ""
 
 
+_NOT_BEGUN = {
+    "returncode": None, "signal": "SIGTERM", "stopped": True, "warned": False, "started_s": None, "max_rss_bytes": 0,
+    "reason": "it had not begun",
+}  # fmt: skip
 _CPU = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
 
 
@@ -325,18 +377,13 @@ def slots_of(host: Host, there: dict[str, Any]) -> Iterable[Slot]:
         yield Slot(f"cpu:{core}", "cpu", _CPU)
 
 
-def _offsets(job: _Job) -> dict[str, int]:
-    """How much of each file of the host is here."""
-    if job.base is None:
-        job.base = (read_json(job.folder / _HOST) or {"base": {}})["base"]
-    offsets = {}
-    for name in _MIRRORED:
-        try:
-            size = os.stat(f"{job.folder}/{name}").st_size
-        except FileNotFoundError:
-            size = 0
-        offsets[name] = max(0, size - job.base.get(name, 0))
-    return offsets
+def _checked(ending: dict[str, Any], attempt: int) -> dict[str, Any]:
+    """A guard's account as a host tells it, in the form that is relied on here."""
+    code, signal = ending["returncode"], ending["signal"]
+    if ending["attempt"] != attempt or not isinstance(code, (int, type(None))):
+        raise LaunchError("a host tells of another attempt than was asked for.")
+    words = {"signal": str(signal) if signal else None, "reason": str(ending["reason"])}
+    return _NOT_BEGUN | ending | words
 
 
 def _beside(folder: Path, name: str) -> Path:
@@ -359,16 +406,3 @@ def _said(log: Path) -> str:
 
 def _json(content: Any) -> bytes:
     return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)
-
-
-def _packed(data: bytes) -> str:
-    return base64.b64encode(zlib.compress(data, 1)).decode()
-
-
-def _unpacked(text: str) -> bytes:
-    """What the agent packed; not more than a file of a run can be, whatever a host sends."""
-    unpacker = zlib.decompressobj()
-    data = unpacker.decompress(base64.b64decode(text), _FACTS_BYTES)
-    if unpacker.unconsumed_tail:
-        raise LaunchError("a host sent more than a file of a run can hold.")
-    return data

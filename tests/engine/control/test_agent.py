@@ -96,10 +96,30 @@ def test_a_guard_that_is_killed_leaves_its_job_lost(root: Path) -> None:
     wait_until(lambda: subprocess.run(["kill", "-0", str(identity["child_pid"])], capture_output=True).returncode, 10)
 
 
+def test_another_launch_of_the_same_attempt_is_another_job(root: Path) -> None:
+    """A run that was deleted begins at attempt 1 again: what it left behind is not taken for the new one's."""
+    ask(root, "start", jobs={"runs/a": job("0")})
+    wait_until(lambda: poll(root)["standing"] == "ended", 10)
+    again = job("60")
+    again["launch"]["id"] = "another"
+    assert ask(root, "start", jobs={"runs/a": again}) == {"runs/a": "started"}
+    wait_until(lambda: poll(root)["standing"] == "running", 10)
+    third = job("0", attempt=2)
+    third["launch"]["id"] = "a third"
+    assert ask(root, "start", jobs={"runs/a": third}) == {"runs/a": "busy"}  # the one before is being ended
+    wait_until(lambda: ask(root, "start", jobs={"runs/a": third}) == {"runs/a": "started"}, 20)
+    wait_until(lambda: poll(root, attempt=2)["standing"] == "ended", 10)
+
+
+def test_a_workspace_of_kituis_own_is_no_hosts_workspace(root: Path) -> None:
+    (root / "state.json").write_text("{}")
+    assert "workspace of its own" in ask(root, "hello")["error"]
+
+
 def test_a_job_is_asked_to_end(root: Path) -> None:
     ask(root, "start", jobs={"runs/a": job("60")})
     wait_until(lambda: poll(root)["standing"] == "running", 10)
-    ask(root, "stop", folders=["runs/a", "runs/never"])
+    ask(root, "stop", attempts={"runs/a": 1, "runs/never": 1})
     wait_until(lambda: poll(root)["standing"] == "ended", 10)
     assert poll(root)["exit"]["signal"] == "SIGTERM"
 

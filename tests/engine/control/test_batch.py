@@ -84,7 +84,8 @@ def test_guards_are_one_array_and_are_submitted_once(way: Here, slurm: Cluster) 
 
 
 def test_submitted_and_killed_before_it_could_be_put_down_it_is_found_again(way: Here, slurm: Cluster) -> None:
-    start(way, "a", "b", seconds=60)
+    start(way, "a", seconds=60)
+    start(way, "b", seconds=60)
     for path in Path(way.host.workspace).glob("runs/*/*.json"):
         if path.name in ("slurm.json", "guard.json"):
             path.unlink()
