@@ -78,7 +78,7 @@ ACTIONS: tuple[Action, ...] = (
         "Choose from what there is: sizes, files with a look inside, relations.",
         "designer",
     ),
-    Action("choose_hosts", "ctrl+k", "Hosts", "Choose where it is trained: this machine, others.", "designer"),
+    Action("choose_hosts", "ctrl+k", "Hosts", "Choose where it is trained: this machine, others.", "designer", False),
     Action("clear_field", "ctrl+u", "Clear", "Empty the field, to type another value.", "designer", show=False),
     Action("preview", "ctrl+r", "Preview", "Render some facts and questions.", "designer"),
     Action(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import work
-from textual.app import SystemCommand
+from textual.app import ScreenStackError, SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
@@ -157,8 +157,9 @@ class KituiApp(KeysInTurn):
         self.snapshot = message.snapshot
         if self.sweep is None:
             self.sweep = message.snapshot.sweep
-        if isinstance(self.screen, KituiScreen):
-            self.screen.take(message.snapshot)
+        with contextlib.suppress(ScreenStackError):  # the app is leaving
+            if isinstance(self.screen, KituiScreen):
+                self.screen.take(message.snapshot)
         if not self._painted.is_set():
             self.set_timer(0.03, self._painted.set)
 

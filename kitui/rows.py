@@ -29,8 +29,6 @@ class RunRow(msgspec.Struct):
     seed: int
     state: str
     attempt: int
-    host: str
-    """Where it was started last; empty before."""
     progress: float | None
     """Share of its tokens trained on; None where it is not followed."""
     overall: float | None = None
@@ -46,6 +44,8 @@ class RunRow(msgspec.Struct):
     tokens_per_s: float | None = None
     elapsed_s: float | None = None
     reason: str = ""
+    host: str = ""
+    """Where it was started last; empty before."""
 
 
 class CellRow(msgspec.Struct):
@@ -97,11 +97,11 @@ def _run_row(
     imported: Mapping[str, float] | None,
 ) -> RunRow:
     state = cell_state(dict(sweep), dict(run) if run else None) if sweep is not None else "done"
-    host = host_of(run) if run and run["attempt"] else ""
     row = RunRow(
         cell.run_id, cell.model, cell.num_params, cell.frequency, cell.num_tokens, cell.total_tokens or cell.num_tokens,
-        cell.num_templates, cell.seed, state, run["attempt"] if run else 0, host, 1.0 if state == "done" else None,
+        cell.num_templates, cell.seed, state, run["attempt"] if run else 0, 1.0 if state == "done" else None,
     )  # fmt: skip
+    row.host = host_of(run) if run and run["attempt"] else ""
     if imported:
         for name, value in imported.items():
             setattr(row, name, value)

@@ -428,6 +428,9 @@ async def panes(hand: Hand) -> None:
     await hand.press("b")
     assert pane.kind == "slots"
     await hand.press("b")
+    assert pane.kind == "hosts"
+    assert "local: 2 of" in str(pane.render())
+    await hand.press("b")
     assert pane.kind == "alerts"
     assert "CUDA out of memory" in str(pane.render())
     await hand.press("b")
