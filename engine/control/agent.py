@@ -1,4 +1,4 @@
-"""The agent: what kitui runs on a host to see and do things there. Standard library only, Python 3.8 or newer.
+"""The agent: what kitui runs on a host to see and do things there. Standard library only.
 
     python agent.py WORKSPACE NONCE         (a request on standard input, its answer on standard output; both JSON)
 
@@ -236,13 +236,6 @@ def _tail(path: str, offset: int, limit: int) -> tuple[bytes, bool]:
         return b"", False
 
 
-def remove(workspace: str, request: Json) -> Json:
-    """Delete folders of the workspace."""
-    for name in request["folders"]:
-        shutil.rmtree(_below(workspace, name), ignore_errors=True)
-    return {}
-
-
 def _below(workspace: str, name: str) -> str:
     path = os.path.normpath(os.path.join(workspace, name))
     if not path.startswith(workspace + os.sep):
@@ -286,7 +279,6 @@ _VERBS: dict[str, Callable[[str, Json], Json]] = {
     "start": start,
     "stop": stop,
     "poll": poll,
-    "remove": remove,
     "cluster": cluster,
 }
 

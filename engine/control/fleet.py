@@ -49,6 +49,8 @@ class Fleet:
             return
         for name in [n for n, launcher in self._remote.items() if known.get(n) != launcher.host]:
             self._remote.pop(name).close()
+        for name in [n for n in self._store.hosts if n not in known]:
+            self._store.remove("hosts", name)
 
     def launcher(self, host: str) -> Launcher | None:
         """The launcher of a host; None where `hosts.toml` says nothing of it that could be used. What is wrong stands

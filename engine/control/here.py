@@ -15,7 +15,7 @@ import orjson
 import engine
 from engine.control import agent
 from engine.control.hosts import Host
-from engine.control.ssh import REQUEST_LIMIT_S, UnreachableError, mend_of
+from engine.control.ssh import REQUEST_LIMIT_S, UnreachableError, answer_in, mend_of
 from engine.errors import LaunchError
 
 
@@ -41,13 +41,10 @@ class Here:
         except OSError as error:
             mend = "Set `python` of this host in hosts.toml."
             raise LaunchError(f"{self._argv[0]}: {error.strerror}.", where=self.host.name, mend=mend) from None
-        line = next((part for part in done.stdout.split(b"\n") if part.startswith(nonce.encode() + b" ")), None)
-        if line is None:
+        answer = answer_in(done.stdout, nonce, self.host)
+        if answer is None:
             raise LaunchError(f"{done.stderr.decode(errors='replace').strip()[-300:]}.", where=self.host.name)
-        answer = orjson.loads(line.partition(b" ")[2])
-        if "error" in answer:
-            raise LaunchError(f"{answer['error']}.", where=self.host.name, mend=mend_of(answer["error"]))
-        return dict(answer)
+        return answer
 
     def send(self, source: Path, target: str) -> None:
         """A file or folder into a folder of the workspace there: a copy, for the one here may change."""

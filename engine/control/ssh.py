@@ -3,7 +3,6 @@ kept open. Each request is one command there; its answer is JSON, and nothing th
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import io
@@ -14,7 +13,6 @@ import stat
 import subprocess
 import tarfile
 import tempfile
-import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,10 @@ import orjson
 
 import engine
 from engine.control.hosts import Host
+from engine.control.launchers.mirror import packed
 from engine.errors import LaunchError
 
 CONNECT_S = 5
-_EMPTY = base64.b64encode(zlib.compress(b"")).decode()
 LOGIN_LIMIT_S = 45.0
 """The first command waits for a login as well, and some take long."""
 REQUEST_LIMIT_S = 20.0
@@ -79,18 +77,15 @@ class Ssh:
         except UnreachableError:
             self._code = None  # the next request has to log in again
             raise
-        line = next((part for part in out.split(b"\n") if part.startswith(nonce.encode() + b" ")), None)
-        if line is None:
+        answer = answer_in(out, nonce, self.host)
+        if answer is None:
             self._code = None
             raise self._fault(code, error or out)
-        answer = orjson.loads(line.partition(b" ")[2])
-        if "error" in answer:
-            raise LaunchError(f"{answer['error']}.", where=self.host.name, mend=mend_of(answer["error"]))
-        return dict(answer)
+        return answer
 
     def send(self, source: Path, target: str, *, limit_s: float = 3600.0) -> None:
         """A file by rsync, which goes on where it was cut off. `target` is below the workspace there."""
-        self.ask("put", files={f"{target}.made": _EMPTY})
+        self.ask("put", files={f"{target}.made": packed(b"")})
         shell = shlex.join(self._argv()[:-1])  # rsync names the machine itself
         argv = ["rsync", "--archive", "--copy-links", "--partial", "--inplace", "--protect-args", "-e", shell]
         argv += ["--", str(source), f"{self.host.ssh}:{_home_relative(self.host.workspace)}/{target}"]
@@ -166,6 +161,18 @@ class Ssh:
         if code == 127 or "not found" in words:
             mend = "Set `python` or `setup` of this host in hosts.toml."
         return LaunchError(f"{words[-300:] or f'exit code {code}'}.", where=self.host.name, mend=mend)
+
+
+def answer_in(out: bytes, nonce: str, host: Host) -> dict[str, Any] | None:
+    """What an agent answered, in what came from there; None where there is no answer. LaunchError where it could not do
+    what was asked."""
+    line = next((part for part in out.split(b"\n") if part.startswith(nonce.encode() + b" ")), None)
+    if line is None:
+        return None
+    answer = orjson.loads(line.partition(b" ")[2])
+    if "error" in answer:
+        raise LaunchError(f"{answer['error']}.", where=host.name, mend=mend_of(answer["error"]))
+    return dict(answer)
 
 
 def mend_of(words: str) -> str:

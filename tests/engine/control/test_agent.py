@@ -128,6 +128,6 @@ def test_nothing_outside_of_the_workspace_is_touched(root: Path) -> None:
     content = base64.b64encode(zlib.compress(b"x")).decode()
     assert "not below the workspace" in ask(root, "put", files={"../outside": content})["error"]
     assert not (root.parent / "outside").exists()
-    assert "not below the workspace" in ask(root, "remove", folders=["/etc"])["error"]
+    assert "not below the workspace" in ask(root, "start", jobs={"/etc": job("0")})["error"]
     ask(root, "put", files={"facts/a.json": content})
     assert (root / "facts/a.json").read_bytes() == b"x"
