@@ -1,5 +1,5 @@
-"""Runs on another machine or a cluster, by its agent. A thread of its own talks with the host; what it learns lies in the
-run folders here, byte for byte what lies there, so that everything else reads a run the same way wherever it is trained.
+"""Runs on another machine or a cluster, by its agent. A thread of its own talks with the host; what it learns lies in
+the run folders here, byte for byte as it lies there: everything else reads a run the same way wherever it is trained.
 
 A line that is cut says nothing of the runs: they go on, and are caught up with when it is back.
 """
