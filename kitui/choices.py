@@ -15,7 +15,7 @@ from engine.records.workspace import Workspace
 from engine.spec.axes import format_count
 from engine.spec.facts import Fact, read_facts
 from engine.spec.models import PRESETS
-from engine.spec.sweep import setting_choices
+from engine.spec.sweep_file import setting_choices
 from engine.spec.templates import read_templates, render
 from kitui.design import Draft, Field
 from kitui.format import counted, size_of_bytes

@@ -18,7 +18,8 @@ from engine.errors import KituiError, SpecError
 from engine.records.workspace import Workspace, write_atomically
 from engine.spec.facts import Fact
 from engine.spec.resolve import fact_sets
-from engine.spec.sweep import check_name, faults_of, read_sweep, setting_default
+from engine.spec.sweep import check_name
+from engine.spec.sweep_file import faults_of, read_sweep, setting_default
 from engine.spec.templates import ask, render
 from kitui.samples import sample_path
 

@@ -33,8 +33,11 @@ class Execution(Record, frozen=True, kw_only=True):
     elapsed_s: float
     """Wall-clock seconds of the last attempt."""
     tokens_per_s: float
-    """Over the last attempt's training steps, scoring and checkpoints left out."""
+    """Over the last attempt's training steps, scoring and checkpoints left out; of all processes together."""
     warm_start: bool
+    num_processes: int = 1
+    data_parallel: str | None = None
+    """Of several processes: `ddp` or `fsdp`."""
 
 
 class RunResult(Record, frozen=True, kw_only=True):

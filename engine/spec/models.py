@@ -92,14 +92,14 @@ _SHAPES = [
 PRESETS: dict[str, ModelShape] = {shape.name: shape for shape in _SHAPES}
 
 
-def preset(name: str) -> ModelShape:
+def preset(name: str, key: str = "grid.model_size") -> ModelShape:
     """The preset of that name, in any letter case. SpecError lists them all."""
     by_lower = {known.lower(): shape for known, shape in PRESETS.items()}
     try:
         return by_lower[name.strip().lower()]
     except KeyError:
         mend = f"Sizes: {', '.join(PRESETS)}."
-        raise SpecError("no model size of this name.", key="grid.model_size", value=name, mend=mend) from None
+        raise SpecError("no model size of this name.", key=key, value=name, mend=mend) from None
 
 
 def next_size_up(num_params: float) -> ModelShape:

@@ -20,7 +20,8 @@ from engine.spec.runspec import (
     run_identity,
     written_facts_id,
 )
-from engine.spec.sweep import Sweep, read_sweep
+from engine.spec.sweep import Sweep
+from engine.spec.sweep_file import read_sweep
 from engine.spec.templates import RelationTemplates, read_templates
 
 
@@ -174,6 +175,8 @@ def _runs(path: Path, sweep: Sweep, facts: FactSets, corpus: CorpusSpec) -> list
             keep_weights=sweep.execution.keep_weights,
             checkpoint_every_s=sweep.execution.checkpoint_every_s,
             micro_batch_size=sweep.execution.micro_batch_size,
+            num_processes=sweep.execution.num_processes_for(shape),
+            data_parallel=sweep.execution.data_parallel,
         )
         num_statements = max(spec.num_templates, mixture.num_prior_templates)
         if num_statements not in written:

@@ -106,6 +106,8 @@ class RunSpec(Section):
     keep_weights: str
     checkpoint_every_s: float
     micro_batch_size: int | None
+    num_processes: int = 1
+    data_parallel: str = "ddp"
 
 
 def written_facts_id(facts: FactSets, *, num_statements: int, question_template: int | None) -> str:

@@ -1,19 +1,15 @@
-"""The sweep file: `sweep.toml` read into validated, frozen models; every fault named with its key and its mend."""
+"""What a sweep file says: validated, frozen models of its sections. `sweep_file` reads it."""
 
 from __future__ import annotations
 
 import re
-import tomllib
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from engine.errors import DataError, SpecError, nearest
+from engine.errors import SpecError
 from engine.spec.axes import parse_axis, parse_count, parse_number
-from engine.spec.models import PRESETS, ModelShape, preset
-from engine.spec.tables import read_text
+from engine.spec.models import ModelShape, preset
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # What a grid needs for an answer: positive frequencies for a collapse point, sizes with one for a law.
@@ -211,7 +207,8 @@ class TrainingSettings(Section):
     beta2: Share = 0.95
     gradient_clip: PositiveNumber = 1.0
     initializer_range: PositiveNumber = 0.02
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp64"] = "fp32"
+    """`fp64` is there to check by: what differs between two executions is then seen apart from rounding."""
     init_from: str | None = None
     """A checkpoint folder or hub name to start from; `{model_size}` stands for the cell's size."""
 
@@ -248,9 +245,18 @@ class ExecutionSettings(Section):
     keep_weights: Literal["none", "last", "all"] = "last"
     checkpoint_every_s: Number = 60.0
     micro_batch_size: PositiveCount | None = None
-    """Rows a forward pass, where a whole step does not fit into memory."""
+    """Rows a forward pass of one process, where a whole step does not fit into memory."""
+    num_processes: dict[str, PositiveCount] | PositiveCount = 1
+    """Processes that train one run together, one a GPU (or else one a CPU core): for all sizes, or by size."""
+    data_parallel: Literal["ddp", "fsdp"] = "ddp"
+    """How they do: `ddp`, each with all of the model; `fsdp` divides weights and optimizer state among them."""
     max_attempts: PositiveCount = 3
     """How often a run that was lost or killed is started again by itself."""
+
+    def num_processes_for(self, shape: ModelShape) -> int:
+        if isinstance(self.num_processes, dict):
+            return {preset(name).name: number for name, number in self.num_processes.items()}.get(shape.name, 1)
+        return self.num_processes
 
 
 class Sweep(Section):
@@ -272,134 +278,24 @@ class Sweep(Section):
     def _parts_agree(self) -> Sweep:
         if self.stages and self.mixture.kind != "append":
             raise ValueError('[stages] infuses after D background tokens: set mixture.kind = "append"')
+        for key, by_size in (
+            ("training.learning_rate", self.training.learning_rate),
+            ("execution.num_processes", self.execution.num_processes),
+        ):
+            for name in by_size if isinstance(by_size, dict) else ():
+                preset(name, key)
         rates = self.training.learning_rate
         if isinstance(rates, dict):
-            unknown = [name for name in rates if name.strip().lower() not in {p.lower() for p in PRESETS}]
-            if unknown:
-                key = "training.learning_rate"
-                raise SpecError("no model size of this name.", key=key, value=unknown[0], mend=_HINTS[key])
             missing = [s for s in self.grid.model_size if s not in {preset(n).name for n in rates}]
             if missing:
                 raise ValueError(f"training.learning_rate gives none for {', '.join(missing)}")
+        numbers = self.execution.num_processes
+        most = max(numbers.values()) if isinstance(numbers, dict) else numbers
+        if most > self.training.batch_size:
+            raise ValueError(
+                f"execution.num_processes = {most} is more than the {self.training.batch_size} rows of a step"
+            )
         start = self.training.init_from
         if start and "{model_size}" not in start and len(self.grid.model_size) > 1:
             raise ValueError("training.init_from is one checkpoint for several sizes: put {model_size} into it")
         return self
-
-
-def read_sweep(path: Path) -> Sweep:
-    """The sweep in a file; its name is the file's unless it gives one. SpecError lists every fault of the file."""
-    try:
-        text = read_text(path, "")
-    except DataError as error:
-        raise SpecError(error.what, where=error.where, mend="Give a sweep file; kitui init writes one.") from None
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"not valid TOML: {error}.", where=str(path)) from None
-    table.setdefault("name", path.stem)
-    if isinstance(table["name"], str):
-        check_name(table["name"], where=str(path))
-    try:
-        return Sweep.model_validate(table)
-    except ValidationError as error:
-        raise _spec_error(path, table, error) from None
-    except SpecError as error:  # an unknown preset, raised from within a validator
-        error.where = str(path)
-        error.args = (error.message,)
-        raise
-
-
-def setting_default(key: str) -> Any:
-    """What holds where a sweep file gives no such key ("mixture.fill"); None where nothing does."""
-    info = _setting(key)
-    return None if info is None or info.is_required() else info.default
-
-
-def setting_choices(key: str) -> tuple[str, ...]:
-    """The words that such a key may hold; empty where it is no matter of choice."""
-    info = _setting(key)
-    return get_args(info.annotation) if info is not None and get_origin(info.annotation) is Literal else ()
-
-
-def _setting(key: str) -> FieldInfo | None:
-    fields = Sweep.model_fields
-    *sections, last = key.split(".")
-    for section in sections:
-        fields = fields[section].annotation.model_fields  # type: ignore[union-attr]
-    return fields.get(last)
-
-
-def faults_of(table: dict[str, Any]) -> list[tuple[str, Any, str, str]]:
-    """All that is wrong with the content of a sweep file: key, value (None where it is missing), what, mend."""
-    try:
-        Sweep.model_validate(table)
-    except ValidationError as error:
-        return [_fault(table, item) for item in error.errors()]
-    except SpecError as error:  # an unknown preset, raised from within a validator
-        return [(error.key, error.value, error.what, error.mend)]
-    return []
-
-
-def _spec_error(path: Path, table: dict[str, Any], error: ValidationError) -> SpecError:
-    """All faults that pydantic found as one error, the first in its fields."""
-    faults = [_fault(table, item) for item in error.errors()]
-    key, value, what, mend = faults[0]
-    rest = "".join(f"\n{path}: {k}{f' = {v!r}' if v is not None else ''}: {w} {m}" for k, v, w, m in faults[1:])
-    given = {"value": value} if value is not None else {}
-    return SpecError(what, where=str(path), key=key, mend=mend + rest, **given)
-
-
-def _fault(table: dict[str, Any], item: Any) -> tuple[str, Any, str, str]:
-    # Union members appear in pydantic's location by their type's name; people know only the file's keys.
-    location = [str(part) for part in item["loc"]]
-    while location and not _lookup(table, location)[0] and item["type"] != "missing" and len(location) > 1:
-        location = location[:-1]
-    key = ".".join(location) or "sweep"
-    found, value = _lookup(table, location)
-    if item["type"] == "extra_forbidden":
-        return key, value, "unknown key.", nearest(location[-1], _known_keys(location[:-1]))
-    if item["type"] == "missing":
-        return key, None, "this setting is required.", _hint(location)
-    message = item["msg"].removeprefix("Value error, ")
-    shown = value if found and not isinstance(value, dict) else None
-    return key, shown, message[0].lower() + message[1:] + ("" if message.endswith(".") else "."), _hint(location)
-
-
-def _lookup(table: Any, location: list[str]) -> tuple[bool, Any]:
-    for part in location:
-        if isinstance(table, dict) and part in table:
-            table = table[part]
-        elif isinstance(table, list) and part.isdigit() and int(part) < len(table):
-            table = table[int(part)]
-        else:
-            return False, None
-    return True, table
-
-
-def _known_keys(location: list[str]) -> list[str]:
-    model: Any = Sweep
-    for part in location:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        options = getattr(annotation, "__args__", (annotation,))
-        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
-        if model is None:
-            return []
-    return list(model.model_fields)
-
-
-_HINTS = {
-    "grid.model_size": f"Sizes: {', '.join(PRESETS)}.",
-    "grid.infusion_frequency": 'Give a list such as [0, 1, 2, 4] or "geom(1, 512, 10)".',
-    "grid.num_tokens": "Give a list such as [300e3] or [10B, 100B].",
-    "grid.seed": "Give a list such as [0, 1, 2].",
-    "facts.path": "Give a .jsonl, .csv, .tsv or .parquet file with subject, relation, object.",
-    "facts.templates": "Give a TOML file with statements and questions for each relation.",
-    "training.learning_rate": (
-        "Give a number, a table by model size, or { base = 0.01, base_width = 32, width_exponent = -0.5 }."
-    ),
-}
-
-
-def _hint(location: list[str]) -> str:
-    return _HINTS.get(".".join(location), "")

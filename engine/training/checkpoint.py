@@ -1,4 +1,8 @@
-"""Checkpoints: folders by step, complete or absent, and a pointer to the last one."""
+"""Checkpoints: folders by step, complete or absent, and a pointer to the last one.
+
+A run of several processes whose state is divided among them (FSDP) has each write its own rows, `model.rank0001.…`;
+whoever resumes reads the rows that it needs, by as many processes as it likes. All files are safetensors.
+"""
 
 from __future__ import annotations
 
@@ -9,37 +13,57 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
+from engine.errors import DataError
 from engine.records.workspace import RunFolder, read_json, sync_folder, write_atomically, write_json
-from engine.training.model import load_weights, save_weights
+from engine.training.model import Decoder
+from engine.training.ranks import ALONE, Ranks, first_row, is_divided, like, own_rows, whole
 
 
 def save_checkpoint(
     folder: RunFolder,
     step: int,
-    model: LlamaForCausalLM,
+    decoder: Decoder,
     optimizer: torch.optim.Optimizer | None,
     progress: dict[str, Any],
     counts: dict[str, np.ndarray],
     *,
     keep_older: bool,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Write the state after `step` steps, point `latest` at it, and drop older states unless they are to be kept.
 
-    Without an optimizer only the weights are kept, as at the end of a run. OSError, with nothing changed, if the disk
-    is full.
+    Without an optimizer only the weights are kept, as at the end of a run. OSError on all ranks, with nothing changed,
+    if the disk is full for one.
     """
-    folder.checkpoints.mkdir(exist_ok=True)
-    building = folder.checkpoints / f".{step}.{os.getpid()}"
-    try:
-        building.mkdir()
-        save_weights(model, building)
-        if optimizer is not None:
-            save_file(_optimizer_tensors(optimizer), building / "optimizer.safetensors")
+    building = folder.checkpoints / f".{step}.building"
+    llama, divided = decoder.llama, is_divided(decoder)
+    rows_only = divided and optimizer is not None and not keep_older
+    weights = _own_weights(llama) if rows_only else _whole_weights(llama, ranks)
+
+    def begin() -> None:
+        if ranks.is_first:
+            folder.checkpoints.mkdir(exist_ok=True)
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+
+    def write() -> None:
+        suffix = f".rank{ranks.rank:04}" if divided else ""
+        if ranks.is_first or rows_only:
+            _write_weights(llama, weights, building, suffix if rows_only else "")
+        if optimizer is not None and (ranks.is_first or divided):
+            save_file(_optimizer_tensors(optimizer), building / f"optimizer{suffix}.safetensors")
+        if not ranks.is_first:
+            return
         np.savez(building / "counts.npz", **counts)  # type: ignore[arg-type]
         write_json(building / "progress.json", progress)
+
+    def end() -> None:
+        if not ranks.is_first:
+            return
         for file in building.iterdir():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
@@ -48,16 +72,26 @@ def save_checkpoint(
         os.replace(building, final)
         sync_folder(folder.checkpoints)
         write_atomically(folder.latest, f"{step}\n".encode())
-    except Exception as error:
-        # safetensors raises its own error type for a full disk.
-        shutil.rmtree(building, ignore_errors=True)
-        raise error if isinstance(error, OSError) else OSError(f"checkpoint not written: {error}") from error
+
+    try:
+        for work in (begin, write, end):
+            ranks.together(work)
+    except OSError:
+        if ranks.is_first:
+            shutil.rmtree(building, ignore_errors=True)
+        raise
+    if ranks.is_first:
+        _drop_others(folder, step, keep_older=keep_older)
+
+
+def _drop_others(folder: RunFolder, step: int, *, keep_older: bool) -> None:
     for other in folder.checkpoints.iterdir():
         if other.name != str(step):
             if not keep_older or not other.name.isdigit():
                 shutil.rmtree(other, ignore_errors=True)
             else:
-                (other / "optimizer.safetensors").unlink(missing_ok=True)
+                for file in other.glob("optimizer*.safetensors"):
+                    file.unlink()
 
 
 def drop_checkpoints(folder: RunFolder) -> None:
@@ -75,13 +109,11 @@ def latest_checkpoint(folder: RunFolder) -> Path | None:
 
 
 def load_checkpoint(
-    path: Path, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer
+    path: Path, decoder: Decoder, optimizer: torch.optim.Optimizer, ranks: Ranks = ALONE
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Put weights and optimizer state in place; progress and exposure counts are returned."""
-    load_weights(model, path)
-    state_file = path / "optimizer.safetensors"
-    if state_file.exists():
-        _restore_optimizer(optimizer, load_file(state_file))
+    load_weights(decoder.llama, path, ranks)
+    _restore_optimizer(optimizer, _Saved(path, "optimizer"), ranks)
     with np.load(path / "counts.npz") as stored:
         counts = {name: stored[name] for name in stored.files}
     progress = read_json(path / "progress.json")
@@ -89,17 +121,91 @@ def load_checkpoint(
     return progress, counts
 
 
+def save_weights(llama: LlamaForCausalLM, folder: Path) -> None:
+    """`config.json` and `model.safetensors`, as `transformers` loads them; tied embeddings stand there once."""
+    _write_weights(llama, _whole_weights(llama, ALONE), folder)
+
+
+def _write_weights(llama: LlamaForCausalLM, weights: dict[str, torch.Tensor], folder: Path, suffix: str = "") -> None:
+    save_file(weights, folder / f"model{suffix}.safetensors", metadata={"format": "pt"})
+    llama.config.architectures = ["LlamaForCausalLM"]
+    llama.config.save_pretrained(folder)
+
+
+@torch.no_grad()
+def load_weights(llama: LlamaForCausalLM, folder: Path, ranks: Ranks = ALONE) -> None:
+    """The saved weights, or this rank's rows of them. DataError if they are another model's."""
+    saved, parameters = _Saved(folder, "model"), dict(llama.named_parameters())
+    shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    if saved.shapes != shapes:
+        named = [name for name in {**shapes, **saved.shapes} if saved.shapes.get(name) != shapes.get(name)]
+        raise DataError(f"weights of another model: {named[:3]}.", where=str(folder))
+    for name, parameter in parameters.items():
+        own_rows(parameter).copy_(saved.rows(name, parameter, ranks))
+
+
+def _own_weights(llama: LlamaForCausalLM) -> dict[str, torch.Tensor]:
+    return {name: own_rows(parameter.detach()).contiguous() for name, parameter in llama.named_parameters()}
+
+
+def _whole_weights(llama: LlamaForCausalLM, ranks: Ranks) -> dict[str, torch.Tensor]:
+    """All weights on the first rank, in main memory; nothing on the others."""
+    gathered = {}
+    for name, parameter in llama.named_parameters():
+        tensor = whole(parameter.detach())
+        if ranks.is_first:
+            gathered[name] = tensor.cpu().contiguous()
+    return gathered
+
+
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     return {
-        f"{index}.{name}": value.contiguous()
+        f"{index}.{name}": own_rows(value).contiguous()
         for index, state in optimizer.state_dict()["state"].items()
         for name, value in state.items()
     }
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+def _restore_optimizer(optimizer: torch.optim.Optimizer, saved: _Saved, ranks: Ranks) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in tensors.items():
+    for key in saved.shapes:
         index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        parameter = parameters[int(index)]
+        rows = saved.rows(key, parameter, ranks)
+        state.setdefault(int(index), {})[name] = like(rows, parameter) if rows.ndim else rows
+    if state:
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+class _Saved:
+    """The tensors of one part of a checkpoint, whole or as the ranks' rows one after the other."""
+
+    def __init__(self, folder: Path, part: str) -> None:
+        paths = [path for path in [folder / f"{part}.safetensors"] if path.exists()]
+        paths = paths or sorted(folder.glob(f"{part}.rank*.safetensors"))
+        self._files = [safe_open(path, framework="pt") for path in paths]
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        for name in self._files[0].keys() if self._files else ():
+            first, *others = (tuple(file.get_slice(name).get_shape()) for file in self._files)
+            self.shapes[name] = (first[0] + sum(shape[0] for shape in others), *first[1:]) if first else ()
+
+    def rows(self, name: str, parameter: Any, ranks: Ranks) -> torch.Tensor:
+        """Those rows of a tensor that `parameter` has on this rank."""
+        if not self.shapes[name]:
+            scalar: torch.Tensor = self._files[0].get_tensor(name)
+            return scalar
+        num = len(own_rows(parameter))
+        start = first_row(len(parameter), ranks) if num < len(parameter) else 0
+        pieces, before = [], 0
+        for file in self._files:
+            held = file.get_slice(name)
+            size = held.get_shape()[0]
+            first, end = max(start - before, 0), min(start + num - before, size)
+            if first < end:
+                pieces.append(held[first:end])
+            before += size
+        if not pieces:
+            empty: torch.Tensor = own_rows(parameter).detach().clone()
+            return empty
+        return torch.cat(pieces) if len(pieces) > 1 else pieces[0]

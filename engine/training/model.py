@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from transformers.models.llama.configuration_llama import LlamaConfig
@@ -12,6 +13,9 @@ from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from engine.errors import DataError
 from engine.spec.models import ModelShape
+
+IGNORED = -100
+"""A target that bears no loss."""
 
 # Shape suffixes: B rows, L positions, H heads, K key-value heads, C channels a head, D width, V vocabulary.
 
@@ -72,21 +76,70 @@ def load_model(checkpoint: str, shape: ModelShape, *, vocab_size: int) -> LlamaF
     return model
 
 
-def hidden_states(model: LlamaForCausalLM, input_ids_BL: torch.Tensor, rotary: Rotary) -> torch.Tensor:
-    """The final normalised hidden states, [B, L, D]: what `model.model(input_ids)` returns, by fewer operations.
+class Block(torch.nn.Module):
+    """One layer of a Llama. A module of its own, so that FSDP gathers its weights when its turn comes."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, h_BLD: torch.Tensor, rotary: Rotary) -> torch.Tensor:
+        layer = self.layer
+        h_BLD = h_BLD + _attention(layer.self_attn, _rms_norm(layer.input_layernorm, h_BLD), rotary)
+        a_BLD = _rms_norm(layer.post_attention_layernorm, h_BLD)
+        mlp = layer.mlp
+        fed: torch.Tensor = mlp.down_proj(F.silu(mlp.gate_proj(a_BLD)) * mlp.up_proj(a_BLD))
+        return h_BLD + fed
+
+
+class Decoder(torch.nn.Module):
+    """The parts of a `LlamaForCausalLM`, its own parameters, and the shorter way through them.
 
     transformers' own forward builds masks, caches and output objects that cost a small model a third of its time.
     Rows attend causally to all before them; right-padding therefore changes nothing to its left.
     tests/engine/training/test_model.py holds it to transformers' forward, values and gradients.
     """
-    body = model.model
-    h_BLD = body.embed_tokens(input_ids_BL)
-    for layer in body.layers:
-        h_BLD = h_BLD + _attention(layer.self_attn, _rms_norm(layer.input_layernorm, h_BLD), rotary)
-        a_BLD = _rms_norm(layer.post_attention_layernorm, h_BLD)
-        mlp = layer.mlp
-        h_BLD = h_BLD + mlp.down_proj(F.silu(mlp.gate_proj(a_BLD)) * mlp.up_proj(a_BLD))
-    return _rms_norm(body.norm, h_BLD)
+
+    def __init__(self, llama: LlamaForCausalLM, context_length: int) -> None:
+        super().__init__()
+        self.embed_tokens = llama.model.embed_tokens
+        self.blocks = torch.nn.ModuleList(Block(layer) for layer in llama.model.layers)
+        self.norm = llama.model.norm
+        self.lm_head = llama.lm_head
+        self.rotary = Rotary(llama, context_length)
+        self._llama = (llama,)  # in a tuple: as a submodule, it would have all parameters a second time
+
+    @property
+    def llama(self) -> LlamaForCausalLM:
+        return self._llama[0]
+
+    def forward(
+        self, input_ids_BL: torch.Tensor, targets_BL: torch.Tensor | None = None, *, padded: bool = True
+    ) -> torch.Tensor:
+        """The final normalised hidden states, [B, L, D]; or, given targets, their summed loss in nats, a scalar.
+        Where the targets are `padded`, those that are `IGNORED` bear no loss."""
+        h_BLD = self.embed_tokens(input_ids_BL)
+        for block in self.blocks:
+            h_BLD = block(h_BLD, self.rotary)
+        h_BLD = _rms_norm(self.norm, h_BLD)
+        if targets_BL is None:
+            return h_BLD
+        if padded:
+            bears_loss = targets_BL != IGNORED
+            return summed_cross_entropy(self.lm_head.weight, h_BLD[bears_loss], targets_BL[bears_loss])
+        return summed_cross_entropy(self.lm_head.weight, h_BLD.flatten(0, 1), targets_BL.flatten())
+
+
+def tensors(rows: Sequence[np.ndarray], bos_id: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets, [B, L]: a row is predicted from BOS and its own beginning; short rows are padded. Of no rows
+    a single position is left, whose target is ignored."""
+    width = max(map(len, rows), default=1)
+    inputs_BL = np.full((max(1, len(rows)), width), bos_id, dtype=np.int64)
+    targets_BL = np.full(inputs_BL.shape, IGNORED, dtype=np.int64)
+    for index, row in enumerate(rows):
+        inputs_BL[index, 1 : len(row)] = row[:-1]
+        targets_BL[index, : len(row)] = row
+    return torch.from_numpy(inputs_BL).to(device), torch.from_numpy(targets_BL).to(device)
 
 
 class Rotary:
@@ -181,31 +234,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
 _LOSS_CHUNK = 4096
 
 
-def summed_cross_entropy(model: LlamaForCausalLM, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
-    """The summed loss in nats of predicting `targets` from `hidden`, a scalar in fp32 or more."""
-    weight = model.lm_head.weight
-    losses = [
-        _LinearCrossEntropy.apply(hidden, weight, targets)
+def summed_cross_entropy(weight_VD: torch.Tensor, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
+    """The summed loss in nats of predicting `targets` by `hidden @ weight.T`, a scalar in fp32 or more."""
+    losses: list[torch.Tensor] = [
+        _LinearCrossEntropy.apply(hidden, weight_VD, targets)
         for hidden, targets in zip(hidden_TD.split(_LOSS_CHUNK), targets_T.split(_LOSS_CHUNK), strict=True)
     ]
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-
-
-def save_weights(model: LlamaForCausalLM, folder: Path) -> None:
-    """`config.json` and `model.safetensors`, as `transformers` loads them; tied embeddings stand there once."""
-    from safetensors.torch import save_file
-
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    if model.config.tie_word_embeddings:
-        state.pop("lm_head.weight")
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    model.config.architectures = ["LlamaForCausalLM"]
-    model.config.save_pretrained(folder)
-
-
-def load_weights(model: LlamaForCausalLM, folder: Path) -> None:
-    from safetensors.torch import load_file
-
-    missing, unexpected = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
-    if unexpected or set(missing) - {"lm_head.weight"}:
-        raise DataError(f"weights of another model: {[*missing, *unexpected][:3]}.", where=str(folder))

@@ -23,7 +23,7 @@ from engine.records.forecast import Probe, Rate, shape_key
 from engine.records.record import decoded, encoded, plain, read_record
 from engine.records.workspace import Workspace, write_json
 from engine.spec.runspec import RunSpec
-from engine.training.model import Rotary, hidden_states, make_model, summed_cross_entropy
+from engine.training.model import Decoder, make_model
 from engine.training.optim import make_optimizer
 from engine.training.run import device_name, keep_freed_memory
 
@@ -65,7 +65,7 @@ def _measure(run: RunSpec, vocab_size: int, rows: int, device: torch.device) -> 
     length = run.training.context_length
     model = make_model(run.model, vocab_size=vocab_size, context_length=length, initializer_range=0.02, seed=0)
     model.to(device)  # type: ignore[arg-type]
-    rotary, optimizer = Rotary(model, length), make_optimizer(model, run.training)
+    decoder, optimizer = Decoder(model, length), make_optimizer(model, run.training)
     tokens = torch.from_numpy(np.random.default_rng(0).integers(0, vocab_size, (rows, length))).to(device)
     num_steps, started = 0, 0.0
     while num_steps <= _WARMUP_STEPS or time.perf_counter() - started < _MEASURE_S:
@@ -73,8 +73,7 @@ def _measure(run: RunSpec, vocab_size: int, rows: int, device: torch.device) -> 
             _wait(device)
             started = time.perf_counter()
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.training.precision == "bf16"):
-            hidden_TD = hidden_states(model, tokens, rotary).flatten(0, 1)
-            loss = summed_cross_entropy(model, hidden_TD, tokens.flatten()) / tokens.numel()
+            loss = decoder(tokens, tokens, padded=False) / tokens.numel()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
         optimizer.step()

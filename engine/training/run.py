@@ -1,6 +1,8 @@
 """One run: a run folder in, a finished run out.
 
-    python -m engine.training.run RUN_FOLDER [--threads N]
+    python -m engine.training.run RUN_FOLDER [--threads N]                              one process
+    torchrun --nproc-per-node=2 -m engine.training.run RUN_FOLDER                       several, started by anything
+    python -m engine.training.processes 2 RUN_FOLDER                                    several, as kitui starts them
 
 Exit codes: 0 finished (done or diverged: the result says which) · 75 interrupted after a checkpoint, to be started
 again · 2 a fault in the run's inputs · 1 anything else. CUDA is used where a device is visible.
@@ -15,6 +17,7 @@ import platform
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import torch
@@ -28,9 +31,9 @@ from engine.records.record import plain
 from engine.records.results import Execution, RunResult
 from engine.records.workspace import RunFolder, write_json
 from engine.spec.runspec import FactSets, RunSpec
+from engine.training.processes import EXIT_INTERRUPTED
+from engine.training.ranks import end, join
 from engine.training.trainer import Trainer
-
-EXIT_INTERRUPTED = 75  # EX_TEMPFAIL
 
 
 def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) -> int:
@@ -50,8 +53,8 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
 
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    writer = MetricsWriter(folder.metrics)
+    ranks, device = join("cuda" if torch.cuda.is_available() else "cpu")
+    writer = MetricsWriter(folder.metrics if ranks.is_first else Path(os.devnull))  # one rank speaks for all
     trainer = Trainer(
         folder,
         spec,
@@ -61,12 +64,15 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
         device=device,
         attempt=attempt,
         writer=writer,
+        ranks=ranks,
     )
     ending = trainer.train(lambda: stop_requested)
     writer.close()
     if ending.status == "interrupted":
-        return EXIT_INTERRUPTED
-    flops = spec.model.train_flops_per_token(trainer.model.config.vocab_size, spec.training.context_length)
+        return end(EXIT_INTERRUPTED)
+    if not ranks.is_first:
+        return end(0)
+    flops = spec.model.train_flops_per_token(trainer.decoder.llama.config.vocab_size, spec.training.context_length)
     result = RunResult(
         run_id=spec.run_id,
         evaluation_id=spec.evaluation_id,
@@ -92,10 +98,12 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
             elapsed_s=time.time() - started,
             tokens_per_s=ending.trained_tokens / ending.train_s if ending.train_s else 0.0,
             warm_start=warm_start,
+            num_processes=ranks.world_size,
+            data_parallel=spec.data_parallel if ranks.world_size > 1 else None,
         ),
     )
     write_json(folder.result(spec.evaluation_id), plain(result))
-    return 0
+    return end(0)
 
 
 def keep_freed_memory() -> None:
@@ -137,12 +145,15 @@ def main(arguments: list[str] | None = None, *, warm_start: bool = False) -> int
         return run(folder, num_threads=options.threads, attempt=options.attempt, warm_start=warm_start)
     except KituiError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        return error.exit_code
+        return end(error.exit_code)
     except OSError as error:
         print(
             f"error: {error.filename or options.folder}: {os.strerror(error.errno or 0)}.", file=sys.stderr, flush=True
         )
-        return 1
+        return end(1)
+    except Exception:
+        traceback.print_exc()
+        return end(1)
 
 
 if __name__ == "__main__":

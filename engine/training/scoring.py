@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from engine.corpus.facts import Question
 from engine.records.metrics import SetScore
-from engine.training.model import Rotary, hidden_states
+from engine.training.model import Decoder, tensors
+from engine.training.ranks import ALONE, Ranks, put_back
 
 # Tokens a forward pass of scoring, padding included.
 _BATCH_TOKENS = 16_384
@@ -30,11 +30,12 @@ class Answers(NamedTuple):
 
 
 @torch.no_grad()
-def answer(model: LlamaForCausalLM, rotary: Rotary, questions: Sequence[Question], bos_id: int) -> Answers:
+def answer(decoder: Decoder, questions: Sequence[Question], bos_id: int, ranks: Ranks = ALONE) -> Answers:
     """Score one fact set's questions, all with the same number of choices, in fp32.
 
     Each different input is run once: choices of one token share it. Inputs are batched by length and padded on the
-    right, and the output layer is applied only where an answer is predicted.
+    right, and the output layer is applied only where an answer is predicted. Of several ranks each takes some of the
+    batches.
     """
     logprobs_QK = np.zeros((len(questions), len(questions[0].choices)))
     # input tokens -> the (question, choice, first position, answer tokens) that are read off it
@@ -43,26 +44,43 @@ def answer(model: LlamaForCausalLM, rotary: Rotary, questions: Sequence[Question
         for k, choice in enumerate(question.choices):
             key = (bos_id, *question.context, *choice[:-1])
             wanted.setdefault(key, []).append((q, k, len(question.context), choice))
-    for batch in _by_length(list(wanted)):
+    device = decoder.lm_head.weight.device
+    of_others: list[tuple[int, ...]] = [(bos_id,)]
+    for batch in ranks.own(_by_length(list(wanted)), filled_with=of_others):
         width = max(len(ids) for ids in batch)
         padded = [[*ids, *[bos_id] * (width - len(ids))] for ids in batch]
-        hidden_BLD = hidden_states(model, torch.tensor(padded, device=model.device), rotary)
+        hidden_BLD = decoder(torch.tensor(padded, device=device))
         rows: list[int] = []
         positions: list[int] = []
         targets: list[int] = []
         owners: list[tuple[int, int]] = []
         for row, ids in enumerate(batch):
-            for q, k, first, choice in wanted[ids]:
+            for q, k, first, choice in wanted.get(ids, ()):
                 rows.extend([row] * len(choice))
                 positions.extend(range(first, first + len(choice)))
                 targets.extend(choice)
                 owners.extend([(q, k)] * len(choice))
-        logits_TV = model.lm_head(hidden_BLD[rows, positions]).float()
-        target_T1 = torch.tensor(targets, device=model.device)[:, None]
+        if not targets:  # another rank's turn: the forward pass was for its sake
+            continue
+        logits_TV = decoder.lm_head(hidden_BLD[rows, positions])
+        logits_TV = logits_TV.to(torch.promote_types(logits_TV.dtype, torch.float32))
+        target_T1 = torch.tensor(targets, device=device)[:, None]
         values = (logits_TV.gather(1, target_T1)[:, 0] - torch.logsumexp(logits_TV, dim=1)).tolist()
         for (q, k), value in zip(owners, values, strict=True):
             logprobs_QK[q, k] += value
-    return _summed_up(questions, logprobs_QK)
+    put_back(decoder)
+    return _summed_up(questions, ranks.sum_arrays({"logprobs": logprobs_QK})["logprobs"])
+
+
+@torch.no_grad()
+def mean_loss(decoder: Decoder, rows: Sequence[Sequence[np.ndarray]], bos_id: int, ranks: Ranks = ALONE) -> float:
+    """The mean loss in nats over all tokens of some batches of rows; each rank takes some of the batches."""
+    total = 0.0
+    for batch in ranks.own(rows, filled_with=[]):
+        inputs_BL, targets_BL = tensors(batch, bos_id, decoder.lm_head.weight.device)
+        total += float(decoder(inputs_BL, targets_BL))
+    put_back(decoder)
+    return ranks.sum(total) / sum(len(row) for batch in rows for row in batch)
 
 
 def _summed_up(questions: Sequence[Question], logprobs_QK: np.ndarray) -> Answers:

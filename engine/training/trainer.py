@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,11 +35,12 @@ from engine.records.workspace import RunFolder
 from engine.spec.questions import Block
 from engine.spec.runspec import FactSets, RunSpec
 from engine.training.checkpoint import drop_checkpoints, latest_checkpoint, load_checkpoint, save_checkpoint
-from engine.training.model import Rotary, hidden_states, load_model, make_model, summed_cross_entropy
+from engine.training.model import Decoder, load_model, make_model, tensors
 from engine.training.optim import learning_rate_at, make_optimizer
-from engine.training.scoring import answer
+from engine.training.ranks import ALONE, Ranks, divide, whole, without_exchange
+from engine.training.scoring import answer, mean_loss
 
-_IGNORED = -100
+_DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.float32}
 
 
 class Ending(NamedTuple):
@@ -60,6 +62,14 @@ class Ending(NamedTuple):
     """Tokens and seconds of this attempt's training steps."""
 
 
+class StepRows(NamedTuple):
+    """The rows of one step: those that this rank trains on, and how many rows and tokens all ranks have together."""
+
+    own: list[np.ndarray]
+    num_rows: int
+    num_tokens: int
+
+
 class Trainer:
     """One run's parts and its progress. `train` is the loop; the methods below it are its steps."""
 
@@ -74,8 +84,10 @@ class Trainer:
         device: torch.device,
         attempt: int,
         writer: MetricsWriter,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.folder, self.spec, self.device, self.attempt, self.writer = folder, spec, device, attempt, writer
+        self.ranks = ranks
         self.bos_id = tokenizer.bos_id
         self.mixture = Mixture(
             spec,
@@ -111,12 +123,12 @@ class Trainer:
                 initializer_range=training.initializer_range,
                 seed=spec.seed,
             )
-        self.model = model
-        self.model.to(device)  # type: ignore[arg-type]
-        self.model.train()
-        self.parameters = list(self.model.parameters())  # walking the modules at each step takes a while
-        self.rotary = Rotary(self.model, training.context_length)
-        self.optimizer = make_optimizer(self.model, training)
+        model.to(device, _DTYPES[training.precision])  # type: ignore[arg-type]
+        model.train()
+        self.decoder = Decoder(model, training.context_length)
+        self.called = divide(self.decoder, ranks, spec.data_parallel, device)
+        self.parameters = list(self.decoder.parameters())  # walking the modules at each step takes a while
+        self.optimizer = make_optimizer(self.decoder, training)
 
         batch = training.batch_size
         self.stage_one_steps = -(-self.mixture.stage_two_row // batch)
@@ -125,7 +137,7 @@ class Trainer:
         self.log_every = max(1, min(20, self.num_steps // 200))
         self.step = 0
         self.num_tokens = 0
-        # Since the last record: summed loss and tokens of the steps, and the seconds they took.
+        # Since the last record: this rank's summed loss, and all tokens of the steps and the seconds they took.
         self.loss_sum, self.loss_tokens, self.window_s = 0.0, 0, 0.0
         self.train_s, self.trained_tokens = 0.0, 0
         self._unaudited: list[np.ndarray] = []
@@ -140,26 +152,25 @@ class Trainer:
             rows = self._rows_of(self.step)
             loss, gradient_norm = self._train_step(rows)
             tokens_before = self.num_tokens
-            num_tokens = sum(map(len, rows))
             self.step += 1
-            self.num_tokens += num_tokens
+            self.num_tokens += rows.num_tokens
             self.loss_sum = self.loss_sum + loss
-            self.loss_tokens += num_tokens
-            self._unaudited.extend(rows)
+            self.loss_tokens += rows.num_tokens
+            self._unaudited.extend(rows.own)
             if self.step % self.log_every == 0 or self.step == self.num_steps:
-                mean_loss, norm = float(self.loss_sum) / self.loss_tokens, float(gradient_norm)  # waits for the device
+                loss, norm = self._window_loss(), float(whole(gradient_norm))  # waits for the device
                 self.window_s += time.perf_counter() - started
-                self._log_step(mean_loss, norm)
-                if not (math.isfinite(mean_loss) and math.isfinite(norm)):
-                    return self._diverged(mean_loss, norm)
+                self._log_step(loss, norm)
+                if not (math.isfinite(loss) and math.isfinite(norm)):
+                    return self._diverged(loss, norm)
             else:
                 self.window_s += time.perf_counter() - started
             self._audit()
             scoring, unfinished = self._scoring_due(tokens_before), self.step < self.num_steps
-            stopping = unfinished and should_stop()
-            saving = unfinished and time.monotonic() - last_checkpoint >= self.spec.checkpoint_every_s
-            if (scoring or stopping or saving) and not math.isfinite(float(self.loss_sum)):
-                return self._diverged(float(self.loss_sum), float(gradient_norm))
+            overdue = time.monotonic() - last_checkpoint >= self.spec.checkpoint_every_s
+            stopping, saving = self.ranks.any(unfinished and should_stop(), unfinished and overdue)
+            if (scoring or stopping or saving) and not math.isfinite(self._window_loss()):
+                return self._diverged(self._window_loss(), float(whole(gradient_norm)))
             if scoring:
                 self._score()
             if stopping:
@@ -173,39 +184,41 @@ class Trainer:
         self._checkpoint(final=True)
         return self._ending("done", outcomes, record)
 
+    def _window_loss(self) -> float:
+        """Mean loss since the last record; 0 right after it."""
+        return self.ranks.sum(float(self.loss_sum)) / max(1, self.loss_tokens)
+
     def _diverged(self, loss: float, gradient_norm: float) -> Ending:
         self._audit(force=True)
         self._event("diverged", f"loss {loss}, gradient norm {gradient_norm}")
         return self._ending("diverged", {}, None)
 
-    def _rows_of(self, step: int) -> list[np.ndarray]:
-        """The rows of a step: the next batch_size of its stage, fewer at the stage's end."""
+    def _rows_of(self, step: int) -> StepRows:
+        """The next batch_size rows of the step's stage, fewer at its end, dealt out to the ranks."""
         first, end = step * self.spec.training.batch_size, self.mixture.stage_two_row
         if step >= self.stage_one_steps:
             first = end + (step - self.stage_one_steps) * self.spec.training.batch_size
             end = self.mixture.num_rows
         rows = [self.mixture.row(r) for r in range(first, min(first + self.spec.training.batch_size, end))]
-        for row in rows:
+        own = rows[self.ranks.rank :: self.ranks.world_size]
+        for row in own:
             for exposure in row.exposures:
                 self.planned[exposure.fact_set][exposure.fact, exposure.rendering] += 1
-        return [row.tokens for row in rows]
+        return StepRows([row.tokens for row in own], len(rows), sum(len(row.tokens) for row in rows))
 
-    def _train_step(self, rows: list[np.ndarray]) -> tuple[Any, Any]:
-        """One optimizer step; the summed loss of its tokens and the gradient's norm before clipping."""
+    def _train_step(self, rows: StepRows) -> tuple[Any, Any]:
+        """One optimizer step; the summed loss of this rank's tokens and the whole gradient's norm before clipping."""
         training = self.spec.training
-        num_tokens = sum(map(len, rows))
         total: Any = 0.0
-        for micro_rows in _split(rows, self.spec.micro_batch_size or len(rows)):
-            inputs_BL, targets_BL = self._tensors(micro_rows)
-            with self._autocast():
-                hidden_BLD = hidden_states(self.model, inputs_BL, self.rotary)
-                if targets_BL.shape[1] * len(micro_rows) == sum(map(len, micro_rows)):
-                    hidden_TD, targets_T = hidden_BLD.flatten(0, 1), targets_BL.flatten()
-                else:
-                    bears_loss = targets_BL != _IGNORED
-                    hidden_TD, targets_T = hidden_BLD[bears_loss], targets_BL[bears_loss]
-                summed = summed_cross_entropy(self.model, hidden_TD, targets_T)
-            (summed / num_tokens).backward()
+        pieces = self._pieces(rows)
+        for number, piece in enumerate(pieces, start=1):
+            inputs_BL, targets_BL = tensors(piece, self.bos_id, self.device)
+            padded = targets_BL.numel() != sum(map(len, piece))
+            with nullcontext() if number == len(pieces) else without_exchange(self.called):
+                with self._autocast():
+                    summed = self.called(inputs_BL, targets_BL, padded=padded)
+                # DDP and FSDP take the mean over the ranks; the sum is meant.
+                (summed / (rows.num_tokens / self.ranks.world_size)).backward()
             total = total + summed.detach()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, training.gradient_clip, foreach=True)
         rate = learning_rate_at(
@@ -222,15 +235,11 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         return (total.item() if self.device.type == "cpu" else total), norm
 
-    def _tensors(self, rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs and targets, [B, L]: a row is predicted from BOS and its own beginning; short rows are padded."""
-        width = max(map(len, rows))
-        inputs_BL = np.full((len(rows), width), self.bos_id, dtype=np.int64)
-        targets_BL = np.full((len(rows), width), _IGNORED, dtype=np.int64)
-        for index, row in enumerate(rows):
-            inputs_BL[index, 1 : len(row)] = row[:-1]
-            targets_BL[index, : len(row)] = row
-        return torch.from_numpy(inputs_BL).to(self.device), torch.from_numpy(targets_BL).to(self.device)
+    def _pieces(self, rows: StepRows) -> list[list[np.ndarray]]:
+        """This rank's rows by micro-batch: as many on all ranks, the last of them empty on some."""
+        most = -(-rows.num_rows // self.ranks.world_size)
+        size = self.spec.micro_batch_size or most
+        return [rows.own[start : start + size] for start in range(0, most, size)]
 
     def _autocast(self) -> Any:
         enabled = self.spec.training.precision == "bf16"
@@ -262,17 +271,15 @@ class Trainer:
     def _score(self) -> tuple[RetentionRecord, dict[str, QuestionOutcomes]]:
         """Ask all questions now and record the answers."""
         self._audit(force=True)
-        self.model.eval()
         scores, outcomes = {}, {}
         for name, (blocks, questions) in self.questions.items():
-            answers = answer(self.model, self.rotary, questions, self.bos_id)
+            answers = answer(self.decoder, questions, self.bos_id, self.ranks)
             scores[name] = answers.score
             chosen_BK = answers.chosen_Q.reshape(len(blocks), -1)
             outcomes[name] = QuestionOutcomes(
                 blocks=tuple(block.facts for block in blocks), chosen=tuple(map(tuple, chosen_BK.tolist()))
             )
         background_loss = self._background_loss()
-        self.model.train()
         record = RetentionRecord(
             attempt=self.attempt,
             step=self.step,
@@ -285,20 +292,12 @@ class Trainer:
         self.writer.write(record)
         return record, outcomes
 
-    @torch.no_grad()
     def _background_loss(self) -> float | None:
         """Mean loss in nats over the held-out background, in rows like those of training; None without any."""
         length = self.spec.training.context_length
         rows = [np.asarray(self.heldout[i : i + length], dtype=np.int64) for i in range(0, len(self.heldout), length)]
-        if not rows:
-            return None
-        total = 0.0
-        for some in _split(rows, max(1, 16_384 // length)):
-            inputs_BL, targets_BL = self._tensors(some)
-            bears_loss = targets_BL != _IGNORED
-            hidden_TD = hidden_states(self.model, inputs_BL, self.rotary)[bears_loss]
-            total += float(summed_cross_entropy(self.model, hidden_TD, targets_BL[bears_loss]))
-        return total / len(self.heldout)
+        batches = list(_split(rows, max(1, 16_384 // length)))
+        return mean_loss(self.decoder, batches, self.bos_id, self.ranks) if rows else None
 
     def _audit(self, *, force: bool = False) -> None:
         """Count exposures in the rows trained on, some hundred rows at a time."""
@@ -306,13 +305,18 @@ class Trainer:
             self.audit.count(self._unaudited)
             self._unaudited.clear()
 
+    def _counts(self) -> dict[str, np.ndarray]:
+        """Exposures so far by fact and rendering, over all ranks: `found.<set>` by the audit, `planned.<set>`."""
+        counted = {f"found.{name}": counts for name, counts in self.audit.counts.items()}
+        return self.ranks.sum_arrays(counted | {f"planned.{name}": counts for name, counts in self.planned.items()})
+
     def _exposures(self) -> dict[str, Exposures]:
-        summary = {}
+        summary, counts = {}, self._counts()
         for name in SETS:
-            found = self.audit.per_fact(name)
+            found = counts[f"found.{name}"].sum(axis=1)
             if len(found):
                 summary[name] = Exposures(
-                    planned_mean=float(self.planned[name].sum(axis=1).mean()),
+                    planned_mean=float(counts[f"planned.{name}"].sum(axis=1).mean()),
                     mean=float(found.mean()),
                     minimum=int(found.min()),
                     maximum=int(found.max()),
@@ -322,7 +326,8 @@ class Trainer:
     def _checkpoint(self, *, final: bool) -> None:
         """Save the state, or at the end what is to be kept of it; a full disk is reported, and training goes on."""
         if final and self.spec.keep_weights == "none":
-            drop_checkpoints(self.folder)
+            if self.ranks.is_first:
+                drop_checkpoints(self.folder)
             return
         if final and self._saved_at_end:  # scored again: the weights are there
             return
@@ -330,18 +335,16 @@ class Trainer:
         progress = {
             "step": self.step,
             "num_tokens": self.num_tokens,
-            "loss_sum": float(self.loss_sum),
+            "loss_sum": self.ranks.sum(float(self.loss_sum)),
             "loss_tokens": self.loss_tokens,
         }
-        counts = {
-            f"{kind}.{name}": of[name]
-            for kind, of in (("found", self.audit.counts), ("planned", self.planned))
-            for name in SETS
-        }
         optimizer = None if final else self.optimizer
-        keep_older = self.spec.keep_weights == "all"
+        keep_older, counts = self.spec.keep_weights == "all", self._counts()
         try:
-            save_checkpoint(self.folder, self.step, self.model, optimizer, progress, counts, keep_older=keep_older)
+            save_checkpoint(
+                self.folder, self.step, self.decoder, optimizer, progress, counts,
+                keep_older=keep_older, ranks=self.ranks,
+            )  # fmt: skip
         except OSError as error:
             self._event("checkpoint failed", str(error))
 
@@ -350,18 +353,18 @@ class Trainer:
         if path is None:
             self._event("started", f"{self.num_steps} steps, {self.mixture.total_tokens} tokens")
             return
-        progress, counts = load_checkpoint(path, self.model, self.optimizer)
+        progress, counts = load_checkpoint(path, self.decoder, self.optimizer, self.ranks)
         self._saved_at_end = progress["step"] == self.num_steps
-        self.step, self.num_tokens = progress["step"], progress["num_tokens"]
-        self.loss_sum, self.loss_tokens = progress["loss_sum"], progress["loss_tokens"]
-        for name in SETS:
-            self.audit.counts[name][:] = counts[f"found.{name}"]
-            self.planned[name][:] = counts[f"planned.{name}"]
+        self.step, self.num_tokens, self.loss_tokens = (progress[k] for k in ("step", "num_tokens", "loss_tokens"))
+        if self.ranks.is_first:  # sums over all ranks: one of them goes on from there
+            self.loss_sum = progress["loss_sum"]
+            for name in SETS:
+                self.audit.counts[name][:] = counts[f"found.{name}"]
+                self.planned[name][:] = counts[f"planned.{name}"]
         self._event("resumed", f"after step {self.step} of {self.num_steps}")
 
     def _ending(self, status: str, outcomes: dict[str, QuestionOutcomes], record: RetentionRecord | None) -> Ending:
-        found, planned = self.audit.counts, self.planned
-        total = sum(p.numel() for p in self.model.parameters())
+        counts = self._counts()
         return Ending(
             status=status,
             num_steps=self.step,
@@ -369,10 +372,10 @@ class Trainer:
             sets=record.sets if record else {},
             background_loss=record.background_loss if record else None,
             exposures=self._exposures(),
-            exposures_as_planned=all(np.array_equal(found[name], planned[name]) for name in SETS),
+            exposures_as_planned=all(np.array_equal(counts[f"found.{s}"], counts[f"planned.{s}"]) for s in SETS),
             questions=outcomes,
             num_params=self.spec.model.num_params,
-            num_params_total=total,
+            num_params_total=sum(p.numel() for p in self.parameters),
             background_epochs=self.mixture.background_epochs,
             train_s=self.train_s,
             trained_tokens=self.trained_tokens,

@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 from engine.control.hosts import LOCAL
 from engine.errors import KituiError
 from engine.spec.models import PRESETS
-from engine.spec.sweep import setting_choices
+from engine.spec.sweep_file import setting_choices
 from kitui.actions import bindings
 from kitui.choices import field_offer, has_choices, host_offer
 from kitui.console import printable

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SpecError
-from engine.spec.sweep import read_sweep
+from engine.spec.sweep_file import read_sweep
 from kitui.design import FIELDS, Draft, new_draft, open_draft, preview
 from tests.conftest import SAMPLES
 

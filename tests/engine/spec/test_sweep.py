@@ -5,7 +5,8 @@ import pytest
 
 from engine.errors import SpecError
 from engine.spec.models import preset
-from engine.spec.sweep import Sweep, read_sweep
+from engine.spec.sweep import Sweep
+from engine.spec.sweep_file import read_sweep
 
 SAMPLE_SWEEPS = ["smoke", "laptop", "laptop-neutral", "overnight", "hub", "initial"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +48,34 @@ class Lab:
         folder = self.folder(name, spec)
         assert run(folder, num_threads=1, attempt=attempt, warm_start=False) == 0
         result = read_result(folder.result(spec.evaluation_id))
+        assert result is not None
+        return result
+
+    def start_ranks(
+        self, name: str, spec: RunSpec, num_processes: int, attempt: int = 1
+    ) -> list[multiprocessing.Process]:
+        """The run by several forked processes."""
+        folder = self.folder(name, spec)
+        meet = self.workspace.root / f"meet-{name}-{attempt}"
+
+        def main(rank: int) -> None:
+            os.environ.update(
+                RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(num_processes), KITUI_MEET=f"file://{meet}"
+            )
+            raise SystemExit(run(folder, num_threads=1, attempt=attempt, warm_start=True))
+
+        fork = multiprocessing.get_context("fork")
+        processes = [fork.Process(target=main, args=(rank,)) for rank in range(num_processes)]
+        for process in processes:
+            process.start()
+        return processes
+
+    def train_by(self, num_processes: int, name: str, spec: RunSpec, attempt: int = 1) -> RunResult:
+        processes = self.start_ranks(name, spec, num_processes, attempt)
+        for process in processes:
+            process.join(120)
+        assert [process.exitcode for process in processes] == [0] * num_processes
+        result = read_result(self.folder(name, spec).result(spec.evaluation_id))
         assert result is not None
         return result
 

@@ -13,7 +13,8 @@ from engine.corpus.tokenizer import load_tokenizer, save_tokenizer
 from engine.records.workspace import Workspace
 from engine.spec.models import preset
 from engine.spec.templates import ask
-from engine.training.model import Rotary, make_model, save_weights
+from engine.training.checkpoint import save_weights
+from engine.training.model import Decoder, make_model
 from engine.training.scoring import answer
 from tests.conftest import prepare
 
@@ -49,7 +50,7 @@ def test_the_same_numbers_as_hflm(
     compared = 0
     for fact_set in ("infused", "prior", "unseen", "verbatim"):
         blocks, questions = block_questions(facts, fact_set, evaluation, tokenizer)
-        ours = answer(model, Rotary(model, 64), questions, tokenizer.bos_id)
+        ours = answer(Decoder(model, 64), questions, tokenizer.bos_id)
         members = facts.infused if fact_set == "verbatim" else getattr(facts, fact_set)
         templates = facts.statements if fact_set == "verbatim" else facts.questions
         correct = correct_norm = 0

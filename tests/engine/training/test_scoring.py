@@ -6,7 +6,7 @@ import torch
 from engine.corpus.facts import Question
 from engine.spec.models import preset
 from engine.training import scoring
-from engine.training.model import Rotary, make_model
+from engine.training.model import Decoder, make_model
 from engine.training.scoring import answer
 
 BOS = 0
@@ -34,7 +34,7 @@ def questions(num: int, longest_choice: int) -> list[Question]:
 @pytest.mark.parametrize("longest_choice", [1, 4])
 def test_sums_of_log_probabilities(model: torch.nn.Module, longest_choice: int) -> None:
     asked = questions(23, longest_choice)
-    result = answer(model, Rotary(model, 30), asked, BOS)
+    result = answer(Decoder(model, 30), asked, BOS)
     right = right_norm = 0
     for q, question in enumerate(asked):
         sums = []
@@ -53,17 +53,17 @@ def test_sums_of_log_probabilities(model: torch.nn.Module, longest_choice: int) 
 
 def test_batches_of_any_size_give_the_same(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = questions(40, 3)
-    whole = answer(model, Rotary(model, 30), asked, BOS)
+    whole = answer(Decoder(model, 30), asked, BOS)
     monkeypatch.setattr(scoring, "_BATCH_TOKENS", 17)
-    pieces = answer(model, Rotary(model, 30), asked, BOS)
+    pieces = answer(Decoder(model, 30), asked, BOS)
     assert pieces.logprobs_QK == pytest.approx(whole.logprobs_QK, abs=1e-4)
     assert pieces.score.correct == whole.score.correct
 
 
-def test_one_token_answers_share_one_input(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_token_answers_share_one_input(model: torch.nn.Module) -> None:
     asked = [Question([1, 2, 3], [[4], [5], [6], [7]], [1, 1, 1, 1], 0)] * 5
     sizes = []
-    real = scoring.hidden_states
-    monkeypatch.setattr(scoring, "hidden_states", lambda m, ids, r: sizes.append(ids.shape) or real(m, ids, r))
-    answer(model, Rotary(model, 30), asked, BOS)
+    decoder = Decoder(model, 30)
+    decoder.register_forward_pre_hook(lambda _, arguments: sizes.append(arguments[0].shape))
+    answer(decoder, asked, BOS)
     assert sizes == [torch.Size([1, 4])]

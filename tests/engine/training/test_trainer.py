@@ -108,8 +108,8 @@ def test_an_exposure_too_few_is_noticed(lab: Lab, monkeypatch: pytest.MonkeyPatc
         rows = real(self, step)
         if not spoilt and step > 3:
             spoilt.append(step)
-            rows = [row.copy() for row in rows]
-            rows[0][:] = 5
+            rows = rows._replace(own=[row.copy() for row in rows.own])
+            rows.own[0][:] = 5
         return rows
 
     monkeypatch.setattr(trainer.Trainer, "_rows_of", lose_one)
