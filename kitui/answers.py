@@ -16,4 +16,15 @@ def answer_words(command: str, answer: dict[str, Any]) -> str:
         return f"deleted, with {counted(answer['runs'], 'run')} that no other sweep wants"
     if command == "archive":
         return "archived" if answer["archived"] else "back in the list"
+    if command == "move":
+        return f"{counted(answer['runs'], 'run')} to start there"
+    if command == "drain":
+        return f"nothing more is started there; {counted(answer['runs'], 'run')} still there"
+    if command == "reopen":
+        return f"runs may start again on {', '.join(answer['hosts'])}"
+    if command == "prioritise":
+        return f"priority {answer['priority']}"
+    if command == "cap":
+        caps = {host: "none" if hours is None else f"{hours:g} GPU-hours" for host, hours in answer["caps"].items()}
+        return "cap on " + ", ".join(f"{host}: {words}" for host, words in caps.items())
     return "done"

@@ -23,8 +23,10 @@ from engine.records.results import read_plan
 from engine.records.workspace import Workspace
 from kitui.console import err, note, printable
 from kitui.format import counted, duration, retention
+from kitui.planning import document_of
 from kitui.reporting import print_status, print_summary
 from kitui.samples import sample_path
+from kitui.spending import ask_for_caps, caps_of
 from kitui.sweeps import analysis, known_sweep, launch, plan_sweep
 
 _REFRESH_S = 0.5
@@ -49,8 +51,18 @@ def run_demo(workspace: Workspace, *, headless: bool) -> None:
     print_summary(workspace, name, analysis(workspace, name))
 
 
-def launch_sweep(workspace: Workspace, path: Path, *, hosts: list[str], slots: int | None, watch: bool) -> None:
-    """`kitui launch`: queue a sweep's runs and return, or stay and show them."""
+def launch_sweep(
+    workspace: Workspace,
+    path: Path,
+    *,
+    hosts: list[str],
+    slots: int | None,
+    priority: int | None,
+    caps: list[str] | None,
+    watch: bool,
+) -> None:
+    """`kitui launch`: queue a sweep's runs and return, or stay and show them. Where runs go to other machines, a cap on
+    what they take there is asked for, unless one is given."""
     for host in hosts:
         if host != LOCAL:
             known_host(workspace, host)
@@ -59,7 +71,11 @@ def launch_sweep(workspace: Workspace, path: Path, *, hosts: list[str], slots: i
         raise LaunchError(
             f"there are {len(gpus)} GPUs here.", key="--slots", value=slots, mend="Ask for as many or fewer."
         )
-    answer = launch(workspace, plan_sweep(path, workspace), slots, hosts)
+    limits = caps_of(workspace, caps or [])
+    bundle = plan_sweep(path, workspace)
+    ask_for_caps(workspace, hosts, document_of(bundle, workspace, None)["gpu_hours"], limits)
+    given = {host: hours for host, hours in limits.items() if hours is not None}
+    answer = launch(workspace, bundle, slots, hosts, priority=priority, caps=given)
     note(_launched_words(answer))
     if not watch:
         note(f"kitui watch {answer['sweep']} shows them; they go on without this terminal")

@@ -21,7 +21,7 @@ from engine.records.record import plain, read_record, validated
 from engine.records.results import SCHEMA_VERSION, Plan, PlannedCell
 from engine.records.workspace import Workspace
 from engine.spec.axes import format_count
-from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, PEAK_FLOPS_PER_S
+from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, GPU_MEMORY_BYTES, PEAK_FLOPS_PER_S
 from engine.spec.models import preset
 from engine.spec.sweep import MIN_DOSES, MIN_OBSERVED_SIZES
 from kitui.console import out
@@ -87,9 +87,10 @@ def document_of(bundle: SweepBundle, workspace: Workspace, measured: Probe | Non
         "slots": slots,
         "disk_bytes": forecast.disk_bytes(plan, bundle.runs[0].keep_weights) + _tokens_bytes(bundle, workspace),
         "memory_bytes_per_run": max(c.memory_bytes or 0 for c in plan.cells),
+        "processes_per_run": max(c.num_processes for c in plan.cells),
         "process_bytes": measured.process_bytes if measured else None,
         "on_gpu": bool(gpus),
-        "notes": [*plan.notes, *_advice(plan)],
+        "notes": [*plan.notes, *_advice(plan), *_memory_advice(bundle)],
     }
 
 
@@ -105,6 +106,22 @@ def _advice(plan: Plan) -> list[str]:
     if len(seeds) < 2:
         words.append("with one seed there is no scatter to judge by: give two or more")
     return words
+
+
+def _memory_advice(bundle: SweepBundle) -> list[str]:
+    """For a size that does not fit every GPU: what it takes by one process, and divided among several."""
+    run = max(bundle.runs, key=lambda run: run.model.num_params)
+    vocab_size = bundle.plan.vocab_size or 50_257
+    alone = run.memory_bytes(vocab_size, 1, "ddp")
+    if alone < GPU_MEMORY_BYTES[0]:
+        return []
+    fits = next((size for size in GPU_MEMORY_BYTES if alone < size), None)
+    most = run.training.batch_size
+    divided = {n: run.memory_bytes(vocab_size, n, "fsdp") for n in (2, 4, 8, 16, 32) if n <= most}
+    words = f"{run.model.name} by one process, or by several with all of the model each (ddp), takes "
+    words += f"{size_of_bytes(alone)} a GPU: " + (f"one of {fits / 1e9:.0f} GB" if fits else "more than any GPU has")
+    ways = ", ".join(f"{n} of {size_of_bytes(each)}" for n, each in divided.items())
+    return [f"{words}. Divided (data_parallel = fsdp) by num_processes: {ways}"]
 
 
 def _grid(plan: Plan, runs: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -176,9 +193,11 @@ def print_plan(document: dict[str, Any]) -> None:
 def memory_words(document: dict[str, Any]) -> str:
     """What one run takes where it trains: on a CPU, PyTorch's own memory counts too, and is most of it."""
     model, process = document["memory_bytes_per_run"], document["process_bytes"]
+    number_of = document["processes_per_run"]
+    several = f" in each of {number_of} processes" if number_of > 1 else ""
     if document["on_gpu"]:
-        return f"{size_of_bytes(model)} of the GPU"
-    return size_of_bytes(model + process) if process else f"{size_of_bytes(model)} + PyTorch"
+        return f"{size_of_bytes(model)} of the GPU{several}"
+    return (size_of_bytes(model + process) if process else f"{size_of_bytes(model)} + PyTorch") + several
 
 
 def launched_words(launched: dict[str, int]) -> str:

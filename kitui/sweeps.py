@@ -68,11 +68,11 @@ def plan_sweep(path: Path, workspace: Workspace) -> SweepBundle:
 
 
 def launch(
-    workspace: Workspace, bundle: SweepBundle, slots: int | None, hosts: list[str] | None = None
+    workspace: Workspace, bundle: SweepBundle, slots: int | None, hosts: list[str] | None = None, **asked: Any
 ) -> dict[str, Any]:
     """Hand a planned sweep to the supervisor, starting one if need be. Returns its answer. Without `hosts` its runs
-    stay on this machine."""
-    return submit(workspace, {"command": "launch", "bundle": plain(bundle), "slots": slots, "hosts": hosts})
+    stay on this machine. `asked`: its priority, and caps by host in GPU-hours."""
+    return submit(workspace, {"command": "launch", "bundle": plain(bundle), "slots": slots, "hosts": hosts} | asked)
 
 
 def analysis(

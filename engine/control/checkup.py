@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from engine.control.here import Here
-from engine.control.hosts import Host
-from engine.control.launchers.remote import OLDEST_PYTHON, slots_of
+from engine.control.hosts import Host, slots_of
+from engine.control.launchers.remote import OLDEST_PYTHON
 from engine.control.ssh import Ssh
 from engine.errors import LaunchError
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.control.here import Here
-from engine.control.hosts import LOCAL, host_of, hosts_of, known_host, read_hosts
+from engine.control.hosts import LOCAL, hosts_of, known_host, read_hosts
 from engine.control.launchers.base import Launcher, Slot
 from engine.control.launchers.local import LocalLauncher
 from engine.control.launchers.remote import RemoteLauncher
@@ -20,6 +20,8 @@ from engine.records.results import read_plan
 from engine.records.workspace import Workspace, write_json
 
 _AGAIN_S = 10.0
+_FAULTS_IN_A_ROW = 3
+_UNKNOWN = {"slots": 0, "unreachable_since_s": None, "fault": "", "kind": LOCAL}
 _LOCAL = (LOCAL,)
 
 
@@ -49,7 +51,7 @@ class Fleet:
             return
         for name in [n for n, launcher in self._remote.items() if known.get(n) != launcher.host]:
             self._remote.pop(name).close()
-        for name in [n for n in self._store.hosts if n not in known]:
+        for name in [n for n in self._store.hosts if n not in known and n != LOCAL]:
             self._store.remove("hosts", name)
 
     def launcher(self, host: str) -> Launcher | None:
@@ -68,11 +70,6 @@ class Fleet:
                 self._put(host, slots=0, unreachable_since_s=None, fault=str(error))
         return self._remote.get(host)
 
-    def is_up(self, host: str) -> bool:
-        """Whether a host can be started on, as far as is known."""
-        launcher = self.launcher(host)
-        return launcher is not None and bool(launcher.slots(None))
-
     def is_gone(self, host: str) -> bool:
         """Whether `hosts.toml` can be read, and has no such host."""
         try:
@@ -85,14 +82,37 @@ class Fleet:
         names = {host for sweep in self._store.sweeps.values() if sweep["active"] for host in hosts_of(sweep)}
         return sorted(names, key=lambda name: (name != LOCAL, name))
 
-    def free(self, host: str) -> list[Slot]:
-        """Slots of a host that no run holds."""
+    def slots(self, host: str) -> list[Slot]:
+        """The slots of a host, as far as it is known and answers."""
         launcher = self.launcher(host)
-        if launcher is None:
-            return []
-        runs = self._store.runs.values()
-        taken = {run["slot"] for run in runs if run["state"] == "running" and host_of(run) == host}
-        return [slot for slot in launcher.slots(self._slots_here()) if slot.name not in taken]
+        return [] if launcher is None else launcher.slots(self._slots_here())
+
+    def is_open(self, host: str) -> bool:
+        """Whether runs are to be started there: it is neither drained nor set aside."""
+        known = self._store.hosts.get(host, {})
+        return not (known.get("drained") or known.get("set_aside"))
+
+    def mark(self, host: str, **fields: Any) -> None:
+        """Put something down about a host, whether it was met already or not."""
+        self._store.put("hosts", host, **({} if host in self._store.hosts else _UNKNOWN), **fields)
+
+    def book(self, host: str, run_id: str, fault: str) -> None:
+        """Count a run's end there: after some faults in a row the host is set aside, with the last one's words, and
+        the runs that failed so are queued again, for other hosts."""
+        known = self._store.hosts.get(host, {})
+        failed = [*known.get("failed", []), run_id][-_FAULTS_IN_A_ROW:] if fault else []
+        if failed == known.get("failed", []):
+            return
+        self.mark(host, failed=failed)
+        elsewhere = [s for s in self._store.sweeps.values() if s["active"] and set(hosts_of(s)) - {host}]
+        if len(failed) < _FAULTS_IN_A_ROW or (host == LOCAL and not elsewhere) or known.get("set_aside"):
+            return
+        words = f"set aside after {len(failed)} failures in a row, the last: {fault}"
+        self._store.put("hosts", host, set_aside=words)
+        for name in failed:
+            run = self._store.runs[name]
+            if run["state"] in ("failed", "lost") and any(name in s["run_ids"] for s in elsewhere):
+                self._store.put("runs", name, state="queued", failures=0, reason=f"failed on {host}: {run['reason']}")
 
     def num_slots(self, sweep: Mapping[str, Any]) -> int:
         """How many runs of a sweep go on at once, as far as its hosts are known."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
 import msgspec
 
+from engine.control.launchers.base import Slot
 from engine.errors import LaunchError, SpecError, nearest
 from engine.records.workspace import Workspace
 
 Kind = Literal["ssh", "slurm"]
 LOCAL = "local"
+CPU_ENV = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # What ssh could take for an option or for several words: whoever writes it is not to start something else by it.
 _TARGET = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@:%\[\]-]*")
@@ -39,6 +41,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where there is no GPU: runs at once, one a core; all cores where left out."""
     runs_per_slot: int = 1
     """Runs that share a GPU."""
+    price_per_gpu_hour: float | None = None
+    """What an hour of a GPU (a core, where there is none) costs: caps can be given as a cost then."""
     jobs: int = 50
     """Of a cluster: runs that are in the queue or run at once."""
     partition: str | None = None
@@ -47,8 +51,11 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     time: str | None = None
     """The time limit of a job, as Slurm writes it: 4:00:00. A run that needs longer goes on in another job."""
     gres: str | None = None
-    """What a job gets: gpu:1."""
+    """What each process of a run gets: gpu:1."""
     cpus: int = 1
+    """Cores of each process."""
+    gpus_per_node: int = 1
+    """How many processes of one run a node takes; a run of more goes over several nodes."""
     mem: str | None = None
     options: tuple[str, ...] = ()
     """Further options of sbatch: --constraint=a100."""
@@ -95,11 +102,39 @@ def known_host(workspace: Workspace, name: str) -> Host:
     return hosts[name]
 
 
-def sbatch_options(host: Host) -> list[str]:
-    """What a host's jobs ask for."""
-    asked = {name: getattr(host, name) for name in ("partition", "account", "qos", "time", "gres", "mem")}
+def sbatch_options(host: Host, num_processes: int = 1) -> list[str]:
+    """What a host's jobs ask for: for each process `cpus` and `gres`, for each node `mem`."""
+    on_a_node = min(num_processes, host.gpus_per_node)
+    asked = {name: getattr(host, name) for name in ("partition", "account", "qos", "time", "mem")}
+    asked["gres"] = _times(host.gres, on_a_node) if host.gres else None
     options = [f"--{name}={value}" for name, value in asked.items() if value]
+    if num_processes > 1:
+        options += [f"--nodes={-(-num_processes // on_a_node)}", f"--ntasks={num_processes}"]
+        options.append(f"--ntasks-per-node={on_a_node}")
     return [*options, f"--cpus-per-task={host.cpus}", f"--signal=B:USR1@{host.warn_s}", *host.options]
+
+
+def slots_of(host: Host, there: dict[str, Any]) -> Iterable[Slot]:
+    """The slots of a host by what it says of itself, and what `hosts.toml` allows of that."""
+    if host.kind == "slurm":  # GPUs and cores are given out by the cluster
+        for number in range(host.jobs):
+            yield Slot(f"job:{number}", "slurm", {"OMP_NUM_THREADS": str(host.cpus)})
+        return
+    gpus = [g["index"] for g in there["gpus"]] if host.gpus is None else list(host.gpus)
+    if gpus and host.cores is None:
+        for gpu in gpus:
+            for turn in range(host.runs_per_slot):
+                name = f"gpu:{gpu}" + (f".{turn + 1}" if host.runs_per_slot > 1 else "")
+                yield Slot(name, "gpu", {"CUDA_VISIBLE_DEVICES": gpu, "OMP_NUM_THREADS": "4"})
+        return
+    for core in range(host.cores or there["cores"]):
+        yield Slot(f"cpu:{core}", "cpu", CPU_ENV)
+
+
+def _times(gres: str, number: int) -> str:
+    """So many times what a gres asks for: gpu:a100:1 is gpu:a100:4 then; gpu alone means one."""
+    name, _, count = gres.rpartition(":")
+    return f"{name}:{int(count) * number}" if name and count.isdigit() else f"{gres}:{number}"
 
 
 def _host(path: str, name: str, table: Any) -> Host:
@@ -132,8 +167,12 @@ def _host(path: str, name: str, table: Any) -> Host:
         raise SpecError("missing.", where=path, key=f"{name}.ssh", mend="Give what you type after ssh.")
     if host.ssh is not None and not _TARGET.fullmatch(host.ssh):
         raise SpecError("not a name that ssh can be given.", where=path, key=f"{name}.ssh", value=host.ssh)
-    for key in ("cores", "runs_per_slot", "jobs", "cpus", "warn_s"):
+    for key in ("cores", "runs_per_slot", "jobs", "cpus", "gpus_per_node", "warn_s"):
         number = getattr(host, key)
         if number is not None and number < 1:
             raise SpecError("expected 1 or more.", where=path, key=f"{name}.{key}", value=number)
+    if host.price_per_gpu_hour is not None and host.price_per_gpu_hour <= 0:
+        raise SpecError(
+            "expected more than 0.", where=path, key=f"{name}.price_per_gpu_hour", value=host.price_per_gpu_hour
+        )
     return host

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from engine.control import removal
-from engine.control.hosts import LOCAL, known_host
+from engine.control.hosts import LOCAL, host_of, hosts_of, known_host
 from engine.control.removal import no_sweep
 from engine.errors import SpecError, StateError, nearest
 from engine.records.bundle import SweepBundle
@@ -26,7 +26,8 @@ class Orders:
 
     def obey(self, command: dict[str, Any]) -> dict[str, Any]:
         if command["command"] == "launch":
-            return self._launch(validated(SweepBundle, command["bundle"]), command.get("slots"), command.get("hosts"))
+            asked = {key: command.get(key) for key in ("slots", "hosts", "priority", "caps")}
+            return self._launch(validated(SweepBundle, command["bundle"]), **asked)
         names = command.get("names", [])
         match command["command"]:
             case "cancel":
@@ -41,9 +42,26 @@ class Orders:
                 return self._archive(names, bool(command.get("archived", True)))
             case "delete":
                 return {"runs": removal.delete(self._supervisor, names)}
+            case "prioritise":
+                return self._prioritise(names, int(command["priority"]))
+            case "cap":
+                return self._cap(names, dict(command["caps"]))
+            case "move":
+                return {"runs": self._move(names, command["host"])}
+            case "drain":
+                return {"runs": self._drain(names, now=bool(command.get("now")))}
+            case "reopen":
+                return self._reopen_hosts(names)
         raise SpecError("unknown command.", value=command["command"])
 
-    def _launch(self, bundle: SweepBundle, slots: int | None, hosts: list[str] | None) -> dict[str, Any]:
+    def _launch(
+        self,
+        bundle: SweepBundle,
+        slots: int | None,
+        hosts: list[str] | None,
+        priority: int | None,
+        caps: dict[str, float] | None,
+    ) -> dict[str, Any]:
         """Take a sweep in, or take in its new form: runs that are done stay done, and only new cells are trained."""
         name = bundle.plan.sweep
         folder = self.workspace.sweep(name)
@@ -71,8 +89,8 @@ class Orders:
                 self.store.put("runs", run_id, state="queued", attempt=attempt, failures=0, reason="", results=results)
             else:
                 self._take_back(run_id)
-        previous = self.store.sweeps.get(name)
-        orphaned = len(set(previous["run_ids"]) - set(run_ids)) if previous else 0
+        previous = self.store.sweeps.get(name, {})
+        orphaned = len(set(previous.get("run_ids", ())) - set(run_ids))
         self.store.put(
             "sweeps",
             name,
@@ -81,6 +99,8 @@ class Orders:
             evaluation_id=bundle.plan.evaluation_id,
             slots=slots or bundle.slots,
             hosts=list(dict.fromkeys(hosts or [LOCAL])),
+            priority=previous.get("priority", 0) if priority is None else priority,
+            caps=previous.get("caps", {}) | (caps or {}),
             asked_s=time.time(),
             host_faults={},
             max_attempts=bundle.max_attempts,
@@ -174,6 +194,81 @@ class Orders:
             else:
                 self.workspace.sweep(name).archived.unlink(missing_ok=True)
         return {"archived": archived}
+
+    # Hosts, and what goes where
+
+    def _prioritise(self, names: list[str], priority: int) -> dict[str, Any]:
+        """Have the runs of these sweeps start before those of sweeps with a lower number."""
+        for name in names:
+            self._known_sweep(name)
+        for name in names:
+            self.store.put("sweeps", name, priority=priority)
+        return {"priority": priority}
+
+    def _cap(self, names: list[str], caps: dict[str, float | None]) -> dict[str, Any]:
+        """Limit the GPU-hours that a sweep's runs take on hosts; None takes a limit away."""
+        for name in names:
+            sweep = self._known_sweep(name)
+            for host in caps:
+                if host not in hosts_of(sweep):
+                    raise SpecError(f"{name} is not trained there.", value=host, mend=nearest(host, hosts_of(sweep)))
+        for name in names:
+            kept = self.store.sweeps[name].get("caps", {}) | caps
+            self.store.put("sweeps", name, caps={host: hours for host, hours in kept.items() if hours is not None})
+        return {"caps": caps}
+
+    def _move(self, names: list[str], host: str) -> int:
+        """Have runs that are queued, or wait in a cluster's queue, start on this host. What trains already stays."""
+        chosen = []
+        for name in names:
+            run_ids = self.store.sweeps[name]["run_ids"] if name in self.store.sweeps else [self._known_run(name)]
+            for run_id in run_ids:
+                sweep = self.store.sweeps[self._latest_sweep_of(run_id)]
+                if host not in hosts_of(sweep):
+                    raise SpecError(
+                        f"{sweep['name']} is not prepared there.",
+                        value=host,
+                        mend=f"Launch it again with --host {host} beside {', '.join(hosts_of(sweep))}.",
+                    )
+                chosen.append(run_id)
+        moved = 0
+        for run_id in chosen:
+            run = self.store.runs[run_id]
+            if run["state"] == "queued" or run.get("waiting"):
+                away = run["state"] == "running" and host_of(run) != host
+                self.store.put("runs", run_id, moved_to=host, requeue=run.get("requeue") or away)
+                moved += 1
+        return moved
+
+    def _drain(self, names: list[str], *, now: bool) -> int:
+        """Start nothing more on these hosts. What runs there goes on to its end; or, at once, to a checkpoint, and is
+        queued again for other hosts."""
+        for name in names:
+            if name != LOCAL:
+                known_host(self.workspace, name)
+        ending = 0
+        for name in names:
+            self._supervisor.fleet.mark(name, drained=True)
+            for run_id, run in self.store.runs.items():
+                if run["state"] == "running" and host_of(run) == name and not run.get("ending"):
+                    if now or run.get("waiting"):
+                        self.store.put("runs", run_id, requeue=True)
+                    ending += 1
+        return ending
+
+    def _reopen_hosts(self, names: list[str]) -> dict[str, Any]:
+        """Start runs again on hosts that were drained or set aside."""
+        for name in names:
+            if name != LOCAL:
+                known_host(self.workspace, name)
+        for name in names:
+            self._supervisor.fleet.mark(name, drained=False, set_aside="", failed=[])
+        return {"hosts": names}
+
+    def _known_sweep(self, name: str) -> dict[str, Any]:
+        if name not in self.store.sweeps:
+            raise no_sweep(self.store.sweeps, self.workspace, name)
+        return self.store.sweeps[name]
 
     def _reopen(self, name: str) -> None:
         sweep = self.store.put(

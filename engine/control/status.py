@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.control.alerts import disk_alert, run_alerts
+from engine.control.caps import used_up
 from engine.control.hosts import LOCAL
 from engine.control.store import Lock, State
 from engine.records.results import SCHEMA_VERSION, latest_plan
@@ -55,7 +56,12 @@ def sweep_status(
     if not sweep["prepare_error"]:
         alerts.extend(f"not prepared on {host}: {words}" for host, words in sweep.get("host_faults", {}).items())
     theirs = [hosts[name] for name in sweep.get("hosts", ()) if name in hosts and sweep["active"]]
-    alerts.extend(f"{host['name']}: {host_words(host)}" for host in theirs if host["fault"])
+    alerts.extend(f"{host['name']}: {words}" for host in theirs if (words := host_words(host)))
+    if sweep["active"]:
+        for host, hours in used_up(sweep, runs, time.time()).items():
+            alerts.append(
+                f"{host}: the cap of {hours:g} GPU-hours is used up; kitui cap {name} {host}=HOURS changes it"
+            )
     for run_id in sweep["run_ids"]:
         run = runs.get(run_id)
         state = cell_state(sweep, run)
@@ -91,7 +97,9 @@ def host_words(host: Mapping[str, Any]) -> str:
     since_s = host["unreachable_since_s"]
     if since_s:
         return f"unreachable since {time.strftime('%F %H:%M', time.localtime(since_s))}: {host['fault']}"
-    return str(host["fault"])
+    if host.get("set_aside"):
+        return f"{host['set_aside']}; kitui hosts reopen {host['name']} takes it back"
+    return str(host["fault"]) or ("drained: nothing is started there" if host.get("drained") else "")
 
 
 def status(workspace: Workspace, state: State, only: str | None = None) -> dict[str, Any]:
@@ -122,10 +130,17 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> dict[
         "sweeps": sweeps,
         "supervisor": {"alive": holder is not None, "pid": holder["pid"] if holder else None},
         "hosts": [
-            {"name": LOCAL, "slots": len(os.sched_getaffinity(0)), "running": running[LOCAL], "fault": ""},
+            _host_row(LOCAL, len(os.sched_getaffinity(0)), running, state.hosts.get(LOCAL)),
             *(
-                {"name": name, "slots": host["slots"], "running": running[name], "fault": host_words(host)}
+                _host_row(name, host["slots"], running, host)
                 for name, host in sorted(state.hosts.items())
+                if name != LOCAL
             ),
         ],
     }
+
+
+def _host_row(name: str, num_slots: int, running: Counter[str], host: Mapping[str, Any] | None) -> dict[str, Any]:
+    is_open = host is None or not (host.get("drained") or host.get("set_aside"))
+    words = host_words(host) if host else ""
+    return {"name": name, "slots": num_slots, "running": running[name], "open": is_open, "fault": words}

@@ -13,29 +13,28 @@ import signal
 import sys
 import time
 import traceback
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.control.commands import pending_commands, reply
+from engine.control.dispatch import PAUSE_AFTER_FAULT_S, Dispatch
 from engine.control.fleet import Fleet
 from engine.control.followers import Followers, law_is_behind
 from engine.control.hosts import LOCAL, host_of, hosts_of
-from engine.control.launchers.base import Launcher, Slot
+from engine.control.launchers.base import Launcher
 from engine.control.orders import Orders
+from engine.control.pace import Pace
 from engine.control.preparations import Preparations
 from engine.control.store import Store
-from engine.control.turns import startable
 from engine.errors import KituiError, StateError
 from engine.records import forecast
 from engine.records.bundle import SweepBundle, read_bundle
 from engine.records.results import read_result, summary_of
-from engine.records.workspace import Workspace, write_json
+from engine.records.workspace import Workspace
 from engine.spec.runspec import RunSpec
 
 TICK_S = 0.2
 IDLE_LIMIT_S = 5.0
-_PAUSE_AFTER_FAULT_S = 10.0
 ENDED = ("done", "diverged", "failed", "lost", "cancelled")
 
 
@@ -48,10 +47,11 @@ class Supervisor:
         self.specs: dict[str, dict[str, RunSpec]] = {}
         self.preparations = Preparations(workspace)
         self.followers = Followers(workspace)
+        self.paces: dict[str, Pace] = {}
+        self.dispatch = Dispatch(self)
         self.orders = Orders(self)
         self._asked_to_end: set[tuple[str, int, int]] = set()
         self.stop_requested = False
-        self.start_not_before_s = 0.0
 
     def run(self) -> None:
         """Work until there is nothing left to do, or a request to stop."""
@@ -61,7 +61,7 @@ class Supervisor:
             self.fleet.look()
             self.notice_endings()
             self.prepare()
-            self.start_runs()
+            self.dispatch.start_runs()
             self.follow()
             self.fleet.note()
             self.flush()
@@ -81,7 +81,7 @@ class Supervisor:
             self.store.flush()
         except OSError as error:
             print(f"the state cannot be written: {error}", file=sys.stderr, flush=True)
-            self.start_not_before_s = time.monotonic() + _PAUSE_AFTER_FAULT_S
+            self.dispatch.not_before_s = time.monotonic() + PAUSE_AFTER_FAULT_S
 
     def has_work(self) -> bool:
         running = any(run["state"] == "running" for run in self.store.runs.values())
@@ -115,6 +115,7 @@ class Supervisor:
         """A sweep was launched, or launched again in a new form."""
         self.bundles[name] = bundle
         self.specs.pop(name, None)
+        self.paces.pop(name, None)
         self.stop_preparing(name)  # its earlier form
 
     def stop_preparing(self, name: str) -> None:
@@ -127,6 +128,7 @@ class Supervisor:
         self.followers.drop(name)
         self.bundles.pop(name, None)
         self.specs.pop(name, None)
+        self.paces.pop(name, None)
 
     # Preparing
 
@@ -155,7 +157,7 @@ class Supervisor:
             launcher = self.fleet.launcher(host_of(run))
             if launcher is None:  # its host is no longer known: how it stands there nobody can say
                 if run.get("ending") and self.fleet.is_gone(host_of(run)):
-                    self._put_end(run_id, run["ending"], f"{host_of(run)} is not in hosts.toml any more")
+                    self.put_end(run_id, run["ending"], f"{host_of(run)} is not in hosts.toml any more")
                 continue
             try:
                 standing = launcher.standing(folder, run["attempt"])
@@ -165,14 +167,17 @@ class Supervisor:
                     continue
                 if standing.state in ("lost", "taken"):
                     reason = standing.reason or "its guard is gone and left no word"
+                    self._book_use(run_id, run, time.time() - run["started_s"])
                     self._fail(run_id, run, "lost", reason, counts=standing.state == "lost")
                     continue
                 self._stop_where_wanted(run_id, run, launcher, standing.state)
+                if standing.state == "running" and run.get("trained_on") != host_of(run):
+                    self.store.put("runs", run_id, trained_on=host_of(run))
                 waiting = (standing.reason or "in the queue") if standing.state == "waiting" else ""
                 if waiting != run.get("waiting", ""):
                     self.store.put("runs", run_id, waiting=waiting)
             except (KituiError, OSError) as error:  # what it left behind cannot be read
-                self._put_end(run_id, "failed", str(error))
+                self.put_end(run_id, "failed", str(error))
 
     def _stop_where_wanted(self, run_id: str, run: dict[str, Any], launcher: Launcher, state: str) -> None:
         """Ask a run to end that is to; once for each launcher that has to do with it: a new one knows of nothing."""
@@ -185,39 +190,50 @@ class Supervisor:
 
     def _end(self, run_id: str, run: dict[str, Any], ending: dict[str, Any]) -> None:
         """Book an ended attempt by what the guard and the run itself left behind."""
+        self._book_use(run_id, run, (ending["ended_s"] - ending["started_s"]) if ending["started_s"] else 0.0)
         result = read_result(self.workspace.run(run_id).result(run["evaluation_id"]))
         if ending["returncode"] == 0 and result is not None:
-            self._put_end(
-                run_id, result.status, "", results=run["results"] | {run["evaluation_id"]: summary_of(result)}
-            )
+            self.put_end(run_id, result.status, "", results=run["results"] | {run["evaluation_id"]: summary_of(result)})
+            self.fleet.book(host_of(run), run_id, "")
         elif run.get("requeue"):
-            self._put_end(run_id, "queued", "")
+            self.put_end(run_id, "queued", "")
         elif run.get("ending"):
-            self._put_end(run_id, run["ending"], "" if run["ending"] == "paused" else "cancelled")
+            self.put_end(run_id, run["ending"], "" if run["ending"] == "paused" else "cancelled")
         elif ending.get("warned") and ending["returncode"] == 75:
-            self._put_end(run_id, "queued", "its job was at its time limit: it goes on from its checkpoint")
+            self.put_end(run_id, "queued", "its job was at its time limit: it goes on from its checkpoint")
         elif ending["signal"] or ending["returncode"] == 75:
             words = f"ended by {ending['signal'] or 'a request to stop'} {ending['reason']}".strip()
             # With a checkpoint written it got further than before: however often that happens, it comes to its end.
             self._fail(run_id, run, "failed", words, counts=ending["returncode"] != 75)
         else:
             # The same inputs would fail again in the same way: that is for a person to look at.
-            self._put_end(run_id, "failed", ending["reason"] or f"exit code {ending['returncode']}")
+            words = ending["reason"] or f"exit code {ending['returncode']}"
+            self.put_end(run_id, "failed", words)
+            self.fleet.book(host_of(run), run_id, words)
 
     def _fail(self, run_id: str, run: dict[str, Any], state: str, reason: str, *, counts: bool = True) -> None:
         """An ending from outside: the run is started again from its checkpoint, a few times where it `counts`."""
-        failures = run["failures"] + counts
+        failures = run["failures"] + 1
         limit = max((s["max_attempts"] for s in self.store.sweeps.values() if run_id in s["run_ids"]), default=1)
         if run.get("requeue"):
-            self._put_end(run_id, "queued", "")
+            self.put_end(run_id, "queued", "")
         elif run.get("ending"):
-            self._put_end(run_id, run["ending"], "" if run["ending"] == "paused" else "cancelled")
-        elif failures < limit or not counts:
-            self._put_end(run_id, "queued", reason, failures=failures)
+            self.put_end(run_id, run["ending"], "" if run["ending"] == "paused" else "cancelled")
+        elif not counts:
+            self.put_end(run_id, "queued", reason)
         else:
-            self._put_end(run_id, state, f"{reason} ({failures} times)", failures=failures)
+            again = failures < limit
+            words = reason if again else f"{reason} ({failures} times)"
+            self.put_end(run_id, "queued" if again else state, words, failures=failures)
+            self.fleet.book(host_of(run), run_id, reason)
 
-    def _put_end(self, run_id: str, state: str, reason: str, **fields: Any) -> None:
+    def _book_use(self, run_id: str, run: dict[str, Any], seconds: float) -> None:
+        """Add what an attempt has taken of its host's slots, in seconds of one."""
+        used_s, host = dict(run.get("used_s", {})), host_of(run)
+        used_s[host] = used_s.get(host, 0.0) + seconds * run.get("num_processes", 1)
+        self.store.put("runs", run_id, used_s=used_s)
+
+    def put_end(self, run_id: str, state: str, reason: str, **fields: Any) -> None:
         ended = {
             "slot": None,
             "ended_s": time.time(),
@@ -227,59 +243,24 @@ class Supervisor:
             "waiting": "",
         }
         self.store.put("runs", run_id, state=state, reason=reason, **ended, **fields)
+        for pace in self.paces.values():
+            if pace.has(run_id) and fields.get("results"):
+                pace.learn(self.store.runs)
         self._forecast(run_id)
 
-    def start_runs(self) -> None:
-        """Fill free slots, sweeps in the order of their launch."""
-        if time.monotonic() < self.start_not_before_s:
-            return
-        for host in self.fleet.wanted():
-            free = self.fleet.free(host)
-            ready = {
-                name: sweep
-                for name, sweep in self.store.sweeps.items()
-                if host in hosts_of(sweep) and self.fleet.is_ready(host, name)
-            }
-            may = partial(self._may_start, host)
-            for name, run_id in startable(ready, self.store.runs, len(free), self.has_result, may):
-                self._start(name, run_id, host, free.pop(0))
+    def pace(self, name: str) -> Pace:
+        """How long a sweep's runs take."""
+        if name not in self.paces:
+            self.paces[name] = Pace(self._bundle(name).plan)
+            self.paces[name].learn(self.store.runs)
+        return self.paces[name]
 
-    def _may_start(self, host: str, sweep: dict[str, Any], run: dict[str, Any]) -> bool:
-        """Whether a run goes to this host: to where its checkpoint lies, while that host is wanted and answers."""
-        last = host_of(run)
-        return not run["attempt"] or last == host or last not in hosts_of(sweep) or not self.fleet.is_up(last)
+    def seconds(self, run_id: str, host: str) -> float:
+        """How long a run of an active sweep should take on a host."""
+        paces = (self.pace(name) for name, sweep in self.store.sweeps.items() if sweep["active"])
+        return next((pace.seconds(run_id, host) for pace in paces if pace.has(run_id)), 0.0)
 
-    def _start(self, name: str, run_id: str, host: str, slot: Slot) -> None:
-        folder = self.workspace.run(run_id)
-        launcher = self.fleet.launcher(host)
-        assert launcher is not None
-        attempt = self.store.runs[run_id]["attempt"] + 1
-        try:
-            spec = self._spec(name, run_id)
-            folder.root.mkdir(mode=0o700, exist_ok=True)
-            write_json(folder.spec, spec.model_dump(mode="json"))
-            # Durable before it happens: a supervisor killed in between finds a run to adopt, not one to start twice.
-            self.store.put(
-                "runs",
-                run_id,
-                state="running",
-                attempt=attempt,
-                host=host,
-                slot=slot.name,
-                started_s=time.time(),
-                evaluation_id=spec.evaluation_id,
-                reason="",
-            )
-            self.store.flush()
-            launcher.start(folder, slot, attempt)
-        except KituiError as error:
-            self._put_end(run_id, "failed", str(error))
-        except OSError as error:
-            # A full disk, mostly. The run keeps its turn, and all wait a little.
-            self._put_end(run_id, "queued", f"not started: {error.strerror}: {error.filename}")
-            self.start_not_before_s = time.monotonic() + _PAUSE_AFTER_FAULT_S
-
-    def _spec(self, name: str, run_id: str) -> RunSpec:
+    def spec(self, name: str, run_id: str) -> RunSpec:
         if name not in self.specs:
             bundle = self._bundle(name)
             self.specs[name] = {run.run_id: run for run in bundle.runs}

@@ -250,7 +250,6 @@ def _check_prior(lengths_FT: np.ndarray, first: RunSpec, num_tokens: int, where:
 def _cell(run: RunSpec, vocab_size: int | None, total_tokens: int | None) -> PlannedCell:
     vocabulary = vocab_size or _GUESSED_VOCAB_SIZE
     length = run.training.context_length
-    rows = run.micro_batch_size or run.training.batch_size
     return PlannedCell(
         run_id=run.run_id,
         model=run.model.name,
@@ -262,7 +261,8 @@ def _cell(run: RunSpec, vocab_size: int | None, total_tokens: int | None) -> Pla
         seed=run.seed,
         total_tokens=total_tokens,
         train_flops=run.model.train_flops_per_token(vocabulary, length) * (total_tokens or run.num_tokens),
-        memory_bytes=run.model.train_memory_bytes(vocabulary, length, rows),
+        memory_bytes=run.memory_bytes(vocabulary, run.num_processes, run.data_parallel),
+        num_processes=run.num_processes,
     )
 
 

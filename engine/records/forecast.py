@@ -66,12 +66,13 @@ def flops_per_token(cell: PlannedCell) -> float | None:
 
 
 def cell_seconds(cell: PlannedCell, rates: Mapping[str, float], flops_per_s: float | None) -> float | None:
-    """Seconds one run takes: by its model's measured tokens/s, or else by the arithmetic rate of other measurements."""
+    """Seconds one run takes: by its model's measured tokens/s of a process, or else by the arithmetic rate of other
+    measurements."""
     tokens = cell.total_tokens or cell.num_tokens
     if cell.model in rates:
-        return _OVERHEAD_S + tokens / rates[cell.model]
+        return _OVERHEAD_S + tokens / (rates[cell.model] * cell.num_processes)
     if flops_per_s and cell.train_flops:
-        return _OVERHEAD_S + cell.train_flops / flops_per_s
+        return _OVERHEAD_S + cell.train_flops / (flops_per_s * cell.num_processes)
     return None
 
 
@@ -82,7 +83,7 @@ def cost(cells: Iterable[PlannedCell], rates: Mapping[str, float], flops_per_s: 
         seconds = cell_seconds(cell, rates, flops_per_s)
         if seconds is None:
             return None
-        total, longest = total + seconds, max(longest, seconds)
+        total, longest = total + seconds * cell.num_processes, max(longest, seconds)
         measured &= cell.model in rates
         num_runs += 1
     return Cost(total, longest, measured, num_runs)
@@ -94,7 +95,7 @@ def eta_s(remaining: Cost, num_slots: int) -> float:
 
 
 def rates_of_runs(plan: Plan, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Tokens/s by model over whole runs, everything included, from the state's summaries of finished runs."""
+    """Tokens/s of a process by model over whole runs, all included, from the state's summaries of finished runs."""
     tokens: dict[str, float] = {}
     seconds: dict[str, float] = {}
     for cell in plan.cells:
@@ -102,7 +103,7 @@ def rates_of_runs(plan: Plan, runs: Mapping[str, Mapping[str, Any]]) -> dict[str
         # A first attempt that trained: others took over from a checkpoint, and their time is not that of the whole run.
         if summary and summary["attempt"] == 1 and summary["tokens_per_s"]:
             tokens[cell.model] = tokens.get(cell.model, 0.0) + summary["trained_tokens"]
-            seconds[cell.model] = seconds.get(cell.model, 0.0) + summary["elapsed_s"]
+            seconds[cell.model] = seconds.get(cell.model, 0.0) + summary["elapsed_s"] * cell.num_processes
     return {model: tokens[model] / seconds[model] for model in tokens if seconds[model] > 0}
 
 

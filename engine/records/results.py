@@ -80,6 +80,8 @@ class PlannedCell(Record, frozen=True, kw_only=True):
     """Tokens trained on in all: D, or more where exposures come on top. None where the tokenizer is not here."""
     train_flops: float | None
     memory_bytes: int | None
+    """Of each of its processes."""
+    num_processes: int = 1
 
 
 class Dose(Record, frozen=True, kw_only=True):

@@ -20,3 +20,6 @@ PEAK_FLOPS_PER_S: dict[str, float] = {
 ASSUMED_FLOPS_UTILISATION = 0.40
 # What a forecast for GPUs assumes where nobody has measured: said in words wherever it is shown.
 ASSUMED_GPU = "H100"
+
+# What GPUs come with: L4 and RTX 4090; A100, L40S; H100; H200; B200. From the makers' data sheets.
+GPU_MEMORY_BYTES = (24e9, 48e9, 80e9, 141e9, 180e9)

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.errors import SpecError
 
+LOSS_CHUNK_TOKENS = 4096
+"""Positions whose logits exist at once in training: 4,096 of 50k logits in fp32 are 0.8 GB."""
+
 
 class ModelShape(BaseModel):
     """The shape of one Llama-style decoder (RMSNorm, rotary positions, SwiGLU, no biases)."""
@@ -41,13 +44,22 @@ class ModelShape(BaseModel):
         multiplied = self.num_params + vocab_size * self.hidden_size
         return 6.0 * multiplied + 6.0 * self.num_layers * self.hidden_size * context_length
 
-    def train_memory_bytes(self, vocab_size: int, context_length: int, micro_batch_size: int) -> int:
-        """A forecast of one run's memory, in bytes: fp32 weights, gradients and both Adam moments (16 a parameter),
-        activations (about 34 bytes a width, layer and token: Korthikanti et al. 2022, table 2, without the
-        attention scores that a flash kernel never stores), and two copies of the logits in fp32."""
-        tokens = context_length * micro_batch_size
-        activations = 34 * self.hidden_size * self.num_layers * tokens + 8 * vocab_size * tokens
-        return 16 * self.num_params_total(vocab_size) + activations
+    def train_memory_bytes(self, vocab_size: int, context_length: int, num_rows: int, *, divided_by: int = 1) -> int:
+        """A forecast of one process's memory for `num_rows` rows a forward pass, in bytes: fp32 weights, gradients and
+        both Adam moments (16 a parameter), activations (about 34 bytes a width, layer and token: Korthikanti et al.
+        2022, table 2, without the attention scores that a flash kernel never stores), and two copies of the logits
+        that exist at once, in fp32.
+
+        `divided_by`: processes among which FSDP divides the 16 bytes; each then gathers the weights, with gradients, of
+        two layers and of all that is no layer.
+        """
+        tokens = context_length * num_rows
+        activations = 34 * self.hidden_size * self.num_layers * tokens + 8 * vocab_size * min(tokens, LOSS_CHUNK_TOKENS)
+        total = self.num_params_total(vocab_size)
+        if divided_by == 1:
+            return 16 * total + activations
+        outermost = total - self.num_params
+        return 16 * -(-total // divided_by) + 8 * (outermost + 2 * self.num_params // self.num_layers) + activations
 
 
 def _nano(hidden_size: int, num_layers: int = 1) -> ModelShape:

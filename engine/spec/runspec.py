@@ -109,6 +109,16 @@ class RunSpec(Section):
     num_processes: int = 1
     data_parallel: str = "ddp"
 
+    def memory_bytes(self, vocab_size: int, num_processes: int, data_parallel: str) -> int:
+        """A forecast of each process's memory, were the run trained by so many in this way."""
+        share = -(-self.training.batch_size // num_processes)
+        return self.model.train_memory_bytes(
+            vocab_size,
+            self.training.context_length,
+            min(share, self.micro_batch_size or share),
+            divided_by=num_processes if data_parallel == "fsdp" else 1,
+        )
+
 
 def written_facts_id(facts: FactSets, *, num_statements: int, question_template: int | None) -> str:
     """A name for all fact text that a run may write: the facts of the partition and the templates used for them."""

@@ -12,7 +12,7 @@ from transformers.models.llama.configuration_llama import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from engine.errors import DataError
-from engine.spec.models import ModelShape
+from engine.spec.models import LOSS_CHUNK_TOKENS, ModelShape
 
 IGNORED = -100
 """A target that bears no loss."""
@@ -230,14 +230,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return hidden_grad * grad.to(hidden_grad.dtype), weight_grad.to(ctx.weight_dtype) * grad, None
 
 
-# Positions whose logits exist at once: 4,096 of 50k logits in fp32 are 0.8 GB.
-_LOSS_CHUNK = 4096
-
-
 def summed_cross_entropy(weight_VD: torch.Tensor, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
     """The summed loss in nats of predicting `targets` by `hidden @ weight.T`, a scalar in fp32 or more."""
     losses: list[torch.Tensor] = [
         _LinearCrossEntropy.apply(hidden, weight_VD, targets)
-        for hidden, targets in zip(hidden_TD.split(_LOSS_CHUNK), targets_T.split(_LOSS_CHUNK), strict=True)
+        for hidden, targets in zip(hidden_TD.split(LOSS_CHUNK_TOKENS), targets_T.split(LOSS_CHUNK_TOKENS), strict=True)
     ]
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from engine.records.workspace import RunFolder
 
+TRAINING_MODULE, PROCESSES_MODULE = "engine.training.run", "engine.training.processes"
+
 
 class Slot(NamedTuple):
-    """What a run may hold: one GPU or one CPU core. `env` is what the run's process gets for it."""
+    """What a run may hold: one GPU or one CPU core, or several of them (`gpu:0+gpu:1`); or a place in a cluster's queue
+    (kind `slurm`), whose job has what it needs. `env` is what the run's processes get for it."""
 
     name: str
     kind: str
     env: dict[str, str]
+    num_processes: int = 1
+
+
+def slots_for(num_processes: int, slots: Sequence[Slot]) -> list[Slot]:
+    """The first of these slots that a run of so many processes would hold, each a GPU of its own; none where they are
+    too few."""
+    if slots and slots[0].kind == "slurm":
+        return [slots[0]]
+    distinct: dict[str, Slot] = {}  # runs may share a GPU; the processes of one run do not
+    for slot in slots:
+        distinct.setdefault(_gpu(slot) or slot.name, slot)
+    return list(distinct.values())[:num_processes] if len(distinct) >= num_processes else []
+
+
+def combined(slots: Sequence[Slot], num_processes: int) -> Slot:
+    """What a run of so many processes holds, as one slot."""
+    names, gpus = (list(dict.fromkeys(part)) for part in zip(*((s.name, _gpu(s)) for s in slots), strict=True))
+    env = slots[0].env if len(slots) == 1 else slots[0].env | {"CUDA_VISIBLE_DEVICES": ",".join(filter(None, gpus))}
+    return Slot("+".join(names), slots[0].kind, env, num_processes)
+
+
+def _gpu(slot: Slot) -> str:
+    return slot.env.get("CUDA_VISIBLE_DEVICES", "")
+
+
+def training_argv(run: str, slot: Slot, attempt: int) -> list[str]:
+    """What is given to Python to train the run in this folder."""
+    module = ["-m", TRAINING_MODULE] if slot.num_processes == 1 else ["-m", PROCESSES_MODULE, str(slot.num_processes)]
+    return [*module, run, "--threads", slot.env["OMP_NUM_THREADS"], "--attempt", str(attempt)]
 
 
 class Standing(NamedTuple):

@@ -13,13 +13,12 @@ import orjson
 
 from engine.control import guard as guard_module
 from engine.control.guard import is_alive
-from engine.control.hosts import LOCAL
+from engine.control.hosts import CPU_ENV, LOCAL
 from engine.control.launchers import mirror
-from engine.control.launchers.base import Slot, Standing
+from engine.control.launchers.base import TRAINING_MODULE, Slot, Standing, training_argv
 from engine.errors import LaunchError
 from engine.records.workspace import RunFolder, Workspace, read_json, write_json
 
-TRAINING_MODULE = "engine.training.run"
 # A guard is there at once, but a warm start first loads the training code.
 _START_LIMIT_S = 180
 
@@ -37,15 +36,14 @@ class LocalLauncher:
             return [Slot(f"gpu:{g}", "gpu", {"CUDA_VISIBLE_DEVICES": g, "OMP_NUM_THREADS": "4"}) for g in gpus][:wanted]
         num = wanted or len(os.sched_getaffinity(0))
         # One single-threaded process a core is the quickest way to train small models on a CPU.
-        return [Slot(f"cpu:{i}", "cpu", {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}) for i in range(num)]
+        return [Slot(f"cpu:{i}", "cpu", CPU_ENV) for i in range(num)]
 
     def start(self, folder: RunFolder, slot: Slot, attempt: int) -> None:
-        argv = [sys.executable, "-m", TRAINING_MODULE, str(folder.root), "--threads", slot.env["OMP_NUM_THREADS"]]
-        argv += ["--attempt", str(attempt)]
+        argv = [sys.executable, *training_argv(str(folder.root), slot, attempt)]
         if folder.host.exists():  # what it writes from here on is no other host's
             mirror.begin(folder.root, LOCAL)
         write_json(folder.launch, {"attempt": attempt, "argv": argv, "env": slot.env, "cwd": "/"})
-        warm = self._ask_warm(folder) if slot.kind == "cpu" else None
+        warm = self._ask_warm(folder) if slot.kind == "cpu" and slot.num_processes == 1 else None
         if warm is None:
             self._start_cold(folder)
         self._asked[folder.root.name, attempt] = (time.monotonic(), warm)
@@ -113,7 +111,7 @@ class LocalLauncher:
                 stderr=log,
                 start_new_session=True,
                 cwd="/",
-                env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+                env=os.environ | CPU_ENV,
             )
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from engine.control.hosts import Host, sbatch_options
+from engine.control.hosts import CPU_ENV, Host, sbatch_options, slots_of
 from engine.control.launchers import mirror
-from engine.control.launchers.base import Slot, Standing
+from engine.control.launchers.base import Slot, Standing, training_argv
 from engine.control.relocation import Input, inputs_of, relocated_bundle, relocated_run
 from engine.control.ssh import UnreachableError
 from engine.errors import KituiError, LaunchError
@@ -34,7 +34,7 @@ _AGAIN_S = (1.0, 2.0, 5.0)
 _BATCH_BYTES = 8 * 2**20
 _OVER = ("ended", "lost", "taken")
 _RESULTS = ("result-*.json",)
-TRAINING_MODULE, PREPARING_MODULE = "engine.training.run", "engine.corpus.prepare"
+PREPARING_MODULE = "engine.corpus.prepare"
 
 
 class Way(Protocol):
@@ -61,8 +61,11 @@ class Contact(NamedTuple):
 class _Job:
     """Something that a guard there owns: a run, or a preparation. `launch` is what it is still to be started with."""
 
-    def __init__(self, attempt: int, folder: Path, files: tuple[str, ...], launch: dict[str, Any] | None) -> None:
+    def __init__(
+        self, attempt: int, folder: Path, files: tuple[str, ...], launch: dict[str, Any] | None, num_processes: int = 1
+    ) -> None:
         self.attempt, self.folder, self.files, self.launch = attempt, folder, files, launch
+        self.num_processes = num_processes
         self.content: Callable[[str], dict[str, bytes]] = lambda _workspace: {}
         """Files to put beside `launch.json`, given the workspace there."""
         self.facts: Path | None = None
@@ -109,10 +112,10 @@ class RemoteLauncher:
         launch = {
             "attempt": attempt,
             "id": secrets.token_hex(8),
-            "argv": ["-m", TRAINING_MODULE, run, "--threads", slot.env["OMP_NUM_THREADS"], "--attempt", str(attempt)],
+            "argv": training_argv(run, slot, attempt),
             "env": slot.env,
         }
-        job = _Job(attempt, folder.root, _RESULTS, launch)
+        job = _Job(attempt, folder.root, _RESULTS, launch, slot.num_processes)
         spec = read_section(RunSpec, folder.spec)
         job.content = lambda workspace: {"spec.json": _json(relocated_run(spec, workspace).model_dump(mode="json"))}
         job.facts = self._workspace.facts(spec.facts_id)
@@ -157,7 +160,7 @@ class RemoteLauncher:
                 "attempt": attempt,
                 "id": str(attempt),
                 "argv": ["-m", PREPARING_MODULE, "make", name],
-                "env": _CPU,
+                "env": CPU_ENV,
             }
             folder = self._workspace.sweep(bundle.plan.sweep).root / f"on-{self.host.name}"
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -274,13 +277,7 @@ class RemoteLauncher:
                 "launch": job.launch | {"env": env, "cwd": workspace},
                 "files": {file: mirror.packed(content) for file, content in job.content(workspace).items()},
             }
-        slurm = {"options": sbatch_options(self.host), "setup": self.host.setup} if self.host.kind == "slurm" else None
-        runs = {name: job for name, job in asked.items() if name.startswith("runs/")}
-        others = {name: job for name, job in asked.items() if name not in runs}
-        # Others on the login node: it has the network that a hub's dataset needs.
-        for some, how in ((runs, slurm), (others, None)):
-            if not some:
-                continue
+        for some, how in self._ways_to_start(asked, jobs):
             for name in some:
                 jobs[name].tried = True
             try:
@@ -296,6 +293,20 @@ class RemoteLauncher:
                     jobs[name].tried = False
                 else:
                     jobs[name].launch = None
+
+    def _ways_to_start(
+        self, asked: dict[str, Any], jobs: dict[str, _Job]
+    ) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
+        """What starts together, and how. On a cluster, runs of as many processes are one array; what is no run is
+        started on the login node: it has the network that a hub's dataset needs."""
+        if self.host.kind != "slurm":
+            return [(asked, None)]
+        ways: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
+        for num in sorted({jobs[name].num_processes for name in asked if name.startswith("runs/")}):
+            some = {n: job for n, job in asked.items() if n.startswith("runs/") and jobs[n].num_processes == num}
+            ways.append((some, {"options": sbatch_options(self.host, num), "setup": self.host.setup}))
+        others = {name: job for name, job in asked.items() if not name.startswith("runs/")}
+        return [*ways, (others, None)] if others else ways
 
     def _sent(self, inputs: list[Input]) -> bool:
         """Whether these are there. What is not is sent, beside everything else: it may take hours. Raises what went
@@ -357,24 +368,6 @@ _NOT_BEGUN = {
     "returncode": None, "signal": "SIGTERM", "stopped": True, "warned": False, "started_s": None, "max_rss_bytes": 0,
     "reason": "it had not begun",
 }  # fmt: skip
-_CPU = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-
-
-def slots_of(host: Host, there: dict[str, Any]) -> Iterable[Slot]:
-    """The slots of a host by what it says of itself, and what `hosts.toml` allows of that."""
-    if host.kind == "slurm":  # GPUs and cores are given out by the cluster
-        for number in range(host.jobs):
-            yield Slot(f"job:{number}", "slurm", {"OMP_NUM_THREADS": str(host.cpus)})
-        return
-    gpus = [g["index"] for g in there["gpus"]] if host.gpus is None else list(host.gpus)
-    if gpus and host.cores is None:
-        for gpu in gpus:
-            for turn in range(host.runs_per_slot):
-                name = f"gpu:{gpu}" + (f".{turn + 1}" if host.runs_per_slot > 1 else "")
-                yield Slot(name, "gpu", {"CUDA_VISIBLE_DEVICES": gpu, "OMP_NUM_THREADS": "4"})
-        return
-    for core in range(host.cores or there["cores"]):
-        yield Slot(f"cpu:{core}", "cpu", _CPU)
 
 
 def _checked(ending: dict[str, Any], attempt: int) -> dict[str, Any]:

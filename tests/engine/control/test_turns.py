@@ -1,10 +1,10 @@
-"""Which runs start next."""
+"""Which runs are to start next."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from engine.control.turns import startable
+from engine.control.turns import in_turn
 
 
 def sweep(run_ids: str, launched_s: float = 0.0, **changes: Any) -> dict[str, Any]:
@@ -12,35 +12,39 @@ def sweep(run_ids: str, launched_s: float = 0.0, **changes: Any) -> dict[str, An
     return made | {"run_ids": list(run_ids)} | changes
 
 
-def turns(sweeps: dict[str, dict[str, Any]], limit: int, scored: str = "", **states: str) -> list[tuple[str, str]]:
+def turns(sweeps: dict[str, dict[str, Any]], scored: str = "", **states: str) -> list[tuple[str, str]]:
     names = {r for s in sweeps.values() for r in s["run_ids"]}
     runs = {name: {"state": states.get(name, "queued")} for name in names}
-    return startable(sweeps, runs, limit, lambda run_id, _: run_id in scored)
+    return list(in_turn(sweeps, runs, lambda run_id, _: run_id in scored))
 
 
 def test_sweeps_in_the_order_of_their_launch_and_runs_in_that_of_the_grid() -> None:
     sweeps = {"later": sweep("xy", 2.0), "first": sweep("abc", 1.0)}
-    assert turns(sweeps, 4) == [("first", "a"), ("first", "b"), ("first", "c"), ("later", "x")]
+    assert turns(sweeps) == [("first", "a"), ("first", "b"), ("first", "c"), ("later", "x"), ("later", "y")]
+
+
+def test_a_higher_priority_comes_first_whenever_it_was_launched() -> None:
+    sweeps = {
+        "first": sweep("ab", 1.0),
+        "urgent": sweep("xy", 2.0, priority=1),
+        "whenever": sweep("m", 0.0, priority=-1),
+    }
+    assert [name for name, _ in turns(sweeps)] == ["urgent", "urgent", "first", "first", "whenever"]
 
 
 def test_each_sweep_keeps_to_its_slots() -> None:
     sweeps = {"narrow": sweep("abc", 1.0, slots=2), "wide": sweep("xyz", 2.0)}
-    assert turns(sweeps, 3, a="running") == [("narrow", "b"), ("wide", "x"), ("wide", "y")]
+    assert turns(sweeps, a="running") == [("narrow", "b"), ("wide", "x"), ("wide", "y"), ("wide", "z")]
 
 
 def test_a_run_of_two_sweeps_starts_once() -> None:
-    assert turns({"one": sweep("ab"), "two": sweep("bc", 1.0)}, 9) == [("one", "a"), ("one", "b"), ("two", "c")]
+    assert turns({"one": sweep("ab"), "two": sweep("bc", 1.0)}) == [("one", "a"), ("one", "b"), ("two", "c")]
 
 
 def test_what_ended_starts_again_only_to_be_scored_with_other_questions() -> None:
     states = {"a": "done", "b": "failed", "c": "cancelled", "d": "done"}
-    assert turns({"one": sweep("abcd")}, 9, scored="a", **states) == [("one", "d")]
+    assert turns({"one": sweep("abcd")}, scored="a", **states) == [("one", "d")]
 
 
 def test_sweeps_that_are_over_or_not_prepared_wait() -> None:
-    assert turns({"over": sweep("a", active=False), "raw": sweep("b", prepared=None)}, 9) == []
-
-
-def test_no_more_than_there_are_free_slots() -> None:
-    assert turns({"one": sweep("abc")}, 0) == []
-    assert len(turns({"one": sweep("abc")}, 2)) == 2
+    assert turns({"over": sweep("a", active=False), "raw": sweep("b", prepared=None)}) == []

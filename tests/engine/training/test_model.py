@@ -55,7 +55,7 @@ def test_long_inputs_are_chunked_without_a_difference(monkeypatch: pytest.Monkey
     hidden = torch.randn(50, 32, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     targets = torch.arange(50)
     whole = summed_cross_entropy(model.lm_head.weight, hidden, targets)
-    monkeypatch.setattr("engine.training.model._LOSS_CHUNK", 7)
+    monkeypatch.setattr("engine.training.model.LOSS_CHUNK_TOKENS", 7)
     assert torch.allclose(summed_cross_entropy(model.lm_head.weight, hidden, targets), whole)
 
 

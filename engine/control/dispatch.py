@@ -1,0 +1,187 @@
+"""Starting runs: what may go where, and what has to come away from there again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from engine.control.caps import used_s, used_up
+from engine.control.hosts import host_of, hosts_of
+from engine.control.placement import Placed, Room, Wish, place
+from engine.control.turns import in_turn
+from engine.errors import KituiError
+from engine.records.workspace import write_json
+
+if TYPE_CHECKING:
+    from engine.control.supervisor import Supervisor
+
+Run = dict[str, Any]
+Runs = dict[str, Run]
+PAUSE_AFTER_FAULT_S = 10.0
+_LOOK_AHEAD = 500
+"""Runs that are looked at in one round, while slots are free that none of them wants."""
+_BEFORE_A_MOVE_S = 30.0
+"""A run in a cluster's queue is left there so long, before it is taken to another host that has room."""
+
+
+class Dispatch:
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._store, self._fleet = supervisor.store, supervisor.fleet
+        self.not_before_s = 0.0
+
+    def start_runs(self) -> None:
+        """Fill free slots, each run where it will end soonest."""
+        if time.monotonic() < self.not_before_s:
+            return
+        now_s = time.time()
+        self._end_what_is_over_its_cap(now_s)
+        running = self._running()
+        rooms = [self._room(h, running.get(h, {}), now_s) for h in self._fleet.wanted() if self._fleet.is_open(h)]
+        if not any(room.num_free() for room in rooms):
+            return
+        started = place(islice(self._wishes(rooms, now_s), _LOOK_AHEAD), rooms, now_s)
+        for placed in started:
+            self._start(placed)
+        self._move_from_queues({room.host: room.num_free() for room in rooms}, started, running, now_s)
+
+    # What may go where
+
+    def _running(self) -> dict[str, Runs]:
+        """Runs that hold slots, by host."""
+        by_host: dict[str, Runs] = {}
+        for run_id, run in self._store.runs.items():
+            if run["state"] == "running":
+                by_host.setdefault(host_of(run), {})[run_id] = run
+        return by_host
+
+    def _room(self, host: str, running: Runs, now_s: float) -> Room:
+        """A host's slots, and when they fall free."""
+        busy_until_s, queue_s = {}, 0.0
+        for run_id, run in running.items():
+            seconds = self._supervisor.seconds(run_id, host)
+            end_s = max(run["started_s"] + seconds, now_s + 0.1 * seconds)
+            busy_until_s.update(dict.fromkeys(str(run["slot"]).split("+"), end_s))
+            if run.get("waiting"):
+                queue_s = max(queue_s, now_s - run["started_s"])
+        return Room(host, tuple(self._fleet.slots(host)), busy_until_s, queue_s)
+
+    def _wishes(self, rooms: list[Room], now_s: float) -> Iterator[Wish]:
+        open_hosts = [room.host for room in rooms]
+        ready: dict[str, list[str]] = {}
+        left_s: dict[tuple[str, str], float | None] = {}
+        for name, sweep in self._store.sweeps.items():
+            wanted = [host for host in open_hosts if sweep["active"] and host in hosts_of(sweep)]
+            ready[name] = [host for host in wanted if self._fleet.is_ready(host, name)]
+            for host in ready[name]:
+                left_s[name, host] = self._left_of_cap_s(sweep, host, now_s)
+        for name, run_id in in_turn(self._store.sweeps, self._store.runs, self._supervisor.has_result):
+            if not ready[name]:
+                continue
+            run, num = self._store.runs[run_id], self._supervisor.spec(name, run_id).num_processes
+            pace = self._supervisor.pace(name)
+            within = [h for h in ready[name] if _fits(left_s[name, h], num * (pace.measured_s(run_id, h) or 0.0))]
+            chosen = self._choice(within, ready[name], self._store.sweeps[name], run)
+            if chosen:
+                yield Wish(name, run_id, num, {host: pace.seconds(run_id, host) for host in chosen})
+
+    def _choice(self, within: list[str], ready: list[str], sweep: Run, run: Run) -> list[str]:
+        """Of the hosts that are ready and within their caps: the one that a run was moved to, or that has its
+        checkpoint, where there is such a one; it is waited for while it is only not ready yet."""
+        moved_to, last = run.get("moved_to"), run.get("trained_on")
+        if moved_to in hosts_of(sweep):
+            return [moved_to] if moved_to in within else []
+        if last in hosts_of(sweep) and self._fleet.is_open(last) and self._fleet.slots(last):
+            if last in within:
+                return [last]
+            return within if last in ready else []
+        return within
+
+    # Caps
+
+    def _left_of_cap_s(self, sweep: Run, host: str, now_s: float) -> float | None:
+        """Slot-seconds that a new run may take; None without a cap. What runs should still take is taken off."""
+        cap_hours: float | None = sweep.get("caps", {}).get(host)
+        if cap_hours is None:
+            return None
+        left = 3600 * cap_hours - used_s(sweep, host, self._store.runs, now_s)
+        for run_id in sweep["run_ids"]:
+            run = self._store.runs[run_id]
+            if run["state"] == "running" and host_of(run) == host:
+                expected_s = self._supervisor.pace(sweep["name"]).measured_s(run_id, host)
+                left -= max(0.0, run["started_s"] + (expected_s or 0.0) - now_s) * run.get("num_processes", 1)
+        return left
+
+    def _end_what_is_over_its_cap(self, now_s: float) -> None:
+        for sweep in self._store.sweeps.values():
+            over = used_up(sweep, self._store.runs, now_s) if sweep["active"] and sweep.get("caps") else {}
+            for run_id in sweep["run_ids"] if over else ():
+                run = self._store.runs[run_id]
+                if run["state"] == "running" and host_of(run) in over and not run.get("requeue"):
+                    self._store.put("runs", run_id, requeue=True)
+
+    # Starting and moving
+
+    def _start(self, placed: Placed) -> None:
+        run_id, slot = placed.run_id, placed.slot
+        supervisor, folder = self._supervisor, self._supervisor.workspace.run(run_id)
+        launcher = self._fleet.launcher(placed.host)
+        assert launcher is not None
+        attempt = self._store.runs[run_id]["attempt"] + 1
+        try:
+            spec = supervisor.spec(placed.sweep, run_id)
+            folder.root.mkdir(mode=0o700, exist_ok=True)
+            write_json(folder.spec, spec.model_dump(mode="json"))
+            # Durable before it happens: a supervisor killed in between finds a run to adopt, not one to start twice.
+            self._store.put(
+                "runs",
+                run_id,
+                state="running",
+                attempt=attempt,
+                host=placed.host,
+                slot=slot.name,
+                num_processes=slot.num_processes,
+                started_s=time.time(),
+                evaluation_id=spec.evaluation_id,
+                reason="",
+            )
+            self._store.flush()
+            launcher.start(folder, slot, attempt)
+        except KituiError as error:
+            supervisor.put_end(run_id, "failed", str(error))
+        except OSError as error:
+            # A full disk, mostly. The run keeps its turn, and all wait a little.
+            supervisor.put_end(run_id, "queued", f"not started: {error.strerror}: {error.filename}")
+            self.not_before_s = time.monotonic() + PAUSE_AFTER_FAULT_S
+
+    def _move_from_queues(
+        self, free: dict[str, int], started: list[Placed], running: dict[str, Runs], now_s: float
+    ) -> None:
+        """Take runs out of clusters' queues that would end sooner on slots which nothing else wants."""
+        for placed in started:
+            free[placed.host] -= placed.slot.num_processes
+        waiting = {run_id: run for runs in running.values() for run_id, run in runs.items() if run.get("waiting")}
+        coming = sum(run.get("num_processes", 1) for run in waiting.values() if run.get("requeue"))
+        for run_id, run in sorted(waiting.items(), key=lambda item: item[1]["started_s"]):
+            waited_s, num = now_s - run["started_s"], run.get("num_processes", 1)
+            if waited_s < _BEFORE_A_MOVE_S or run.get("requeue") or run.get("ending") or run.get("moved_to"):
+                continue
+            bound_s = waited_s + self._supervisor.seconds(run_id, host_of(run))
+            for name, sweep in self._store.sweeps.items():
+                hosts = hosts_of(sweep) if sweep["active"] and self._supervisor.pace(name).has(run_id) else ()
+                if any(
+                    free.get(host, 0) - coming >= num
+                    and self._fleet.is_ready(host, name)
+                    and self._supervisor.seconds(run_id, host) < bound_s
+                    for host in hosts
+                    if host != host_of(run)
+                ):
+                    self._store.put("runs", run_id, requeue=True)
+                    coming += num
+                    break
+
+
+def _fits(left_s: float | None, seconds: float) -> bool:
+    return left_s is None or left_s > seconds
