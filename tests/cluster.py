@@ -96,6 +96,9 @@ class Cluster:
         """States of this user's jobs."""
         return self._do("squeue", "-r", "-h", "-o", "%T").split()
 
+    def nodes_of_largest_job(self) -> int:
+        return max(map(int, self._do("squeue", "-h", "-o", "%D").split()), default=0)
+
     def submit(self, *argv: str) -> str:
         return self._do("sbatch", "--parsable", *argv).strip()
 

@@ -167,7 +167,8 @@ class Supervisor:
                     continue
                 if standing.state in ("lost", "taken"):
                     reason = standing.reason or "its guard is gone and left no word"
-                    self._book_use(run_id, run, time.time() - run["started_s"])
+                    if run.get("trained_on") == host_of(run):
+                        self._book_use(run_id, run, time.time() - run["started_s"])
                     self._fail(run_id, run, "lost", reason, counts=standing.state == "lost")
                     continue
                 self._stop_where_wanted(run_id, run, launcher, standing.state)

@@ -84,15 +84,18 @@ def _over_nodes(num_processes: int, argv: list[str]) -> int:
     srun = ["srun", f"--ntasks={num_processes}", "--kill-on-bad-exit=1", "--unbuffered"]
     if "SLURM_CPUS_PER_TASK" in os.environ:  # since Slurm 22.05 srun does not take it from sbatch
         srun.append(f"--cpus-per-task={os.environ['SLURM_CPUS_PER_TASK']}")
-    process = subprocess.Popen([*srun, *argv], env=environment, preexec_fn=_ends_with_parent())
-    _pass_on_signals([process])
+    # Out of reach of what is sent to this process's group: a SIGTERM has srun kill its tasks. SIGUSR1 it passes on.
+    process = subprocess.Popen([*srun, *argv], env=environment, preexec_fn=_ends_with_parent(), start_new_session=True)
+    _pass_on_signals([process], signal.SIGUSR1)
     return _as(process.wait())
 
 
-def _pass_on_signals(processes: list[subprocess.Popen[bytes]]) -> None:
-    def pass_on(number: int, _frame: object) -> None:
+def _pass_on_signals(processes: list[subprocess.Popen[bytes]], as_signal: int = signal.SIGTERM) -> None:
+    """A request to end this process is one to end those."""
+
+    def pass_on(_number: int, _frame: object) -> None:
         for process in processes:
-            process.send_signal(number)
+            process.send_signal(as_signal)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, pass_on)

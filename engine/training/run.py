@@ -51,8 +51,8 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
         nonlocal stop_requested
         stop_requested = True
 
-    signal.signal(signal.SIGTERM, request_stop)
-    signal.signal(signal.SIGINT, request_stop)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):  # the last is how srun passes it on
+        signal.signal(number, request_stop)
     ranks, device = join("cuda" if torch.cuda.is_available() else "cpu")
     writer = MetricsWriter(folder.metrics if ranks.is_first else Path(os.devnull))  # one rank speaks for all
     trainer = Trainer(

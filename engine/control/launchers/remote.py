@@ -29,6 +29,7 @@ from engine.spec.runspec import RunSpec
 POLL_S = 1.0
 OLDEST_PYTHON = (3, 11)
 _STOP_AGAIN_S = 5.0
+_WITHDRAW_S = 15.0
 _AGAIN_S = (1.0, 2.0, 5.0)
 """Waits before a host that did not answer is asked again; the last one for ever."""
 _BATCH_BYTES = 8 * 2**20
@@ -70,6 +71,7 @@ class _Job:
         """Files to put beside `launch.json`, given the workspace there."""
         self.facts: Path | None = None
         self.inputs: list[Input] = []
+        self.asked_s, self.withdrawn = time.monotonic(), False
         self.tried = False
         """Whether a request to start it may have reached the host: where not, it has certainly not begun."""
         self.stop = False
@@ -133,6 +135,10 @@ class RemoteLauncher:
                 job = self._jobs[name] = _Job(attempt, folder.root, _RESULTS, None)
                 job.tried = True
             assert job is not None
+        if known and self._withdrawn(job):
+            with self._lock:
+                self._jobs.pop(name, None)
+            return Standing("taken", reason=f"{self.host.name}: {self.contact.fault}")
         if known and job.standing not in _OVER:
             return Standing(job.standing, reason=job.reason)
         ended = read_json(folder.exit)
@@ -141,6 +147,14 @@ class RemoteLauncher:
         with self._lock:
             self._jobs.pop(name, None)
         return Standing("ended", ended)
+
+    def _withdrawn(self, job: _Job) -> bool:
+        """Whether a run is not to be started here any more: the host has refused, or not been there, for a while, and
+        it has certainly not begun."""
+        with self._lock:
+            refused = bool(self.contact.fault) and time.monotonic() - job.asked_s > _WITHDRAW_S
+            job.withdrawn = job.withdrawn or (refused and not job.tried and job.launch is not None and not job.stop)
+            return job.withdrawn
 
     def stop(self, folder: RunFolder) -> None:
         with self._lock:
@@ -278,8 +292,12 @@ class RemoteLauncher:
                 "files": {file: mirror.packed(content) for file, content in job.content(workspace).items()},
             }
         for some, how in self._ways_to_start(asked, jobs):
-            for name in some:
-                jobs[name].tried = True
+            with self._lock:
+                some = {name: job for name, job in some.items() if not jobs[name].withdrawn}
+                for name in some:
+                    jobs[name].tried = True
+            if not some:
+                continue
             try:
                 answer = self._way.ask("start", jobs=some, slurm=how)
             except UnreachableError:

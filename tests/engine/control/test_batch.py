@@ -20,6 +20,7 @@ from engine.records.workspace import Workspace, read_json
 from tests.cluster import Cluster, cluster
 from tests.conftest import CommandLine, wait_until
 from tests.engine.control.test_supervisor import outcome, results, state_of
+from tests.hosts import Farm
 
 pytestmark = pytest.mark.xdist_group("slurm")
 ECHO = "import sys, time; print('one', flush=True); time.sleep(float(sys.argv[1])); print('two')"
@@ -219,3 +220,69 @@ def test_a_time_limit_is_a_checkpoint_and_another_job(
     metrics = kitui.workspace.run(run()["name"]).metrics.read_text()
     assert '"resumed"' in metrics or metrics.count('"started"') >= 2
     assert read_json(kitui.workspace.run(run()["name"]).exit)["warned"] is False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_runs_over_two_nodes_through_a_login_node(
+    slurm: Cluster, machines: Farm, kitui: CommandLine, write_sweep: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Slurm is reached by ssh alone; a run of two processes goes over both nodes, one of one process takes one. A run
+    that is cancelled in the middle goes on by as many processes, from its checkpoint."""
+    machines.start("login")
+    setup = f"export SLURM_CONF={slurm.root / 'slurm.conf'}"
+    hosts_toml(kitui.workspace, tmp_path / "there", ssh="login", setup=setup, jobs=4)
+    path = write_sweep(model_size='["nano-3k", "nano-7k"]', infusion_frequency="[4]", seed="[0]", num_tokens='["200k"]')
+    path.write_text(path.read_text() + '\n[execution]\nnum_processes = { "nano-7k" = 2 }\ndata_parallel = "fsdp"\n')
+    local = CommandLine(tmp_path / "local")
+    local.folder.mkdir()
+    assert local("launch", path, "--watch", "--slots", "2", timeout=300).returncode == 0
+
+    assert kitui("hosts", "check", "cluster").returncode == 0
+    assert kitui("launch", path, "--host", "cluster").returncode == 0
+
+    def runs() -> dict[str, Any]:
+        return {name.rpartition("-f")[0]: run for name, run in state_of(kitui.workspace).runs.items()}
+
+    def wide_steps() -> int:
+        return kitui.workspace.run(runs()["nano-7k"]["name"]).metrics.read_text().count('"step"')
+
+    wait_until(lambda: runs() and kitui.workspace.run(runs()["nano-7k"]["name"]).metrics.exists(), 120, slurm.sinfo)
+    wait_until(lambda: wide_steps() > 5, 120, slurm.sinfo)
+    assert slurm.nodes_of_largest_job() == 2
+    name = runs()["nano-7k"]["name"]
+    assert kitui("cancel", name).returncode == 0
+    wait_until(lambda: runs()["nano-7k"]["state"] == "cancelled", 90, lambda: (runs(), slurm.sinfo()))
+    assert kitui("retry", name).returncode == 0
+    wait_until(lambda: {run["state"] for run in runs().values()} == {"done"}, 240, lambda: (runs(), slurm.sinfo()))
+    there, here = results(kitui.workspace), results(local.workspace)
+    executed = {run_id.rpartition("-f")[0]: result.execution for run_id, result in there.items()}
+    assert {size: execution.num_processes for size, execution in executed.items()} == {"nano-3k": 1, "nano-7k": 2}
+    assert '"resumed"' in kitui.workspace.run(name).metrics.read_text()
+    for run_id, result in there.items():
+        assert result.background_loss == pytest.approx(here[run_id].background_loss, rel=1e-3)
+        assert result.exposures == here[run_id].exposures
+    wait_until(lambda: not slurm.queue(), 30, slurm.sinfo)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_runs_that_wait_in_a_queue_go_where_there_is_room(
+    slurm_env: Cluster, kitui: CommandLine, write_sweep: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A cluster that somebody else has all of: what was submitted there ends up on this machine, which has room."""
+    slurm = slurm_env
+    hog = slurm.submit("-p", "high", "-N", "2", "--wrap", "sleep 390", "-o", "/dev/null")
+    wait_until(lambda: slurm.queue() == ["RUNNING"], 30, slurm.sinfo)
+    hosts_toml(kitui.workspace, tmp_path / "there", jobs=20)
+    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[0, 4, 8]", seed="[0, 1]")
+    assert kitui("launch", path, "--host", "cluster", "--host", "local").returncode == 0
+
+    def row() -> Any:
+        return kitui.json("status")["sweeps"][0]
+
+    wait_until(lambda: row()["done"] == 6, 300, lambda: (row(), slurm.sinfo()))
+    assert {run["host"] for run in state_of(kitui.workspace).runs.values()} == {"local"}
+    assert any(run["attempt"] == 2 for run in state_of(kitui.workspace).runs.values())  # it did wait there first
+    assert slurm.queue() == ["RUNNING"]
+    subprocess.run(["scancel", hog], check=True)

@@ -10,7 +10,7 @@ import pytest
 
 from engine.control.status import sweep_status
 from engine.control.supervisor import Supervisor
-from engine.errors import SpecError
+from engine.errors import LaunchError, SpecError
 from engine.records.record import plain
 from engine.records.workspace import Workspace, write_json
 from tests.conftest import SAMPLES, prepare
@@ -115,3 +115,72 @@ def test_deleting_keeps_the_facts_of_a_sweep_that_is_not_prepared_yet(supervisor
     tell(supervisor, "delete", "waiting")
     assert not supervisor.workspace.facts(facts).exists()
     assert not supervisor.workspace.tokens(tokens).exists()
+
+
+def test_a_sweep_is_moved_within_its_own_hosts_only(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one", "two", "three"], hosts=["local", "gpu1"])
+    put_run(supervisor, "two", "running", host="local", slot="cpu:0")
+    put_run(supervisor, "three", "running", host="local", slot="cpu:1", waiting="Resources")
+    obey = supervisor.orders.obey
+    with pytest.raises(SpecError, match=r"a is not prepared there\. Launch it again with --host gpu9"):
+        obey({"command": "move", "names": ["a"], "host": "gpu9"})
+    assert obey({"command": "move", "names": ["a"], "host": "gpu1"})["runs"] == 2
+    runs = supervisor.store.runs
+    assert [runs[r].get("moved_to") for r in ("one", "two", "three")] == ["gpu1", None, "gpu1"]
+    assert [bool(runs[r].get("requeue")) for r in ("one", "two", "three")] == [False, False, True]
+
+
+def test_priorities_and_caps_of_launched_sweeps(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one"], hosts=["local", "gpu1"])
+    obey = supervisor.orders.obey
+    obey({"command": "prioritise", "names": ["a"], "priority": 3})
+    assert supervisor.store.sweeps["a"]["priority"] == 3
+    with pytest.raises(SpecError, match="no sweep has this name"):
+        obey({"command": "prioritise", "names": ["b"], "priority": 3})
+    obey({"command": "cap", "names": ["a"], "caps": {"gpu1": 20.0, "local": 1.0}})
+    obey({"command": "cap", "names": ["a"], "caps": {"local": None}})
+    assert supervisor.store.sweeps["a"]["caps"] == {"gpu1": 20.0}
+    with pytest.raises(SpecError, match="a is not trained there"):
+        obey({"command": "cap", "names": ["a"], "caps": {"gpu2": 1.0}})
+
+
+def test_a_drained_host_lets_runs_end_or_moves_them(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["trains", "waits"], hosts=["local"])
+    put_run(supervisor, "trains", "running", slot="cpu:0")
+    put_run(supervisor, "waits", "running", slot="cpu:1", waiting="Priority")
+    obey = supervisor.orders.obey
+    assert obey({"command": "drain", "names": ["local"]})["runs"] == 2
+    assert not supervisor.fleet.is_open("local")
+    assert [bool(supervisor.store.runs[r].get("requeue")) for r in ("trains", "waits")] == [False, True]
+    obey({"command": "drain", "names": ["local"], "now": True})
+    assert supervisor.store.runs["trains"]["requeue"]
+    obey({"command": "reopen", "names": ["local"]})
+    assert supervisor.fleet.is_open("local")
+    with pytest.raises(LaunchError, match="no host of this name"):
+        obey({"command": "drain", "names": ["gpu1"]})
+
+
+def test_three_faults_in_a_row_set_a_host_aside(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one", "two", "three", "four"], hosts=["local", "gpu1"])
+    for name in ("one", "two"):
+        put_run(supervisor, name, "failed", host="gpu1")
+        supervisor.fleet.book("gpu1", name, "no space left")
+    supervisor.fleet.book("gpu1", "four", "")  # a success in between
+    for name in ("one", "two"):
+        supervisor.fleet.book("gpu1", name, "no space left")
+    assert supervisor.fleet.is_open("gpu1")
+    put_run(supervisor, "three", "lost", host="gpu1")
+    supervisor.fleet.book("gpu1", "three", "no space left")
+    assert not supervisor.fleet.is_open("gpu1")
+    assert set(states(supervisor).values()) == {"queued"}
+    row = sweep_status("a", supervisor.store.sweeps["a"], supervisor.store.runs, hosts=supervisor.store.hosts)
+    assert "gpu1: set aside after 3 failures in a row, the last: no space left" in row["alerts"][0]
+
+
+def test_this_machine_alone_is_never_set_aside(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one"], hosts=["local"])
+    put_run(supervisor, "one", "failed")
+    for _ in range(5):
+        supervisor.fleet.book("local", "one", "a mistake in the sweep")
+    assert supervisor.fleet.is_open("local")
+    assert states(supervisor) == {"one": "failed"}

@@ -21,7 +21,7 @@ from tests.conftest import prepare
 @pytest.fixture(autouse=True)
 def own_signals() -> Iterator[None]:
     """A run takes over SIGTERM and SIGINT of its process."""
-    before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
+    before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
