@@ -6,6 +6,7 @@ import csv
 import io
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ import orjson
 
 from engine.analysis.curves import Results, sweep_observations
 from engine.analysis.imports import read_imported, row_of
-from engine.errors import DataError, SpecError, nearest
+from engine.control.here import Here, way_to
+from engine.control.hosts import LOCAL, host_of, known_host
+from engine.control.ssh import Ssh, UnreachableError
+from engine.control.store import State
+from engine.errors import DataError, LaunchError, SpecError, nearest
 from engine.records.bundle import read_section
 from engine.records.workspace import Workspace
 from engine.spec.runspec import RunSpec
@@ -57,26 +62,52 @@ def _csv(rows: list[dict[str, Any]], columns: list[str]) -> bytes:
 
 
 def export_run(workspace: Workspace, run: str, target: Path) -> None:
-    """Copy a run's last weights, its tokenizer and where they come from. DataError where no weights were kept."""
+    """Copy a run's last weights, its tokenizer and where they come from; of a run that another host trained, from
+    there. DataError where no weights were kept."""
     run_id = known_run(workspace, run)
-    folder = workspace.run(run_id)
-    spec = read_section(RunSpec, folder.spec)
-    step = folder.latest.read_text().strip() if folder.latest.exists() else None
-    checkpoint = folder.checkpoints / step if step else None
-    if checkpoint is None or not (checkpoint / "model.safetensors").exists():
-        raise DataError(
-            "no weights were kept of this run.",
-            where=str(folder.root),
-            mend='Set execution.keep_weights = "last" and train again, or wait for its first checkpoint.',
-        )
+    spec = read_section(RunSpec, workspace.run(run_id).spec)
     if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
         raise DataError("it exists and is not an empty folder.", value=str(target), mend="Choose another.")
-    target.mkdir(parents=True, exist_ok=True)
-    tokens = workspace.tokens(spec.tokens_id)
-    for file in (checkpoint / "config.json", checkpoint / "model.safetensors"):
-        shutil.copy2(file, target)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy2(tokens / name, target)
-    origin = spec.model_dump(mode="json") | {"step": int(step or 0)}
+    with tempfile.TemporaryDirectory(prefix="kitui-") as scratch:
+        step, files = _kept_files(workspace, run_id, spec, Path(scratch))
+        target.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shutil.copy2(file, target)
+    origin = spec.model_dump(mode="json") | {"step": step}
     (target / "kitui_run.json").write_bytes(orjson.dumps(origin, option=orjson.OPT_INDENT_2))
     note(f"{run_id} after step {step} written to {target}")
+
+
+def _kept_files(workspace: Workspace, run_id: str, spec: RunSpec, scratch: Path) -> tuple[int, list[Path]]:
+    """The step of a run's last weights, with their files and the tokenizer's, fetched from its host if need be."""
+    state = State(workspace)
+    state.refresh()
+    host = host_of(state.runs.get(run_id, {}))
+    latest, checkpoints = f"runs/{run_id}/latest", f"runs/{run_id}/checkpoints"
+    tokenizer = [f"tokens/{spec.tokens_id}/{name}" for name in ("tokenizer.json", "tokenizer_config.json")]
+    root = workspace.root if host == LOCAL else scratch
+    if host != LOCAL:
+        way = way_to(known_host(workspace, host))
+        try:
+            _fetch(way, latest, root)
+            for name in (f"{checkpoints}/{(root / latest).read_text().strip()}", *tokenizer):
+                _fetch(way, name, root)
+        except UnreachableError:
+            raise
+        except LaunchError:  # it is not there: said below
+            pass
+    step = (root / latest).read_text().strip() if (root / latest).exists() else ""
+    files = [root / checkpoints / step / name for name in ("config.json", "model.safetensors")]
+    files += [root / name for name in tokenizer]
+    if not step or not all(file.exists() for file in files):
+        raise DataError(
+            "no weights were kept of this run." if host == LOCAL else f"its weights cannot be had from {host}.",
+            where=str(workspace.run(run_id).root),
+            mend='Set execution.keep_weights = "last" and train again, or wait for its end.',
+        )
+    return int(step), files
+
+
+def _fetch(way: Ssh | Here, name: str, root: Path) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    way.fetch(name, (root / name).parent)

@@ -48,6 +48,11 @@ def hello(workspace: str, request: Json) -> Json:
     """What kind of host this is. The workspace is made, and it is tried whether it can be written."""
     if os.path.exists(os.path.join(workspace, "state.json")):
         return {"error": f"{workspace}: this folder is a kitui workspace of its own. Give this host another one"}
+    os.makedirs(workspace, mode=0o700, exist_ok=True)
+    if request.get("tokens"):
+        fault = _link_tokens(workspace, os.path.abspath(os.path.expanduser(request["tokens"])))
+        if fault:
+            return {"error": fault}
     for folder in ("runs", "sweeps", "tokens", "facts"):
         os.makedirs(os.path.join(workspace, folder), mode=0o700, exist_ok=True)
     trial = os.path.join(workspace, f".written-{os.getpid()}")
@@ -70,6 +75,33 @@ def hello(workspace: str, request: Json) -> Json:
     if request.get("modules"):
         answer["missing"] = [name for name in _MODULES if not _has_module(name)]
     return answer
+
+
+def _link_tokens(workspace: str, folder: str) -> str:
+    """Have the workspace's token files lie in this folder; what is in the way of that, if anything is."""
+    link = os.path.join(workspace, "tokens")
+    os.makedirs(folder, exist_ok=True)
+    if os.path.islink(link) and os.path.realpath(link) != os.path.realpath(folder):
+        os.unlink(link)
+    elif os.path.isdir(link) and not os.path.islink(link):
+        if os.listdir(link):
+            return f"{link}: there are token files here already. Move them to {folder}, and remove this folder"
+        os.rmdir(link)
+    if not os.path.lexists(link):
+        os.symlink(folder, link)
+    return ""
+
+
+def remove(workspace: str, request: Json) -> Json:
+    """Remove folders of runs and sweeps, and token files that nobody else may use. What still runs stays."""
+    for name in request["names"]:
+        folder = _below(workspace, name)
+        identity = _json(folder, "guard.json")
+        if os.path.dirname(name) not in ("runs", "sweeps", "tokens") or (identity is not None and is_alive(identity)):
+            continue
+        if os.path.dirname(name) != "tokens" or not os.path.islink(os.path.dirname(folder)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return {}
 
 
 def _has_module(name: str) -> bool:
@@ -275,6 +307,7 @@ def cluster(workspace: str, request: Json) -> Json:
 
 _VERBS: dict[str, Callable[[str, Json], Json]] = {
     "hello": hello,
+    "remove": remove,
     "put": put,
     "start": start,
     "stop": stop,

@@ -129,12 +129,20 @@ def standing(folder: str, job: dict[str, Any], jobs: dict[str, tuple[str, str]])
 
 
 def _ended_as(job: str) -> str:
-    """The state that a job ended in, while the controller still knows it."""
-    try:
-        words = _run(["scontrol", "show", "job", "-o", job]).split()
-    except SlurmError:
-        return ""
-    return next((word.partition("=")[2] for word in words if word.startswith("JobState=")), "")
+    """The state that a job ended in: the controller forgets it after a while, and accounting, where there is any,
+    remembers it."""
+    for argv, mark in (
+        (["scontrol", "show", "job", "-o", job], "JobState="),
+        (["sacct", "-nXP", "-j", job, "-o", "State"], ""),
+    ):
+        try:
+            words = _run(argv).split()
+        except SlurmError:
+            continue
+        found = next((word.removeprefix(mark) for word in words if word.startswith(mark)), "")
+        if found:
+            return found
+    return ""
 
 
 def _last_words(path: str) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from engine.control.here import Here
+from engine.control.here import Here, way_to
 from engine.control.hosts import Host, slots_of
 from engine.control.launchers.remote import OLDEST_PYTHON
 from engine.control.ssh import Ssh
@@ -27,10 +27,10 @@ class Finding(NamedTuple):
 
 def check_host(host: Host) -> Iterator[Finding]:
     """Reach, Python, workspace and disk, what training needs, slots, clock: in this order, until one stops the rest."""
-    ssh = Ssh(host) if host.ssh else Here(host)
+    ssh = way_to(host)
     started = time.monotonic()
     try:
-        there = ssh.ask("hello", modules=True)
+        there = ssh.ask("hello", modules=True, tokens=host.tokens)
     except LaunchError as error:
         yield Finding("reach", False, error.what, error.mend)
         return

@@ -6,12 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from engine.control.here import Here
+from engine.control.here import way_to
 from engine.control.hosts import LOCAL, hosts_of, known_host, read_hosts
 from engine.control.launchers.base import Launcher, Slot
 from engine.control.launchers.local import LocalLauncher
 from engine.control.launchers.remote import RemoteLauncher
-from engine.control.ssh import Ssh
 from engine.control.store import Store
 from engine.errors import KituiError
 from engine.records.bundle import SweepBundle
@@ -63,8 +62,7 @@ class Fleet:
         if host not in self._remote and time.monotonic() >= self._not_before_s.get(host, 0.0):
             try:
                 known = known_host(self._workspace, host)
-                way = Ssh(known) if known.ssh else Here(known)
-                self._remote[host] = RemoteLauncher(self._workspace, known, way)
+                self._remote[host] = RemoteLauncher(self._workspace, known, way_to(known))
             except KituiError as error:
                 self._not_before_s[host] = time.monotonic() + _AGAIN_S
                 self._put(host, slots=0, unreachable_since_s=None, fault=str(error))
@@ -128,11 +126,24 @@ class Fleet:
 
     # Preparing elsewhere
 
+    def waits_for_this_machine(self, sweep: Mapping[str, Any]) -> bool:
+        """Whether a sweep's token files are still to be made here."""
+        here = LOCAL in hosts_of(sweep) and not sweep.get("ready_here", sweep["prepared"])
+        return here and LOCAL not in sweep.get("host_faults", {})
+
+    def prepared_here(self, name: str, fault: str | None) -> None:
+        """Take in how the preparation on this machine ended: a sweep with other hosts goes on without it."""
+        sweep = self._store.sweeps[name]
+        if fault and hosts_of(sweep) != _LOCAL:
+            self._store.put("sweeps", name, host_faults=sweep.get("host_faults", {}) | {LOCAL: fault})
+            return
+        self._store.put("sweeps", name, prepared=not fault, prepare_error=fault, active=not fault, ready_here=not fault)
+
     def prepare(self, name: str, sweep: Mapping[str, Any], bundle: SweepBundle) -> None:
         """Have a sweep's token files made on its other hosts, and take over what came of that."""
-        remote = [host for host in hosts_of(sweep) if host != LOCAL]
-        faults: dict[str, str] = {}
-        for host in remote:
+        known: Mapping[str, str] = sweep.get("host_faults", {})
+        faults = {host: words for host, words in known.items() if host == LOCAL}
+        for host in [host for host in hosts_of(sweep) if host != LOCAL]:
             launcher = self._of(host)
             if launcher is None:
                 continue
@@ -140,7 +151,7 @@ class Fleet:
             ready, fault = launcher.prepared(name)
             if fault:
                 faults[host] = fault
-            elif ready and sweep["prepared"] is None and LOCAL not in hosts_of(sweep):
+            elif ready and sweep["prepared"] is None:
                 folder = self._workspace.sweep(name)
                 made = read_plan(folder.root / f"on-{host}" / "plan.json")
                 if made is None:
@@ -148,18 +159,41 @@ class Fleet:
                     continue
                 write_json(folder.plan, plain(made))
                 self._store.put("sweeps", name, prepared=True, prepare_error=None)
-        if faults != sweep.get("host_faults", {}):
+        if faults != known:
             self._store.put("sweeps", name, host_faults=faults)
         if faults and len(faults) == len(hosts_of(sweep)):
             words = "; ".join(f"{host}: {fault}" for host, fault in faults.items())
             self._store.put("sweeps", name, prepared=False, prepare_error=words, active=False)
 
     def is_ready(self, host: str, name: str) -> bool:
-        """Whether a prepared sweep's token files are on this host."""
+        """Whether a sweep's token files are on this host."""
         if host == LOCAL:
-            return True
+            sweep = self._store.sweeps[name]
+            return bool(sweep.get("ready_here", sweep["prepared"]))
         launcher = self._of(host)
         return launcher is not None and launcher.prepared(name)[0]
+
+    # Removing what deleted sweeps leave there
+
+    def discard(self, host: str, names: list[str]) -> None:
+        """Have these folders of a host removed, now or when it answers next."""
+        if host != LOCAL and not self.is_gone(host):
+            known = self._store.hosts.get(host, {}).get("discarded", [])
+            self.mark(host, discarded=sorted({*known, *names}))
+
+    def tidy(self) -> None:
+        for host, known in list(self._store.hosts.items()):
+            if known.get("discarded"):
+                launcher = self._of(host)
+                if launcher is not None and launcher.discard(known["discarded"]):
+                    self._store.put("hosts", host, discarded=[])
+
+    def is_tidying(self) -> bool:
+        """Whether something is still to be removed on a host that answers."""
+        return any(
+            known.get("discarded") and host in self._remote and not self._remote[host].contact.fault
+            for host, known in self._store.hosts.items()
+        )
 
     def drop(self, name: str) -> None:
         for launcher in self._remote.values():

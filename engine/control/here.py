@@ -15,7 +15,7 @@ import orjson
 import engine
 from engine.control import agent
 from engine.control.hosts import Host
-from engine.control.ssh import REQUEST_LIMIT_S, UnreachableError, answer_in, mend_of
+from engine.control.ssh import REQUEST_LIMIT_S, Ssh, UnreachableError, answer_in, mend_of
 from engine.errors import LaunchError
 
 
@@ -63,9 +63,22 @@ class Here:
         except OSError as error:
             raise LaunchError(f"{error.strerror}.", where=str(folder), mend=mend_of(str(error))) from None
 
+    def fetch(self, source: str, target: Path) -> None:
+        """A file or folder below the workspace there, into a folder here."""
+        path = self._workspace / source
+        try:
+            shutil.copytree(path, target / path.name) if path.is_dir() else shutil.copy2(path, target)
+        except OSError as error:
+            raise LaunchError(f"{error.strerror}.", where=str(path)) from None
+
     def code(self, workspace: str) -> str:
         """The folder that Python finds this version's code in."""
         return str(Path(engine.__file__).parent.parent)
 
     def close(self) -> None:
         """There is nothing to let go."""
+
+
+def way_to(host: Host) -> Ssh | Here:
+    """How this host's agent is reached."""
+    return Ssh(host) if host.ssh else Here(host)

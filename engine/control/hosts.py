@@ -33,6 +33,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The folder there that holds token files and runs; made where it is missing. `~/` is the home there."""
     python: str = "python3"
     """The Python there that has PyTorch and what else training needs."""
+    tokens: str | None = None
+    """A folder there where token files lie, and new ones go: on a disk with room, or shared by several people."""
     setup: str = ""
     """Shell lines before Python is started there: `module load cuda`, `. /opt/env/bin/activate`; for sh."""
     gpus: tuple[str, ...] | None = None

@@ -105,6 +105,7 @@ class Orders:
             host_faults={},
             max_attempts=bundle.max_attempts,
             prepared=None,
+            ready_here=False,
             prepare_error=None,
             launched_s=time.time(),
             ended_s=None,

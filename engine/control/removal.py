@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.control.hosts import LOCAL, host_of, hosts_of
+from engine.control.store import Store
 from engine.errors import KituiError, SpecError, nearest
 from engine.records.results import Plan, launched_plan, read_plan
 from engine.records.workspace import Workspace
@@ -29,6 +31,7 @@ def delete(supervisor: Supervisor, names: list[str]) -> int:
     if running:
         mend = f"kitui cancel {' '.join(names)} ends them first."
         raise SpecError(f"{running} of its runs are running.", value=", ".join(names), mend=mend)
+    there = _elsewhere(store, names, runs)
     plans = [plan for name in names for plan in _plans(workspace, name)]
     for name in names:
         supervisor.forget(name)
@@ -41,11 +44,27 @@ def delete(supervisor: Supervisor, names: list[str]) -> int:
     for name in names:
         _remove(workspace.sweep(name).root)
     others = [p for name in {*store.sweeps, *workspace.sweep_names()} for p in _plans(workspace, name)]
-    for tokens_id in {p.tokens_id for p in plans} - {p.tokens_id for p in others} - {""}:
+    tokens_ids = {p.tokens_id for p in plans} - {p.tokens_id for p in others} - {""}
+    for tokens_id in tokens_ids:
         _remove(workspace.tokens(tokens_id))
+    for host, folders in there.items():
+        supervisor.fleet.discard(host, [*folders, *(f"tokens/{tokens_id}" for tokens_id in tokens_ids)])
     for facts_id in {p.facts_id for p in plans} - {p.facts_id for p in others} - {""}:
         workspace.facts(facts_id).unlink(missing_ok=True)
     return len(runs)
+
+
+def _elsewhere(store: Store, names: list[str], runs: list[str]) -> dict[str, set[str]]:
+    """What these sweeps and runs have left on other hosts."""
+    folders: dict[str, set[str]] = {}
+    for name in names:
+        for host in hosts_of(store.sweeps[name]) if name in store.sweeps else ():
+            folders.setdefault(host, set()).add(f"sweeps/{name}")
+    for run_id in runs:
+        for host in {host_of(store.runs[run_id]), *store.runs[run_id].get("used_s", {})}:
+            folders.setdefault(host, set()).add(f"runs/{run_id}")
+    folders.pop(LOCAL, None)
+    return folders
 
 
 def no_sweep(sweeps: Iterable[str], workspace: Workspace, name: str) -> SpecError:

@@ -28,6 +28,8 @@ CONNECT_S = 5
 LOGIN_LIMIT_S = 45.0
 """The first command waits for a login as well, and some take long."""
 REQUEST_LIMIT_S = 20.0
+_COPY_LIMIT_S = 3600.0
+_LARGEST_ANSWER_BYTES = 64 * 2**20
 _LONGEST_SOCKET_FOLDER = 107 - 1 - 40 - 17  # a slash, ssh's name for the connection, and what it adds for a moment
 _OPTIONS = (
     "BatchMode=yes", f"ConnectTimeout={CONNECT_S}", "ServerAliveInterval=3", "ServerAliveCountMax=2",
@@ -83,16 +85,28 @@ class Ssh:
             raise self._fault(code, error or out)
         return answer
 
-    def send(self, source: Path, target: str, *, limit_s: float = 3600.0) -> None:
+    def send(self, source: Path, target: str) -> None:
         """A file by rsync, which goes on where it was cut off. `target` is below the workspace there."""
         self.ask("put", files={f"{target}.made": packed(b"")})
+        self._copy(str(source), self._remote(target))
+
+    def fetch(self, source: str, target: Path) -> None:
+        """A file or folder below the workspace there, into a folder here."""
+        self._copy(self._remote(source), f"{target}/")
+
+    def _remote(self, path: str) -> str:
+        return f"{self.host.ssh}:{_home_relative(self.host.workspace)}/{path}"
+
+    def _copy(self, source: str, target: str) -> None:
         shell = shlex.join(self._argv()[:-1])  # rsync names the machine itself
         argv = ["rsync", "--archive", "--copy-links", "--partial", "--inplace", "--protect-args", "-e", shell]
-        argv += ["--", str(source), f"{self.host.ssh}:{_home_relative(self.host.workspace)}/{target}"]
         try:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False)
+            done = subprocess.run(
+                [*argv, "--", source, target], stdin=subprocess.DEVNULL, capture_output=True, timeout=_COPY_LIMIT_S,
+                check=False,
+            )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise UnreachableError(f"rsync: {error}.", where=self.host.name, value=str(source)) from None
+            raise UnreachableError(f"rsync: {error}.", where=self.host.name, value=source) from None
         if done.returncode:
             raise self._fault(done.returncode, done.stderr)
 
@@ -126,20 +140,21 @@ class Ssh:
     def _run(self, script: str, content: bytes, limit_s: float) -> tuple[bytes, bytes, int]:
         """Standard output, standard error and exit code of a POSIX shell script there, whatever the login shell is."""
         argv = [*self._argv(), f"sh -c {shlex.quote(script)}"]
-        # Not a pipe: the connection that is kept would hold it open.
-        with tempfile.TemporaryFile() as errors:
+        # Not pipes: the connection that is kept would hold one open, and an answer may be of any length.
+        with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as errors:
             try:
-                done = subprocess.run(
-                    argv, input=content, stdout=subprocess.PIPE, stderr=errors, timeout=limit_s, check=False
-                )
+                done = subprocess.run(argv, input=content, stdout=answers, stderr=errors, timeout=limit_s, check=False)
             except subprocess.TimeoutExpired:
                 raise UnreachableError(
                     f"no answer within {limit_s:.0f} s.", where=self.host.name, mend=f"Try ssh {self.host.ssh} by hand."
                 ) from None
             except OSError as error:
                 raise LaunchError(f"ssh cannot be run: {error.strerror}.", mend="Install OpenSSH's client.") from None
+            if answers.tell() > _LARGEST_ANSWER_BYTES:
+                raise LaunchError(f"an answer of {answers.tell():,} bytes is none of ours.", where=self.host.name)
+            answers.seek(0)
             errors.seek(0)
-            return done.stdout, errors.read(), done.returncode
+            return answers.read(), errors.read(_LARGEST_ANSWER_BYTES), done.returncode
 
     def _argv(self) -> list[str]:
         options = [part for option in (*_OPTIONS, f"ControlPath={_socket_folder()}/%C") for part in ("-o", option)]

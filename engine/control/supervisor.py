@@ -63,6 +63,7 @@ class Supervisor:
             self.prepare()
             self.dispatch.start_runs()
             self.follow()
+            self.fleet.tidy()
             self.fleet.note()
             self.flush()
             if self.has_work():
@@ -85,7 +86,8 @@ class Supervisor:
 
     def has_work(self) -> bool:
         running = any(run["state"] == "running" for run in self.store.runs.values())
-        return running or any(sweep["active"] for sweep in self.store.sweeps.values())
+        active = any(sweep["active"] for sweep in self.store.sweeps.values())
+        return running or active or self.fleet.is_tidying()
 
     # Commands
 
@@ -138,14 +140,14 @@ class Supervisor:
             if not sweep["active"]:
                 continue
             try:
-                if sweep["prepared"] is None and LOCAL in hosts_of(sweep):
+                if self.fleet.waits_for_this_machine(sweep):
                     self.preparations.keep(name)
                 if hosts_of(sweep) != (LOCAL,):
                     self.fleet.prepare(name, sweep, self._bundle(name))
             except (KituiError, OSError) as error:
                 self.store.put("sweeps", name, prepared=False, prepare_error=str(error), active=False)
         for name, fault in self.preparations.ended():
-            self.store.put("sweeps", name, prepared=not fault, prepare_error=fault, active=not fault)
+            self.fleet.prepared_here(name, fault)
 
     # Runs
 

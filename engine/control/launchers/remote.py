@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +17,7 @@ import orjson
 from engine.control.hosts import CPU_ENV, Host, sbatch_options, slots_of
 from engine.control.launchers import mirror
 from engine.control.launchers.base import Slot, Standing, training_argv
+from engine.control.launchers.job import NOT_BEGUN, Job, beside, checked, said
 from engine.control.relocation import Input, inputs_of, relocated_bundle, relocated_run
 from engine.control.ssh import UnreachableError
 from engine.errors import KituiError, LaunchError
@@ -59,46 +59,18 @@ class Contact(NamedTuple):
     """Why nothing is started there."""
 
 
-class _Job:
-    """Something that a guard there owns: a run, or a preparation. `launch` is what it is still to be started with."""
-
-    def __init__(
-        self, attempt: int, folder: Path, files: tuple[str, ...], launch: dict[str, Any] | None, num_processes: int = 1
-    ) -> None:
-        self.attempt, self.folder, self.files, self.launch = attempt, folder, files, launch
-        self.num_processes = num_processes
-        self.content: Callable[[str], dict[str, bytes]] = lambda _workspace: {}
-        """Files to put beside `launch.json`, given the workspace there."""
-        self.facts: Path | None = None
-        self.inputs: list[Input] = []
-        self.asked_s, self.withdrawn = time.monotonic(), False
-        self.tried = False
-        """Whether a request to start it may have reached the host: where not, it has certainly not begun."""
-        self.stop = False
-        self.stop_again_s = 0.0
-        self.dropped = False
-        """Of no interest any more: once it is over it is forgotten."""
-        self.base: dict[str, int] | None = None
-        """Where in the files here those of the host begin, once that has been read."""
-        self.standing, self.reason = "starting", ""
-
-    def offsets(self) -> dict[str, int]:
-        """How much of each file of the host is here."""
-        if self.base is None:
-            self.base = mirror.base_of(self.folder)
-        return mirror.offsets(self.folder, self.base)
-
-
 class RemoteLauncher:
     def __init__(self, workspace: Workspace, host: Host, way: Way) -> None:
         self._workspace, self._way, self.host = workspace, way, host
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._there: dict[str, Any] | None = None
         self._put: set[str] = set()
         self._have: set[Input] = set()
         self._sending: threading.Thread | None = None
         self._send_fault: KituiError | None = None
+        self._to_discard: tuple[str, ...] = ()
+        self._discarded: set[str] = set()
         self._closed = False
         self.contact = Contact()
         self._thread = threading.Thread(target=self._talk, name=f"host {host.name}", daemon=True)
@@ -117,7 +89,7 @@ class RemoteLauncher:
             "argv": training_argv(run, slot, attempt),
             "env": slot.env,
         }
-        job = _Job(attempt, folder.root, _RESULTS, launch, slot.num_processes)
+        job = Job(attempt, folder.root, _RESULTS, launch, slot.num_processes)
         spec = read_section(RunSpec, folder.spec)
         job.content = lambda workspace: {"spec.json": _json(relocated_run(spec, workspace).model_dump(mode="json"))}
         job.facts = self._workspace.facts(spec.facts_id)
@@ -132,7 +104,7 @@ class RemoteLauncher:
             job = self._jobs.get(name)
             known = job is not None and job.attempt == attempt
             if not known:  # of an earlier supervisor
-                job = self._jobs[name] = _Job(attempt, folder.root, _RESULTS, None)
+                job = self._jobs[name] = Job(attempt, folder.root, _RESULTS, None)
                 job.tried = True
             assert job is not None
         if known and self._withdrawn(job):
@@ -148,7 +120,7 @@ class RemoteLauncher:
             self._jobs.pop(name, None)
         return Standing("ended", ended)
 
-    def _withdrawn(self, job: _Job) -> bool:
+    def _withdrawn(self, job: Job) -> bool:
         """Whether a run is not to be started here any more: the host has refused, or not been there, for a while, and
         it has certainly not begun."""
         with self._lock:
@@ -178,7 +150,7 @@ class RemoteLauncher:
             }
             folder = self._workspace.sweep(bundle.plan.sweep).root / f"on-{self.host.name}"
             folder.mkdir(mode=0o700, exist_ok=True)
-            job = self._jobs[name] = _Job(attempt, folder, ("plan.json",), launch)
+            job = self._jobs[name] = Job(attempt, folder, ("plan.json",), launch)
             (folder / "log.txt").unlink(missing_ok=True)
             job.content = lambda workspace: {"bundle.json": _json(plain(relocated_bundle(bundle, workspace)))}
             job.inputs = inputs_of(bundle)
@@ -195,7 +167,7 @@ class RemoteLauncher:
         ending = read_json(job.folder / "exit.json") or {}
         if ending.get("returncode") == 0:
             return True, ""
-        return False, _said(job.folder / "log.txt") or str(ending.get("reason") or "no reason given")
+        return False, said(job.folder / "log.txt") or str(ending.get("reason") or "no reason given")
 
     def drop(self, sweep: str) -> None:
         """A sweep is no longer to be prepared: what is under way for it there is ended."""
@@ -203,6 +175,14 @@ class RemoteLauncher:
             job = self._jobs.get(f"sweeps/{sweep}")
             if job is not None:
                 job.stop = job.dropped = True
+
+    def discard(self, names: list[str]) -> bool:
+        """Have folders there removed. Whether these have been."""
+        done = set(names) <= self._discarded
+        if not done:
+            self._to_discard = tuple(names)
+            self._wake.set()
+        return done
 
     def close(self) -> None:
         with self._lock:  # from here on nothing more is written
@@ -238,7 +218,7 @@ class RemoteLauncher:
     def _round(self) -> None:
         """Everything that is to be done and known, in a few requests."""
         if self._there is None:
-            there = self._way.ask("hello")
+            there = self._way.ask("hello", tokens=self.host.tokens)
             if tuple(there["python"][:2]) < OLDEST_PYTHON:
                 raise LaunchError(
                     f"its Python is {'.'.join(map(str, there['python']))}.",
@@ -247,6 +227,10 @@ class RemoteLauncher:
                 )
             self._there = there
             self.contact = self.contact._replace(slots=tuple(slots_of(self.host, self._there)))
+        if self._to_discard:
+            names, self._to_discard = self._to_discard, ()
+            self._way.ask("remove", names=names)
+            self._discarded.update(names)
         with self._lock:
             jobs = dict(self._jobs)
         self._stop(jobs)
@@ -261,11 +245,11 @@ class RemoteLauncher:
                 if job.dropped and job.standing in _OVER and self._jobs.get(name) is job:
                     del self._jobs[name]
 
-    def _stop(self, jobs: dict[str, _Job]) -> None:
+    def _stop(self, jobs: dict[str, Job]) -> None:
         """Ask what is to end, again and again until it has: a guard that is just coming up would not have heard."""
         for job in jobs.values():
             if job.stop and not job.tried and job.standing not in _OVER:
-                self._end(job, _NOT_BEGUN | {"attempt": job.attempt, "ended_s": time.time()})
+                self._end(job, NOT_BEGUN | {"attempt": job.attempt, "ended_s": time.time()})
         now = time.monotonic()
         due = {n: j for n, j in jobs.items() if j.stop and j.standing not in _OVER and now >= j.stop_again_s}
         if due:
@@ -273,7 +257,7 @@ class RemoteLauncher:
             for job in due.values():
                 job.stop_again_s = now + _STOP_AGAIN_S
 
-    def _start(self, jobs: dict[str, _Job]) -> None:
+    def _start(self, jobs: dict[str, Job]) -> None:
         assert self._there is not None
         for path in {job.facts for job in jobs.values() if job.facts is not None}:
             name = f"facts/{path.name}"
@@ -313,7 +297,7 @@ class RemoteLauncher:
                     jobs[name].launch = None
 
     def _ways_to_start(
-        self, asked: dict[str, Any], jobs: dict[str, _Job]
+        self, asked: dict[str, Any], jobs: dict[str, Job]
     ) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
         """What starts together, and how. On a cluster, runs of as many processes are one array; what is no run is
         started on the login node: it has the network that a hub's dataset needs."""
@@ -349,7 +333,7 @@ class RemoteLauncher:
             self._send_fault = error
         self._wake.set()
 
-    def _poll(self, jobs: dict[str, _Job]) -> None:
+    def _poll(self, jobs: dict[str, Job]) -> None:
         asked = {
             name: {"attempt": job.attempt, "offsets": job.offsets(), "files": job.files} for name, job in jobs.items()
         }
@@ -357,11 +341,11 @@ class RemoteLauncher:
         for name, job in jobs.items():
             self._take(job, answer["jobs"][name])
 
-    def _take(self, job: _Job, told: dict[str, Any]) -> None:
+    def _take(self, job: Job, told: dict[str, Any]) -> None:
         """Put down what a host says of a job: first what was added to its files, its end last."""
         standing, reason = str(told["standing"]), str(told["reason"])
         tails = {name: mirror.unpacked(told["tails"][name]) for name in mirror.MIRRORED if name in told["tails"]}
-        files = {_beside(job.folder, name): mirror.unpacked(content) for name, content in told.get("files", {}).items()}
+        files = {beside(job.folder, name): mirror.unpacked(content) for name, content in told.get("files", {}).items()}
         with self._lock:  # held by whoever closes this: another launcher may go on with these files then
             if self._closed:
                 return
@@ -369,7 +353,7 @@ class RemoteLauncher:
         for path, data in files.items():
             write_atomically(path, data)
         if standing == "ended":
-            self._end(job, _checked(told["exit"], job.attempt))
+            self._end(job, checked(told["exit"], job.attempt))
         elif standing == "absent":
             # Asked for and not there: the folder is gone. A request that was not answered is simply made again.
             job.standing, job.reason = ("lost" if job.launch is None else "starting"), reason
@@ -377,42 +361,9 @@ class RemoteLauncher:
             job.standing, job.reason = standing, reason
             job.launch = None
 
-    def _end(self, job: _Job, ending: dict[str, Any]) -> None:
+    def _end(self, job: Job, ending: dict[str, Any]) -> None:
         write_json(job.folder / "exit.json", ending)
         job.standing, job.reason = "ended", ""
-
-
-_NOT_BEGUN = {
-    "returncode": None, "signal": "SIGTERM", "stopped": True, "warned": False, "started_s": None, "max_rss_bytes": 0,
-    "reason": "it had not begun",
-}  # fmt: skip
-
-
-def _checked(ending: dict[str, Any], attempt: int) -> dict[str, Any]:
-    """A guard's account as a host tells it, in the form that is relied on here."""
-    code, signal = ending["returncode"], ending["signal"]
-    if ending["attempt"] != attempt or not isinstance(code, (int, type(None))):
-        raise LaunchError("a host tells of another attempt than was asked for.")
-    words = {"signal": str(signal) if signal else None, "reason": str(ending["reason"])}
-    return _NOT_BEGUN | ending | words
-
-
-def _beside(folder: Path, name: str) -> Path:
-    """A file of the folder itself: a host names no other place."""
-    if Path(name).name != name or name.startswith("."):
-        raise LaunchError("not the name of a result.", value=name)
-    return folder / name
-
-
-def _said(log: Path) -> str:
-    """What a preparation found wrong: the error that it ends with as JSON, or its last line."""
-    lines = [line for line in log.read_bytes().splitlines() if line.strip()] if log.exists() else []
-    if not lines:
-        return ""
-    try:
-        return str(KituiError.from_json(orjson.loads(lines[-1])))
-    except (orjson.JSONDecodeError, AttributeError):
-        return lines[-1].decode(errors="replace")
 
 
 def _json(content: Any) -> bytes:

@@ -131,3 +131,33 @@ def test_nothing_outside_of_the_workspace_is_touched(root: Path) -> None:
     assert "not below the workspace" in ask(root, "start", jobs={"/etc": job("0")})["error"]
     ask(root, "put", files={"facts/a.json": content})
     assert (root / "facts/a.json").read_bytes() == b"x"
+
+
+def test_token_files_may_lie_on_another_disk(tmp_path: Path) -> None:
+    root, shared = tmp_path / "there", tmp_path / "disk" / "tokens"
+    assert "error" not in ask(root, "hello", tokens=str(shared))
+    assert (root / "tokens").resolve() == shared
+    (shared / "abc").mkdir()
+    ask(root, "hello", tokens=str(shared))
+    ask(root, "remove", names=["tokens/abc"])
+    assert (shared / "abc").is_dir()  # others may use it
+    other = tmp_path / "other"
+    ask(root, "hello", tokens=str(other))
+    assert (root / "tokens").resolve() == other
+    (tmp_path / "full" / "tokens" / "abc").mkdir(parents=True)
+    assert f"Move them to {shared}" in ask(tmp_path / "full", "hello", tokens=str(shared))["error"]
+
+
+def test_what_deleted_sweeps_left_is_removed_and_nothing_else(root: Path) -> None:
+    ask(root, "start", jobs={"runs/a": job("60"), "runs/b": job("0")})
+    wait_until(lambda: (root / "runs/a/guard.json").exists() and (root / "runs/b/exit.json").exists(), 10)
+    (root / "tokens" / "abc").mkdir()
+    (root / "code" / "x").mkdir(parents=True)
+    ask(root, "remove", names=["runs/a", "runs/b", "runs/never", "tokens/abc", "code/x"])
+    assert (root / "runs/a").exists()  # it still runs
+    assert not (root / "runs/b").exists()
+    assert not (root / "tokens/abc").exists()
+    assert (root / "code/x").exists()
+    assert "not below" in ask(root, "remove", names=["../runs"])["error"]
+    ask(root, "stop", attempts={"runs/a": 1})
+    wait_until(lambda: (root / "runs/a/exit.json").exists(), 10)

@@ -109,3 +109,18 @@ def test_a_cap_ends_what_is_over_it_until_it_is_raised(
     assert done.stderr.strip() == "cap on h1: none"
     wait_until(lambda: row(kitui)["done"] == 2, 200, lambda: row(kitui))
     assert any(run["attempt"] == 2 for run in state_of(kitui.workspace).runs.values())
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_where_it_could_be_prepared(
+    machines: Farm, kitui: CommandLine, tmp_path: Path, write_sweep: Callable[..., Path]
+) -> None:
+    kitui.workspace.create()
+    machines.start("h1")
+    (kitui.workspace.root / "hosts.toml").write_text(machines.table("h1", tmp_path / "h1", cores=1))
+    (kitui.workspace.root / "tokens").write_text("no folder")
+    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[0, 4]", seed="[0]")
+    assert kitui("launch", path, "--host", "local", "--host", "h1").returncode == 0
+    wait_until(lambda: row(kitui)["done"] == 2, 120, lambda: row(kitui))
+    assert {run["host"] for run in state_of(kitui.workspace).runs.values()} == {"h1"}
+    assert any(alert.startswith("not prepared on local: ") for alert in row(kitui)["alerts"])

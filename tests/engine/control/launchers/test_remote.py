@@ -74,7 +74,7 @@ def test_two_hosts_with_cut_lines_and_kills_give_the_local_numbers(
     workspace = kitui.workspace
     wait_until(lambda: count(workspace, "running") == 2, 120)
     seen_away = []
-    for number, length_s in enumerate([1, *(chance.uniform(2, 20) for _ in range(3)), 25]):
+    for number, length_s in enumerate([1, *(chance.uniform(2, 20) for _ in range(3)), 60]):
         machine = chance.choice(["h1", "h2"])
         namespaces(machine, False)
         cut = threading.Timer(length_s, namespaces, (machine, True))
@@ -139,7 +139,7 @@ def test_a_host_that_is_mended_takes_the_runs(
     machines: Farm, kitui: CommandLine, tmp_path: Path, write_sweep: Callable[..., Path]
 ) -> None:
     """No Python at first: said in the status, nothing failed. Another line in hosts.toml, and it trains. A background
-    of one's own goes there with it."""
+    of one's own goes there with it. The weights can be had from there, and a sweep that is deleted leaves nothing."""
     machines.start("h1")
     kitui.workspace.create()
     hosts = kitui.workspace.root / "hosts.toml"
@@ -162,3 +162,13 @@ def test_a_host_that_is_mended_takes_the_runs(
     assert result.exposures_as_planned
     assert not (kitui.workspace.root / "tokens").exists() or not any((kitui.workspace.root / "tokens").iterdir())
     assert "own.txt" in {p.name for p in (tmp_path / "h1" / "inputs").rglob("*")}
+
+    run_id = result.run_id
+    done = kitui("export-model", run_id, tmp_path / "weights")
+    assert done.returncode == 0, done.stderr
+    names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "kitui_run.json"}
+    assert {p.name for p in (tmp_path / "weights").iterdir()} == names
+    there = tmp_path / "h1"
+    assert kitui("delete", "sweep", "--yes").returncode == 0
+    left = lambda: [p for room in ("runs", "tokens", "sweeps") for p in (there / room).iterdir()]  # noqa: E731
+    wait_until(lambda: not left(), 30, left)
