@@ -64,12 +64,20 @@ def _law() -> Screen[None]:
     return LawScreen()
 
 
+def _hosts() -> Screen[None]:
+    from kitui.screens.hosts import HostsScreen
+
+    return HostsScreen()
+
+
 class KituiApp(KeysInTurn):
     """`sweep`: the one to open; without it the app begins with the list of all."""
 
     TITLE = "kitui"
     # Screens that are not the first one seen are imported when they are gone to.
-    MODES: ClassVar = {"sweeps": SweepsScreen, "designer": _designer, "monitor": _monitor, "law": _law}
+    MODES: ClassVar = {
+        "sweeps": SweepsScreen, "designer": _designer, "monitor": _monitor, "law": _law, "hosts": _hosts,
+    }  # fmt: skip
     DEFAULT_MODE = "sweeps"
     CSS_PATH = "styles/screens.tcss"  # of all screens: one that brought its own would have all of them styled again
     BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE)

@@ -62,11 +62,13 @@ FIELDS = (
     Field("training.context_length", "context", "value", "Tokens a row."),
     Field("training.batch_size", "batch", "value", "Rows a step."),
     Field("training.learning_rate", "learning rate", "value", "A number, or { base, base_width, width_exponent }."),
-    Field("training.precision", "precision", "text", "fp32 or bf16."),
+    Field("training.precision", "precision", "text", "fp32, bf16, or fp64 to check by."),
     Field("evaluation.num_choices", "choices", "value", "Answers offered to each question; chance is 1 in so many."),
     Field("evaluation.every_tokens", "score every", "value", "Tokens between scores during training."),
     Field("analysis.target_retention", "target R", "value", "What counts as acquired."),
     Field("execution.slots", "slots", "value", "Runs at once; empty: one a GPU, or one a CPU core."),
+    Field("execution.num_processes", "processes", "value", 'That train one run together, one a GPU: 2, { "3B" = 8 }.'),
+    Field("execution.data_parallel", "in parallel", "text", "ddp: each has all of the model; fsdp: it is divided."),
     Field("execution.keep_weights", "keep weights", "text", "none, last or all."),
 )  # fmt: skip
 _BY_KEY = {field.key: field for field in FIELDS}

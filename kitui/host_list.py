@@ -6,7 +6,6 @@ import platform
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from rich.table import Table
 
@@ -27,36 +26,24 @@ python = "/opt/env/bin/python"  # with PyTorch and kitui's other requirements"""
 
 
 def list_hosts(workspace: Workspace, *, json: bool) -> None:
-    """All hosts with their slots and what is wrong with them, as far as the supervisor has seen them."""
-    known = read_hosts(workspace)
-    seen = {row["name"]: row for row in status(workspace, State(workspace))["hosts"]}
-    rows = [_row(name, known.get(name), seen.get(name)) for name in (LOCAL, *known)]
+    """All hosts with their slots, what was used of them and what is wrong, as far as the supervisor has seen them."""
+    known = read_hosts(workspace)  # says what is wrong with the file
+    rows = status(workspace, State(workspace))["hosts"]
     if json:
         print_json({"schema_version": SCHEMA_VERSION, "hosts": rows})
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("host", "kind", "ssh", "slots", "running", ""):
-        table.add_column(column, justify="right" if column in ("slots", "running") else "left")
+    for column in ("host", "kind", "ssh", "slots", "running", "hours", ""):
+        table.add_column(column, justify="right" if column in ("slots", "running", "hours") else "left")
     for row in rows:
-        numbers = ("–" if row[key] is None else str(row[key]) for key in ("slots", "running"))
+        numbers = ("–" if row["slots"] is None else str(row["slots"]), str(row["running"]), f"{row['slot_hours']:.2f}")
+        reached = row["ssh"] or (platform.node() if row["name"] == LOCAL else "")
         table.add_row(
-            *(printable(row[key] or "") for key in ("name", "kind", "ssh")), *numbers, printable(row["fault"])
+            *(printable(words) for words in (row["name"], row["kind"], reached)), *numbers, printable(row["fault"])
         )
     out().print(table)
     if not known:
         note(f"other machines stand in {hosts_path(workspace)}, a table each:\n\n{_EXAMPLE}")
-
-
-def _row(name: str, host: Host | None, seen: dict[str, Any] | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "kind": host.kind if host else LOCAL,
-        "ssh": host.ssh if host else platform.node(),
-        "workspace": host.workspace if host else None,
-        "slots": seen["slots"] if seen else None,
-        "running": seen["running"] if seen else None,
-        "fault": seen["fault"] if seen else "",
-    }
 
 
 def check_hosts(workspace: Workspace, names: list[str], *, json: bool) -> None:
@@ -65,7 +52,7 @@ def check_hosts(workspace: Workspace, names: list[str], *, json: bool) -> None:
     if not hosts:
         raise LaunchError("there are no hosts to check.", where=hosts_path(workspace), mend=f"Write one:\n\n{_EXAMPLE}")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = dict(zip([h.name for h in hosts], pool.map(_findings, hosts), strict=True))
+        found = dict(zip([h.name for h in hosts], pool.map(findings_of, hosts), strict=True))
     _show(found, json=json)
 
 
@@ -84,26 +71,35 @@ def _show(found: dict[str, list[Finding]], *, json: bool) -> None:
     else:
         for name, findings in found.items():
             out().print(name, style="bold", highlight=False, markup=False)
-            for finding in findings:
-                sign = "✓" if finding.right else "✗"
-                words = f"  {sign} {finding.name:<10} {printable(finding.words)}"
-                out().print(words, highlight=False, markup=False, soft_wrap=True)
-                if finding.mend:
-                    out().print(f"      {printable(finding.mend)}", highlight=False, markup=False, soft_wrap=True)
+            for line in finding_lines(findings):
+                out().print(line, highlight=False, markup=False, soft_wrap=True)
     if unfit:
         raise LaunchError(f"{', '.join(unfit)} not fit to train on.")
 
 
+def finding_lines(findings: list[Finding]) -> list[str]:
+    lines = []
+    for finding in findings:
+        lines.append(f"  {'✓' if finding.right else '✗'} {finding.name:<10} {printable(finding.words)}")
+        if finding.mend:
+            lines.append(f"      {printable(finding.mend)}")
+    return lines
+
+
 def check_this_machine(workspace: Workspace, *, json: bool) -> None:
     """The same of this machine: `kitui doctor`. LaunchError at the end where it is not fit."""
+    _show({LOCAL: this_machine(workspace)}, json=json)
+
+
+def this_machine(workspace: Workspace) -> list[Finding]:
     here = Host(name=LOCAL, workspace=str(workspace.root), python=sys.executable)
     tools = ("ssh", "rsync", "sbatch", "nvidia-smi")
     words = ", ".join(f"{name}{'' if shutil.which(name) else ' is missing'}" for name in tools)
-    found = [*_findings(here), Finding("tools", True, f"for other machines and GPUs: {words}")]
-    _show({LOCAL: found}, json=json)
+    return [*findings_of(here), Finding("tools", True, f"for other machines and GPUs: {words}")]
 
 
-def _findings(host: Host) -> list[Finding]:
+def findings_of(host: Host) -> list[Finding]:
+    """Each step tried on a host, up to one that stops the rest."""
     try:
         return list(check_host(host))
     except KituiError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.control.caps import used_s, used_up
 from engine.control.hosts import host_of, hosts_of
+from engine.control.launchers.base import slots_for
 from engine.control.placement import Placed, Room, Wish, place
 from engine.control.turns import in_turn
 from engine.errors import KituiError
@@ -40,6 +41,7 @@ class Dispatch:
         self._end_what_is_over_its_cap(now_s)
         running = self._running()
         rooms = [self._room(h, running.get(h, {}), now_s) for h in self._fleet.wanted() if self._fleet.is_open(h)]
+        self._say_what_is_too_wide(rooms)
         if not any(room.num_free() for room in rooms):
             return
         started = place(islice(self._wishes(rooms, now_s), _LOOK_AHEAD), rooms, now_s)
@@ -98,6 +100,18 @@ class Dispatch:
                 return [last]
             return within if last in ready else []
         return within
+
+    def _say_what_is_too_wide(self, rooms: list[Room]) -> None:
+        """Put down where a sweep has runs that are to hold more slots than any of its hosts has."""
+        for name, sweep in self._store.sweeps.items():
+            theirs = [room for room in rooms if room.host in hosts_of(sweep) and room.slots]
+            if not (sweep["active"] and sweep["prepared"] and theirs):
+                continue
+            most = self._supervisor.pace(name).most_processes
+            fits = any(slots_for(most, room.slots) for room in theirs)
+            words = "" if fits else f"runs of {most} processes: no host has so many slots"
+            if words != sweep.get("too_wide", ""):
+                self._store.put("sweeps", name, too_wide=words)
 
     # Caps
 

@@ -14,6 +14,7 @@ class Pace:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._cells = {cell.run_id: cell for cell in plan.cells}
+        self.most_processes = max((cell.num_processes for cell in plan.cells), default=1)
         self._rates: dict[str | None, dict[str, float]] = {}
         self._flops: dict[str | None, float | None] = {}
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from engine.control.alerts import disk_alert, run_alerts
 from engine.control.caps import used_up
-from engine.control.hosts import LOCAL
+from engine.control.hosts import LOCAL, host_of, hosts_of, read_hosts
 from engine.control.store import Lock, State
+from engine.errors import KituiError
 from engine.records.results import SCHEMA_VERSION, latest_plan
 from engine.records.workspace import Workspace
 
@@ -58,6 +59,7 @@ def sweep_status(
     theirs = [hosts[name] for name in sweep.get("hosts", ()) if name in hosts and sweep["active"]]
     alerts.extend(f"{host['name']}: {words}" for host in theirs if (words := host_words(host)))
     if sweep["active"]:
+        alerts.extend([sweep["too_wide"]] if sweep.get("too_wide") else [])
         for host, hours in used_up(sweep, runs, time.time()).items():
             alerts.append(
                 f"{host}: the cap of {hours:g} GPU-hours is used up; kitui cap {name} {host}=HOURS changes it"
@@ -124,23 +126,54 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> dict[
                 row["archived"] = workspace.sweep(name).archived.exists()
                 sweeps.append(row | {"eta_s": None, "eta_spread_s": None, "alerts": []})
     holder = Lock(workspace).holder()
-    running = Counter(run.get("host") or LOCAL for run in state.runs.values() if run["state"] == "running")
     return {
         "schema_version": SCHEMA_VERSION,
         "sweeps": sweeps,
         "supervisor": {"alive": holder is not None, "pid": holder["pid"] if holder else None},
-        "hosts": [
-            _host_row(LOCAL, len(os.sched_getaffinity(0)), running, state.hosts.get(LOCAL)),
-            *(
-                _host_row(name, host["slots"], running, host)
-                for name, host in sorted(state.hosts.items())
-                if name != LOCAL
-            ),
-        ],
+        "hosts": _host_rows(workspace, state),
     }
 
 
-def _host_row(name: str, num_slots: int, running: Counter[str], host: Mapping[str, Any] | None) -> dict[str, Any]:
-    is_open = host is None or not (host.get("drained") or host.get("set_aside"))
-    words = host_words(host) if host else ""
-    return {"name": name, "slots": num_slots, "running": running[name], "open": is_open, "fault": words}
+def _now_s() -> float:
+    return time.time()
+
+
+def _host_rows(workspace: Workspace, state: State) -> list[dict[str, Any]]:
+    """This machine, and those of hosts.toml: what is busy there, what has been used, and what is wrong. `slots` is None
+    for one that was not met yet."""
+    try:
+        known = read_hosts(workspace)
+    except KituiError:  # `kitui hosts` says what is wrong with it
+        known = {}
+    running: Counter[str] = Counter()
+    used_s: Counter[str] = Counter()
+    now_s = _now_s()
+    for run in state.runs.values():
+        if run["state"] == "running":
+            running[host_of(run)] += 1
+            if not run.get("waiting"):
+                used_s[host_of(run)] += (now_s - run["started_s"]) * run.get("num_processes", 1)
+        for host, seconds in run.get("used_s", {}).items():
+            used_s[host] += seconds
+    rows = []
+    for name in (LOCAL, *sorted({*known, *state.hosts} - {LOCAL})):
+        table, seen = known.get(name), state.hosts.get(name, {})
+        rows.append(
+            {
+                "name": name,
+                "kind": table.kind if table else LOCAL,
+                "ssh": table.ssh if table else None,
+                "workspace": table.workspace if table else None,
+                "slots": len(os.sched_getaffinity(0)) if name == LOCAL else seen.get("slots"),
+                "running": running[name],
+                "slot_hours": round(used_s[name] / 3600, 2),
+                "open": not (seen.get("drained") or seen.get("set_aside")),
+                "fault": host_words(seen) if seen else "",
+                "sweeps": [
+                    {"name": sweep["name"], "cap_hours": sweep.get("caps", {}).get(name)}
+                    for sweep in state.sweeps.values()
+                    if sweep["active"] and name in hosts_of(sweep)
+                ],
+            }
+        )
+    return rows

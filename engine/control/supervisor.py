@@ -265,8 +265,7 @@ class Supervisor:
 
     def spec(self, name: str, run_id: str) -> RunSpec:
         if name not in self.specs:
-            bundle = self._bundle(name)
-            self.specs[name] = {run.run_id: run for run in bundle.runs}
+            self.specs[name] = {run.run_id: run for run in self._bundle(name).runs}
         return self.specs[name][run_id]
 
     def _bundle(self, name: str) -> SweepBundle:

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.suggester import Suggester
+from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Input, Static
 
 from engine.control.hosts import LOCAL
 from engine.errors import KituiError
-from engine.spec.models import PRESETS
-from engine.spec.sweep_file import setting_choices
 from kitui.actions import bindings
 from kitui.choices import field_offer, has_choices, host_offer
 from kitui.console import printable
@@ -25,7 +22,6 @@ from kitui.design import (
     FIELDS,
     Draft,
     Field,
-    default_text,
     draft_of,
     new_draft,
     open_draft,
@@ -33,46 +29,21 @@ from kitui.design import (
     words_of,
     written_aside,
 )  # fmt: skip
-from kitui.format import counted, duration, short_path
+from kitui.format import counted, duration, number, short_path
 from kitui.planning import document_of, measure
 from kitui.screens.base import KituiScreen
 from kitui.screens.confirm import Ask, Confirm
 from kitui.screens.page import Page
 from kitui.snapshot import Snapshot
+from kitui.spending import caps_of
 from kitui.sweeps import launch, plan_sweep
 from kitui.widgets.costs import Costs
-from kitui.widgets.line_input import LineInput
-from kitui.widgets.suggesters import PathSuggester, WordSuggester
+from kitui.widgets.field_row import FieldRow, Fields, field_id
 
 if TYPE_CHECKING:
     from kitui.app import KituiApp
 
 _PAUSE_S = 0.6
-
-
-class _FieldRow(Vertical):
-    """A field: its label, what is typed, and below it what is wrong with that."""
-
-    def __init__(self, field: Field, suggester: Suggester | None) -> None:
-        super().__init__(classes="field")
-        self.field = field
-        self._suggester = suggester
-
-    def compose(self) -> ComposeResult:
-        with Horizontal():
-            yield Static(self.field.label, classes="label", markup=False)
-            default = default_text(self.field.key)
-            hint = f"default {default}" if default else ""
-            yield LineInput(id=_id(self.field.key), suggester=self._suggester, placeholder=hint)
-        yield Static("", classes="fault", markup=False)
-
-    def fault(self, words: str) -> None:
-        self.query_one(".fault", Static).update(f"! {printable(words)}" if words else "")
-        self.set_class(bool(words), "-wrong")
-
-
-class _Fields(VerticalScroll, inherit_bindings=False):
-    """The arrow keys go from field to field, and the view follows: they do not scroll it."""
 
 
 class DesignerScreen(KituiScreen):
@@ -92,18 +63,12 @@ class DesignerScreen(KituiScreen):
     def compose_body(self) -> ComposeResult:
         yield Static("", id="design-title", markup=False)
         with Horizontal(id="design"):
-            with _Fields(id="fields"):
+            with Fields(id="fields"):
                 for field in FIELDS:
-                    yield _FieldRow(field, self._suggester(field.key))
+                    yield FieldRow(field, lambda: self.draft.base if self.draft else Path())
             with VerticalScroll(id="costs"):
                 yield Costs(id="cost")
         yield Static("", id="field-help", markup=False)
-
-    def _suggester(self, key: str) -> Suggester | None:
-        if key in ("facts.path", "facts.templates", "background.path"):
-            return PathSuggester(lambda: self.draft.base if self.draft else Path())
-        words = tuple(PRESETS) if key == "grid.model_size" else setting_choices(key)
-        return WordSuggester(words) if words else None
 
     def on_mount(self) -> None:
         if self.draft is None:
@@ -132,7 +97,7 @@ class DesignerScreen(KituiScreen):
     def _take(self, draft: Draft) -> None:
         self.draft, self._plan = draft, None
         for field in FIELDS:
-            box = self.query_one(f"#{_id(field.key)}", Input)
+            box = self.query_one(f"#{field_id(field.key)}", Input)
             with box.prevent(Input.Changed):
                 box.value = draft.text_of(field.key)
         self.query_one("#name", Input).focus()
@@ -173,13 +138,13 @@ class DesignerScreen(KituiScreen):
     def _field(self) -> Field | None:
         """The one being typed in."""
         focused = self.focused
-        return next((f for f in FIELDS if focused is not None and _id(f.key) == focused.id), None)
+        return next((f for f in FIELDS if focused is not None and field_id(f.key) == focused.id), None)
 
     def _check(self) -> None:
         """Say at once what is wrong, and plan anew when the typing has stopped."""
         assert self.draft is not None
         faults = self.draft.faults()
-        for row in self.query(_FieldRow):
+        for row in self.query(FieldRow):
             row.fault(faults.get(row.field.key, ""))
         self._note = faults.get("", "")
         self._plan = None
@@ -232,7 +197,7 @@ class DesignerScreen(KituiScreen):
     def _worked_out(self, generation: int, plan: dict[str, Any] | None, note: str, faults: dict[str, str]) -> None:
         if generation == self._generation:
             self._plan, self._note = plan, note
-            for row in self.query(_FieldRow):
+            for row in self.query(FieldRow):
                 row.fault(faults.get(row.field.key, ""))
             self._show_cost()
 
@@ -266,7 +231,7 @@ class DesignerScreen(KituiScreen):
 
         def decided(text: str | None) -> None:
             if text is not None:
-                box = self.query_one(f"#{_id(field.key)}", Input)
+                box = self.query_one(f"#{field_id(field.key)}", Input)
                 box.value = text
                 box.cursor_position = len(text)
 
@@ -352,7 +317,7 @@ class DesignerScreen(KituiScreen):
         faults = self.draft.faults() if self.draft is not None else {}
         first = next((field for field in FIELDS if field.key in faults), None)
         if first is not None:
-            self.query_one(f"#{_id(first.key)}", Input).focus()
+            self.query_one(f"#{field_id(first.key)}", Input).focus()
             self.notify(f"{first.label}: {faults[first.key]}", severity="warning", markup=False)
         elif faults:
             self.notify(faults[""], severity="warning", markup=False)
@@ -387,15 +352,37 @@ class DesignerScreen(KituiScreen):
                     self.notify(str(error), severity="error", markup=False)
                     return
                 self._show_title(self.draft)
-                self.notify("launching …", timeout=3)
-                self._launch(path)
+                self._launch_within_caps(path)
 
         self.app.push_screen(Confirm(words), decided)
 
+    def _launch_within_caps(self, path: Path) -> None:
+        """Ask for caps where runs go to other machines, and launch."""
+        others = [host for host in self._hosts if host != LOCAL]
+
+        def decided(text: str | None) -> None:
+            if text is None:
+                return
+            try:
+                caps = {host: hours for host, hours in caps_of(self.kitui.workspace, text.split()).items() if hours}
+            except KituiError as error:
+                self.notify(str(error), severity="error", markup=False)
+                return
+            self.notify("launching …", timeout=3)
+            self._launch(path, caps)
+
+        if not others:
+            decided("")
+            return
+        assert self._plan is not None
+        question = f"Caps in GPU-hours, or in money as $50? All runs take about {number(self._plan['gpu_hours'])}."
+        self.app.push_screen(Ask(question, " ".join(f"{host}=none" for host in others)), decided)
+
     @work(thread=True, exclusive=True, group="launch")
-    def _launch(self, path: Path) -> None:
+    def _launch(self, path: Path, caps: dict[str, float]) -> None:
         try:
-            answer = launch(self.kitui.workspace, plan_sweep(path, self.kitui.workspace), None, self._hosts)
+            bundle = plan_sweep(path, self.kitui.workspace)
+            answer = launch(self.kitui.workspace, bundle, None, self._hosts, caps=caps)
         except (KituiError, OSError) as error:
             self.kitui.tell_fault(error)
             return
@@ -407,7 +394,3 @@ class DesignerScreen(KituiScreen):
 
     def copy_text(self) -> str:
         return self.draft.document.as_string() if self.draft else ""
-
-
-def _id(key: str) -> str:
-    return key.replace(".", "-")

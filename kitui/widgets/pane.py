@@ -43,5 +43,7 @@ class Pane(Static):
 
 def host_line(host: Mapping[str, Any]) -> str:
     """A host of the status document: what is busy there, and what is wrong."""
+    if host["slots"] is None:
+        return f"{host['name']}: not met yet"
     words = f"{host['name']}: {host['running']} of {counted(host['slots'], 'slot')} with a run"
     return f"{words}; {host['fault']}" if host["fault"] else words

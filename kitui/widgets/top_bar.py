@@ -11,7 +11,13 @@ from kitui.console import printable
 from kitui.format import duration
 from kitui.snapshot import Snapshot
 
-MODES = (("sweeps", "1 Sweeps"), ("designer", "2 Designer"), ("monitor", "3 Monitor"), ("law", "4 Law"))
+MODES = (
+    ("sweeps", "1 Sweeps"),
+    ("designer", "2 Designer"),
+    ("monitor", "3 Monitor"),
+    ("law", "4 Law"),
+    ("hosts", "5 Hosts"),
+)
 
 
 class TopBar(Static):

@@ -78,7 +78,7 @@ class Hand:
         await self.until(lambda: pending_commands(self.workspace))
         path, command = pending_commands(self.workspace)[0]
         path.unlink()
-        write_json(path.with_suffix(".reply"), {"ok": True, "runs": 1, "archived": True})
+        write_json(path.with_suffix(".reply"), {"ok": True, "runs": 1, "archived": True, "hosts": ["local"]})
         return command
 
 
@@ -95,9 +95,16 @@ def case(*ids: str, sweep: str = "smoke") -> Callable[[Case], Case]:
     return keep
 
 
-@case("everywhere.sweeps", "everywhere.designer", "everywhere.monitor", "everywhere.law")
+@case("everywhere.sweeps", "everywhere.designer", "everywhere.monitor", "everywhere.law", "everywhere.hosts")
 async def modes(hand: Hand) -> None:
-    for key, mode in (("2", "designer"), ("escape", "designer"), ("4", "law"), ("1", "sweeps"), ("3", "monitor")):
+    for key, mode in (
+        ("2", "designer"),
+        ("escape", "designer"),
+        ("4", "law"),
+        ("5", "hosts"),
+        ("1", "sweeps"),
+        ("3", "monitor"),
+    ):
         await hand.press(key)
         await hand.until(lambda mode=mode: hand.app.current_mode == mode)
 
@@ -317,6 +324,30 @@ async def hosts(hand: Hand) -> None:
     assert isinstance(hand.screen, Confirm)
     assert "on local, gpu1?" in str(hand.screen.query_one(Static).render())
     await hand.press("n")
+
+
+@case("hosts.check")
+async def check_a_host(hand: Hand) -> None:
+    await hand.press("5")
+    await hand.until(lambda: hand.screen.query_one(LineTable).rows)
+    await hand.press("c")
+    words = hand.screen.query_one("#host-words", Static)
+    await hand.until(lambda: "✓ Python" in str(words.render()))
+    assert "for other machines and GPUs" in str(words.render())
+
+
+@case("hosts.drain", "hosts.reopen", "hosts.move_off")
+async def tell_a_host(hand: Hand) -> None:
+    await hand.press("5")
+    await hand.until(lambda: hand.screen.query_one(LineTable).rows)
+    await hand.press("d")
+    assert await hand.commanded() == {"command": "drain", "names": ["local"]}
+    await hand.press("o")
+    assert await hand.commanded() == {"command": "reopen", "names": ["local"]}
+    await hand.press("m")
+    assert isinstance(hand.screen, Confirm)
+    await hand.press("y")
+    assert await hand.commanded() == {"command": "drain", "names": ["local"], "now": True}
 
 
 @case("designer.launch")

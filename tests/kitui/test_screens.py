@@ -14,6 +14,7 @@ from engine.records.workspace import Workspace
 from kitui.app import KituiApp
 from kitui.screens.designer import DesignerScreen
 from tests.conftest import wait_until
+from tests.kitui.conftest import TIME_S
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
 WIDE = ("sweeps", "monitor-live", "law")
@@ -25,6 +26,7 @@ SCREENS = {
     "monitor-filter": ("simulated", ("3", "slash", *"seed=1 and para")),
     "monitor-cursor": ("simulated", ("3", "tab", "enter", "right")),
     "law": ("simulated", ("4",)),
+    "hosts": ("smoke", ("5", "down")),
     "log": ("smoke", ("3", "l")),
     "help": ("simulated", ("4", "question_mark")),
 }
@@ -52,6 +54,7 @@ def same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr("engine.control.status.run_alerts", lambda *_: {})
     monkeypatch.setattr("engine.control.status.disk_alert", lambda *_: None)
+    monkeypatch.setattr("engine.control.status._now_s", lambda: TIME_S + 3600)
     monkeypatch.setattr("kitui.screens.designer.measure", fixed_speed)
     time.tzset()
 
