@@ -189,7 +189,7 @@ class KituiApp(KeysInTurn):
             if isinstance(screen, SweepsScreen):
                 screen.add_plot()
         for mode in self.MODES:
-            if mode != "designer" and mode not in self._screen_stacks:
+            if mode not in ("designer", "hosts", *self._screen_stacks):  # the first asks questions, both are quick
                 await self._init_mode(mode)
 
     def look_now(self) -> None:

@@ -46,7 +46,7 @@ def main() -> None:
 
 def hello(workspace: str, request: Json) -> Json:
     """What kind of host this is. The workspace is made, and it is tried whether it can be written."""
-    if os.path.exists(os.path.join(workspace, "state.json")):
+    if os.path.exists(os.path.join(workspace, "state.json")) and not request.get("own"):
         return {"error": f"{workspace}: this folder is a kitui workspace of its own. Give this host another one"}
     os.makedirs(workspace, mode=0o700, exist_ok=True)
     if request.get("tokens"):

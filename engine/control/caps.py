@@ -15,7 +15,7 @@ def used_s(sweep: Mapping[str, Any], host: str, runs: Mapping[str, Mapping[str, 
         run = runs.get(run_id, {"state": ""})
         used += run.get("used_s", {}).get(host, 0.0)
         if run["state"] == "running" and host_of(run) == host and not run.get("waiting"):
-            used += (now_s - run["started_s"]) * run.get("num_processes", 1)
+            used += (now_s - (run.get("started_s") or now_s)) * run.get("num_processes", 1)
     return used
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from engine.control.here import Here, way_to
-from engine.control.hosts import Host, slots_of
+from engine.control.hosts import LOCAL, Host, slots_of
 from engine.control.launchers.remote import OLDEST_PYTHON
 from engine.control.ssh import Ssh
 from engine.errors import LaunchError
@@ -28,15 +28,16 @@ class Finding(NamedTuple):
 def check_host(host: Host) -> Iterator[Finding]:
     """Reach, Python, workspace and disk, what training needs, slots, clock: in this order, until one stops the rest."""
     ssh = way_to(host)
+    own = host.name == LOCAL  # the workspace that kitui itself works in
     started = time.monotonic()
     try:
-        there = ssh.ask("hello", modules=True, tokens=host.tokens)
+        there = ssh.ask("hello", modules=True, tokens=host.tokens, own=own)
     except LaunchError as error:
         yield Finding("reach", False, error.what, error.mend)
         return
     took_s = time.monotonic() - started
     asked_s = time.time()
-    clock_s = ssh.ask("hello")["time_s"]
+    clock_s = ssh.ask("hello", own=own)["time_s"]
     rtt_s = time.time() - asked_s
     name = host.ssh or "this machine"
     yield Finding("reach", True, f"{name} is {there['node']}; connected in {took_s:.1f} s, asked in {rtt_s:.2f} s")

@@ -134,10 +134,6 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> dict[
     }
 
 
-def _now_s() -> float:
-    return time.time()
-
-
 def _host_rows(workspace: Workspace, state: State) -> list[dict[str, Any]]:
     """This machine, and those of hosts.toml: what is busy there, what has been used, and what is wrong. `slots` is None
     for one that was not met yet."""
@@ -147,12 +143,12 @@ def _host_rows(workspace: Workspace, state: State) -> list[dict[str, Any]]:
         known = {}
     running: Counter[str] = Counter()
     used_s: Counter[str] = Counter()
-    now_s = _now_s()
+    now_s = time.time()
     for run in state.runs.values():
         if run["state"] == "running":
             running[host_of(run)] += 1
             if not run.get("waiting"):
-                used_s[host_of(run)] += (now_s - run["started_s"]) * run.get("num_processes", 1)
+                used_s[host_of(run)] += (now_s - (run.get("started_s") or now_s)) * run.get("num_processes", 1)
         for host, seconds in run.get("used_s", {}).items():
             used_s[host] += seconds
     rows = []

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from engine.control.hosts import LOCAL, hosts_path, known_host
+from engine.control.hosts import LOCAL, known_host
 from engine.errors import KituiError
 from kitui.actions import bindings
 from kitui.console import printable
@@ -64,7 +64,7 @@ class HostsScreen(KituiScreen):
             lines.append(f"wanted by {printable(sweep['name'])}{cap}")
         lines.extend(self._findings.get(row["name"], ["", "c checks each step, and says what to mend"]))
         if len(snapshot.status["hosts"]) == 1:
-            lines += ["", f"Other machines stand in {hosts_path(self.kitui.workspace)}: docs/hosts.md says how."]
+            lines += ["", "Other machines stand in hosts.toml in the workspace; kitui hosts shows how."]
         text = "\n".join(lines)
         if text != self._said:
             self._said = text

@@ -674,7 +674,9 @@ async def test_a_read_only_view_commands_nothing(queue: Workspace) -> None:
         await hand.press("c", "y", "r", "p", "y")
         await pilot.pause(0.5)
         assert pending_commands(queue) == []
-        await hand.press("2", "ctrl+s", "ctrl+l")
+        await hand.press("2")
+        await hand.until(lambda: isinstance(hand.screen, DesignerScreen))
+        await hand.press("ctrl+s", "ctrl+l")
         assert isinstance(hand.screen, DesignerScreen)  # neither asks for a name nor launches
     assert not queue.probe.exists()
 

@@ -282,6 +282,8 @@ def test_watching_plainly_says_each_thing_once(kitui: CommandLine, write_sweep: 
 
 
 def test_the_doctor_looks_at_this_machine(kitui: CommandLine) -> None:
+    kitui.workspace.create()
+    kitui.workspace.state.write_text("{}")  # as in any workspace where something was launched
     document = kitui.json("doctor")
     assert [host["name"] for host in document["hosts"]] == ["local"]
     findings = {f["name"]: f for f in document["hosts"][0]["findings"]}

@@ -14,7 +14,6 @@ from engine.records.workspace import Workspace
 from kitui.app import KituiApp
 from kitui.screens.designer import DesignerScreen
 from tests.conftest import wait_until
-from tests.kitui.conftest import TIME_S
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
 WIDE = ("sweeps", "monitor-live", "law")
@@ -54,7 +53,6 @@ def same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr("engine.control.status.run_alerts", lambda *_: {})
     monkeypatch.setattr("engine.control.status.disk_alert", lambda *_: None)
-    monkeypatch.setattr("engine.control.status._now_s", lambda: TIME_S + 3600)
     monkeypatch.setattr("kitui.screens.designer.measure", fixed_speed)
     time.tzset()
 
