@@ -134,7 +134,7 @@ def divide(decoder: Decoder, ranks: Ranks, data_parallel: str, device: torch.dev
         for parameter in decoder.parameters():
             dist.broadcast(parameter, 0)
     if data_parallel == "ddp":
-        return DistributedDataParallel(decoder, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(decoder, gradient_as_bucket_view=True)
     mesh = init_device_mesh(device.type, (ranks.world_size,))
     for block in decoder.blocks:
         fully_shard(block, mesh=mesh)
