@@ -37,6 +37,7 @@ class Dispatch:
         """Fill free slots, each run where it will end soonest."""
         if time.monotonic() < self.not_before_s:
             return
+        self._supervisor.drop_unreadable()
         now_s = time.time()
         self._end_what_is_over_its_cap(now_s)
         running = self._running()
@@ -92,10 +93,11 @@ class Dispatch:
     def _choice(self, within: list[str], ready: list[str], sweep: Run, run: Run) -> list[str]:
         """Of the hosts that are ready and within their caps: the one that a run was moved to, or that has its
         checkpoint, where there is such a one; it is waited for while it is only not ready yet."""
+        usable = {h for h in hosts_of(sweep) if self._fleet.is_open(h) and h not in sweep.get("host_faults", {})}
         moved_to, last = run.get("moved_to"), run.get("trained_on")
-        if moved_to in hosts_of(sweep):
+        if moved_to in usable:
             return [moved_to] if moved_to in within else []
-        if last in hosts_of(sweep) and self._fleet.is_open(last) and self._fleet.slots(last):
+        if last in usable and self._fleet.slots(last):
             if last in within:
                 return [last]
             return within if last in ready else []

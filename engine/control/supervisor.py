@@ -258,6 +258,15 @@ class Supervisor:
             self.paces[name].learn(self.store.runs)
         return self.paces[name]
 
+    def drop_unreadable(self) -> None:
+        """Leave sweeps whose folders are gone, or cannot be read: others go on."""
+        for name, sweep in self.store.sweeps.items():
+            if sweep["active"]:
+                try:
+                    self.pace(name)
+                except (KituiError, OSError) as error:
+                    self.store.put("sweeps", name, active=False, ended_s=time.time(), analysis_error=str(error))
+
     def seconds(self, run_id: str, host: str) -> float:
         """How long a run of an active sweep should take on a host."""
         paces = (self.pace(name) for name, sweep in self.store.sweeps.items() if sweep["active"])
