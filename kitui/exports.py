@@ -90,7 +90,10 @@ def _kept_files(workspace: Workspace, run_id: str, spec: RunSpec, scratch: Path)
         way = way_to(known_host(workspace, host))
         try:
             _fetch(way, latest, root)
-            for name in (f"{checkpoints}/{(root / latest).read_text().strip()}", *tokenizer):
+            step = (root / latest).read_text(errors="replace").strip()
+            if not step.isdigit():  # a host names no other path
+                raise LaunchError("not a step.", value=step)
+            for name in (f"{checkpoints}/{step}", *tokenizer):
                 _fetch(way, name, root)
         except UnreachableError:
             raise
@@ -99,7 +102,7 @@ def _kept_files(workspace: Workspace, run_id: str, spec: RunSpec, scratch: Path)
     step = (root / latest).read_text().strip() if (root / latest).exists() else ""
     files = [root / checkpoints / step / name for name in ("config.json", "model.safetensors")]
     files += [root / name for name in tokenizer]
-    if not step or not all(file.exists() for file in files):
+    if not step.isdigit() or not all(file.exists() for file in files):
         raise DataError(
             "no weights were kept of this run." if host == LOCAL else f"its weights cannot be had from {host}.",
             where=str(workspace.run(run_id).root),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from engine.control.caps import used_s, used_up
 from engine.control.hosts import host_of, hosts_of
-from engine.control.launchers.base import slots_for
+from engine.control.launchers.base import Slot, slots_for
 from engine.control.placement import Placed, Room, Wish, place
 from engine.control.turns import in_turn
 from engine.errors import KituiError
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 Run = dict[str, Any]
 Runs = dict[str, Run]
 PAUSE_AFTER_FAULT_S = 10.0
-_LOOK_AHEAD = 500
-"""Runs that are looked at in one round, while slots are free that none of them wants."""
 _BEFORE_A_MOVE_S = 30.0
 """A run in a cluster's queue is left there so long, before it is taken to another host that has room."""
 
@@ -45,10 +42,10 @@ class Dispatch:
         self._say_what_is_too_wide(rooms)
         if not any(room.num_free() for room in rooms):
             return
-        started = place(islice(self._wishes(rooms, now_s), _LOOK_AHEAD), rooms, now_s)
-        for placed in started:
-            self._start(placed)
-        self._move_from_queues({room.host: room.num_free() for room in rooms}, started, running, now_s)
+        place_for = {room.host: room for room in rooms}
+        wishes = self._wishes(place_for, now_s)
+        started = [placed for placed in place(wishes, rooms, now_s) if self._start(placed, now_s)]
+        self._move_from_queues(place_for, started, running, now_s)
 
     # What may go where
 
@@ -71,24 +68,26 @@ class Dispatch:
                 queue_s = max(queue_s, now_s - run["started_s"])
         return Room(host, tuple(self._fleet.slots(host)), busy_until_s, queue_s)
 
-    def _wishes(self, rooms: list[Room], now_s: float) -> Iterator[Wish]:
-        open_hosts = [room.host for room in rooms]
+    def _wishes(self, rooms: dict[str, Room], now_s: float) -> Iterator[Wish]:
         ready: dict[str, list[str]] = {}
         left_s: dict[tuple[str, str], float | None] = {}
         for name, sweep in self._store.sweeps.items():
-            wanted = [host for host in open_hosts if sweep["active"] and host in hosts_of(sweep)]
+            wanted = [host for host in rooms if sweep["active"] and host in hosts_of(sweep)]
             ready[name] = [host for host in wanted if self._fleet.is_ready(host, name)]
             for host in ready[name]:
                 left_s[name, host] = self._left_of_cap_s(sweep, host, now_s)
-        for name, run_id in in_turn(self._store.sweeps, self._store.runs, self._supervisor.has_result):
-            if not ready[name]:
-                continue
+
+        def where(name: str, run_id: str) -> dict[str, float]:
             run, num = self._store.runs[run_id], self._supervisor.spec(name, run_id).num_processes
             pace = self._supervisor.pace(name)
-            within = [h for h in ready[name] if _fits(left_s[name, h], num * (pace.measured_s(run_id, h) or 0.0))]
+            fitting = [h for h in ready[name] if slots_for(num, rooms[h].slots)]
+            within = [h for h in fitting if _fits(left_s[name, h], num * (pace.measured_s(run_id, h) or 0.0))]
             chosen = self._choice(within, ready[name], self._store.sweeps[name], run)
-            if chosen:
-                yield Wish(name, run_id, num, {host: pace.seconds(run_id, host) for host in chosen})
+            return {host: pace.seconds(run_id, host) for host in chosen}
+
+        sweeps = {name: sweep for name, sweep in self._store.sweeps.items() if ready[name]}
+        for name, run_id, hosts in in_turn(sweeps, self._store.runs, self._supervisor.has_result, where):
+            yield Wish(name, run_id, self._supervisor.spec(name, run_id).num_processes, hosts)
 
     def _choice(self, within: list[str], ready: list[str], sweep: Run, run: Run) -> list[str]:
         """Of the hosts that are ready and within their caps: the one that a run was moved to, or that has its
@@ -97,7 +96,7 @@ class Dispatch:
         moved_to, last = run.get("moved_to"), run.get("trained_on")
         if moved_to in usable:
             return [moved_to] if moved_to in within else []
-        if last in usable and self._fleet.slots(last):
+        if last in usable and (self._fleet.slots(last) or not self._fleet.is_met(last)):
             if last in within:
                 return [last]
             return within if last in ready else []
@@ -134,14 +133,31 @@ class Dispatch:
         for sweep in self._store.sweeps.values():
             over = used_up(sweep, self._store.runs, now_s) if sweep["active"] and sweep.get("caps") else {}
             for run_id in sweep["run_ids"] if over else ():
-                run = self._store.runs[run_id]
-                if run["state"] == "running" and host_of(run) in over and not run.get("requeue"):
+                run, host = self._store.runs[run_id], host_of(self._store.runs[run_id])
+                ends = run["state"] == "running" and host in over and not run.get("requeue")
+                if ends and not self._is_wanted_there(run_id, host, sweep, now_s):
                     self._store.put("runs", run_id, requeue=True)
+
+    def _is_wanted_there(self, run_id: str, host: str, besides: Run, now_s: float) -> bool:
+        """Whether another sweep, within its own cap, wants a run on this host."""
+        return any(
+            other["active"]
+            and host in hosts_of(other)
+            and self._supervisor.pace(name).has(run_id)
+            and host not in used_up(other, self._store.runs, now_s)
+            for name, other in self._store.sweeps.items()
+            if other is not besides
+        )
 
     # Starting and moving
 
-    def _start(self, placed: Placed) -> None:
+    def _start(self, placed: Placed, now_s: float) -> bool:
+        """Start a run; False where those started before it in this round have left too little of its sweep's cap."""
         run_id, slot = placed.run_id, placed.slot
+        left_s = self._left_of_cap_s(self._store.sweeps[placed.sweep], placed.host, now_s)
+        expected_s = self._supervisor.pace(placed.sweep).measured_s(run_id, placed.host) or 0.0
+        if not _fits(left_s, slot.num_processes * expected_s):
+            return False
         supervisor, folder = self._supervisor, self._supervisor.workspace.run(run_id)
         launcher = self._fleet.launcher(placed.host)
         assert launcher is not None
@@ -171,32 +187,45 @@ class Dispatch:
             # A full disk, mostly. The run keeps its turn, and all wait a little.
             supervisor.put_end(run_id, "queued", f"not started: {error.strerror}: {error.filename}")
             self.not_before_s = time.monotonic() + PAUSE_AFTER_FAULT_S
+        return True
 
     def _move_from_queues(
-        self, free: dict[str, int], started: list[Placed], running: dict[str, Runs], now_s: float
+        self, rooms: dict[str, Room], started: list[Placed], running: dict[str, Runs], now_s: float
     ) -> None:
         """Take runs out of clusters' queues that would end sooner on slots which nothing else wants."""
-        for placed in started:
-            free[placed.host] -= placed.slot.num_processes
+        taken = {(p.host, name) for p in started for name in p.slot.name.split("+")}
+        free = {
+            host: [slot for slot in room.slots if slot.name not in room.busy_until_s and (host, slot.name) not in taken]
+            for host, room in rooms.items()
+        }
         waiting = {run_id: run for runs in running.values() for run_id, run in runs.items() if run.get("waiting")}
-        coming = sum(run.get("num_processes", 1) for run in waiting.values() if run.get("requeue"))
+        for run in waiting.values():  # on their way there already
+            if run.get("requeue") and run.get("moved_to") in free:
+                del free[run["moved_to"]][: run.get("num_processes", 1)]
         for run_id, run in sorted(waiting.items(), key=lambda item: item[1]["started_s"]):
-            waited_s, num = now_s - run["started_s"], run.get("num_processes", 1)
-            if waited_s < _BEFORE_A_MOVE_S or run.get("requeue") or run.get("ending") or run.get("moved_to"):
+            here, waited_s = host_of(run), now_s - run["started_s"]
+            bound = run.get("requeue") or run.get("ending") or run.get("moved_to") or run.get("trained_on") == here
+            if bound or waited_s < _BEFORE_A_MOVE_S:
                 continue
-            bound_s = waited_s + self._supervisor.seconds(run_id, host_of(run))
-            for name, sweep in self._store.sweeps.items():
-                hosts = hosts_of(sweep) if sweep["active"] and self._supervisor.pace(name).has(run_id) else ()
-                if any(
-                    free.get(host, 0) - coming >= num
-                    and self._fleet.is_ready(host, name)
-                    and self._supervisor.seconds(run_id, host) < bound_s
-                    for host in hosts
-                    if host != host_of(run)
-                ):
-                    self._store.put("runs", run_id, requeue=True)
-                    coming += num
-                    break
+            target = self._sooner(run_id, run, free, waited_s, now_s)
+            if target is not None:
+                self._store.put("runs", run_id, requeue=True, moved_to=target)
+                del free[target][: run.get("num_processes", 1)]
+
+    def _sooner(self, run_id: str, run: Run, free: dict[str, list[Slot]], waited_s: float, now_s: float) -> str | None:
+        """A host with free slots where a run that waits in a queue may go, and would end sooner."""
+        here, num = host_of(run), run.get("num_processes", 1)
+        bound_s = waited_s + self._supervisor.seconds(run_id, here)
+        for name, sweep in self._store.sweeps.items():
+            if not sweep["active"] or not self._supervisor.pace(name).has(run_id):
+                continue
+            for host in [host for host in hosts_of(sweep) if host != here and free.get(host)]:
+                seconds = self._supervisor.seconds(run_id, host)
+                left_s = self._left_of_cap_s(sweep, host, now_s)
+                fits = slots_for(num, free[host]) and _fits(left_s, num * seconds if left_s is not None else 0.0)
+                if fits and self._fleet.is_ready(host, name) and seconds < bound_s:
+                    return host
+        return None
 
 
 def _fits(left_s: float | None, seconds: float) -> bool:

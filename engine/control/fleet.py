@@ -10,7 +10,7 @@ from engine.control.here import way_to
 from engine.control.hosts import LOCAL, hosts_of, known_host, read_hosts
 from engine.control.launchers.base import Launcher, Slot
 from engine.control.launchers.local import LocalLauncher
-from engine.control.launchers.remote import RemoteLauncher
+from engine.control.launchers.remote import Contact, RemoteLauncher
 from engine.control.store import Store
 from engine.errors import KituiError
 from engine.records.bundle import SweepBundle
@@ -85,6 +85,13 @@ class Fleet:
         launcher = self.launcher(host)
         return [] if launcher is None else launcher.slots(self._slots_here())
 
+    def is_met(self, host: str) -> bool:
+        """Whether it is known by now how a host stands."""
+        if host == LOCAL:
+            return True
+        launcher = self._of(host)
+        return launcher is None or launcher.contact != Contact()
+
     def is_open(self, host: str) -> bool:
         """Whether runs are to be started there: it is neither drained nor set aside."""
         known = self._store.hosts.get(host, {})
@@ -102,27 +109,32 @@ class Fleet:
         if failed == known.get("failed", []):
             return
         self.mark(host, failed=failed)
-        elsewhere = [s for s in self._store.sweeps.values() if s["active"] and set(hosts_of(s)) - {host}]
+        elsewhere = [
+            sweep
+            for sweep in self._store.sweeps.values()
+            if sweep["active"] and any(self.is_open(other) for other in hosts_of(sweep) if other != host)
+        ]
         if len(failed) < _FAULTS_IN_A_ROW or (host == LOCAL and not elsewhere) or known.get("set_aside"):
             return
         words = f"set aside after {len(failed)} failures in a row, the last: {fault}"
         self._store.put("hosts", host, set_aside=words)
         for name in failed:
-            run = self._store.runs[name]
-            if run["state"] in ("failed", "lost") and any(name in s["run_ids"] for s in elsewhere):
+            run = self._store.runs.get(name)  # its sweep may have been deleted
+            if run is not None and run["state"] in ("failed", "lost") and any(name in s["run_ids"] for s in elsewhere):
                 self._store.put("runs", name, state="queued", failures=0, reason=f"failed on {host}: {run['reason']}")
 
     def num_slots(self, sweep: Mapping[str, Any]) -> int:
-        """How many runs of a sweep go on at once, as far as its hosts are known."""
+        """How many slots a sweep's runs hold at once, as far as its hosts are known."""
         launchers = [launcher for host in hosts_of(sweep) if (launcher := self.launcher(host)) is not None]
         only_here = hosts_of(sweep) == _LOCAL
-        there = sum(len(launcher.slots(sweep["slots"] if only_here else None)) for launcher in launchers)
-        return max(1, min(there, sweep["slots"] or there))
+        wanted = sweep["slots"] * sweep.get("most_processes", 1) if sweep["slots"] else None
+        there = sum(len(launcher.slots(wanted if only_here else None)) for launcher in launchers)
+        return max(1, min(there, wanted or there))
 
     def _slots_here(self) -> int | None:
         """How many runs at once this machine was asked for, by sweeps that run nowhere else."""
         sweeps = [s for s in self._store.sweeps.values() if s["active"] and hosts_of(s) == _LOCAL]
-        return max((s["slots"] for s in sweeps if s["slots"]), default=None)
+        return max((s["slots"] * s.get("most_processes", 1) for s in sweeps if s["slots"]), default=None)
 
     # Preparing elsewhere
 
@@ -186,6 +198,7 @@ class Fleet:
             if known.get("discarded"):
                 launcher = self._of(host)
                 if launcher is not None and launcher.discard(known["discarded"]):
+                    launcher.forget_discarded()
                     self._store.put("hosts", host, discarded=[])
 
     def is_tidying(self) -> bool:

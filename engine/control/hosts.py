@@ -120,7 +120,7 @@ def slots_of(host: Host, there: dict[str, Any]) -> Iterable[Slot]:
     """The slots of a host by what it says of itself, and what `hosts.toml` allows of that."""
     if host.kind == "slurm":  # GPUs and cores are given out by the cluster
         for number in range(host.jobs):
-            yield Slot(f"job:{number}", "slurm", {"OMP_NUM_THREADS": str(host.cpus)})
+            yield Slot(f"job:{number}", "slurm", {"OMP_NUM_THREADS": str(host.cpus), "KITUI_JOB": "1"})
         return
     gpus = [g["index"] for g in there["gpus"]] if host.gpus is None else list(host.gpus)
     if gpus and host.cores is None:

@@ -106,6 +106,7 @@ class Orders:
             max_attempts=bundle.max_attempts,
             prepared=None,
             ready_here=False,
+            most_processes=max(run.num_processes for run in bundle.runs),
             prepare_error=None,
             launched_s=time.time(),
             ended_s=None,

@@ -48,6 +48,7 @@ class Supervisor:
         self.preparations = Preparations(workspace)
         self.followers = Followers(workspace)
         self.paces: dict[str, Pace] = {}
+        self._unlearned: set[str] = set()
         self.dispatch = Dispatch(self)
         self.orders = Orders(self)
         self._asked_to_end: set[tuple[str, int, int]] = set()
@@ -176,6 +177,8 @@ class Supervisor:
                 self._stop_where_wanted(run_id, run, launcher, standing.state)
                 if standing.state == "running" and run.get("trained_on") != host_of(run):
                     self.store.put("runs", run_id, trained_on=host_of(run))
+                if standing.state == "running" and run.get("waiting"):  # its time in the queue was none of its own
+                    self.store.put("runs", run_id, started_s=time.time())
                 waiting = (standing.reason or "in the queue") if standing.state == "waiting" else ""
                 if waiting != run.get("waiting", ""):
                     self.store.put("runs", run_id, waiting=waiting)
@@ -212,7 +215,8 @@ class Supervisor:
             # The same inputs would fail again in the same way: that is for a person to look at.
             words = ending["reason"] or f"exit code {ending['returncode']}"
             self.put_end(run_id, "failed", words)
-            self.fleet.book(host_of(run), run_id, words)
+            if ending["returncode"] != 2:  # a fault in the run's inputs is none of the host's
+                self.fleet.book(host_of(run), run_id, words)
 
     def _fail(self, run_id: str, run: dict[str, Any], state: str, reason: str, *, counts: bool = True) -> None:
         """An ending from outside: the run is started again from its checkpoint, a few times where it `counts`."""
@@ -246,15 +250,17 @@ class Supervisor:
             "waiting": "",
         }
         self.store.put("runs", run_id, state=state, reason=reason, **ended, **fields)
-        for pace in self.paces.values():
-            if pace.has(run_id) and fields.get("results"):
-                pace.learn(self.store.runs)
+        if fields.get("results"):
+            self._unlearned |= {name for name, pace in self.paces.items() if pace.has(run_id)}
         self._forecast(run_id)
 
     def pace(self, name: str) -> Pace:
         """How long a sweep's runs take."""
         if name not in self.paces:
             self.paces[name] = Pace(self._bundle(name).plan)
+            self._unlearned.add(name)
+        if name in self._unlearned:
+            self._unlearned.discard(name)
             self.paces[name].learn(self.store.runs)
         return self.paces[name]
 

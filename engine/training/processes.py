@@ -32,7 +32,7 @@ def train(num_processes: int, arguments: list[str]) -> int:
     """Run them to their ends. The exit code of the first that failed; 75 where they stopped after a checkpoint; else
     0. Where it was a signal that ended the first, it ends this process too."""
     argv = [sys.executable, "-m", _MODULE, *arguments]
-    if int(os.environ.get("SLURM_JOB_NUM_NODES", "1")) > 1:
+    if "KITUI_JOB" in os.environ and int(os.environ.get("SLURM_JOB_NUM_NODES", "1")) > 1:
         return _over_nodes(num_processes, argv)
     with tempfile.TemporaryDirectory(prefix="kitui-") as folder:
         outputs = [Path(folder, f"rank{rank}") for rank in range(1, num_processes)]
@@ -81,13 +81,14 @@ def _over_nodes(num_processes: int, argv: list[str]) -> int:
         probe.bind(("", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {"MASTER_ADDR": socket.gethostname(), "MASTER_PORT": str(port), "KITUI_SRUN": "1"}
-    srun = ["srun", f"--ntasks={num_processes}", "--kill-on-bad-exit=1", "--unbuffered"]
+    srun = ["srun", f"--ntasks={num_processes}", "--kill-on-bad-exit=0", "--wait=30", "--unbuffered"]
     if "SLURM_CPUS_PER_TASK" in os.environ:  # since Slurm 22.05 srun does not take it from sbatch
         srun.append(f"--cpus-per-task={os.environ['SLURM_CPUS_PER_TASK']}")
     # Out of reach of what is sent to this process's group: a SIGTERM has srun kill its tasks. SIGUSR1 it passes on.
     process = subprocess.Popen([*srun, *argv], env=environment, preexec_fn=_ends_with_parent(), start_new_session=True)
     _pass_on_signals([process], signal.SIGUSR1)
-    return _as(process.wait())
+    code = process.wait()
+    return _as(128 - code if code > 128 else code)  # 128 and the signal that ended a task
 
 
 def _pass_on_signals(processes: list[subprocess.Popen[bytes]], as_signal: int = signal.SIGTERM) -> None:

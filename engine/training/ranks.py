@@ -55,6 +55,14 @@ class Ranks(NamedTuple):
             dist.all_reduce(tensor)
         return {name: tensor.numpy() for name, tensor in summed.items()}
 
+    def first_says(self, value: int) -> int:
+        """The first rank's value, on all."""
+        if self.world_size == 1:
+            return value
+        tensor = torch.tensor(value)
+        dist.broadcast(tensor, 0)
+        return int(tensor)
+
     def any(self, *flags: bool) -> tuple[bool, ...]:
         """Each flag as it is on some rank: what one wants, all do, and in the same step."""
         if self.world_size == 1:

@@ -350,9 +350,11 @@ class Trainer:
 
     def _resume(self) -> None:
         path = latest_checkpoint(self.folder)
-        if path is None:
+        step = self.ranks.first_says(int(path.name) if path is not None else -1)  # another node may see it later
+        if step < 0:
             self._event("started", f"{self.num_steps} steps, {self.mixture.total_tokens} tokens")
             return
+        path = self.folder.checkpoints / str(step)
         progress, counts = load_checkpoint(path, self.decoder, self.optimizer, self.ranks)
         self._saved_at_end = progress["step"] == self.num_steps
         self.step, self.num_tokens, self.loss_tokens = (progress[k] for k in ("step", "num_tokens", "loss_tokens"))

@@ -39,6 +39,10 @@ class TopBar(Static):
 
     def show(self, snapshot: Snapshot, *, frozen: bool = False, read_only: bool = False) -> None:
         text = self._places()
+        if frozen:
+            text.append("  FROZEN (f3 goes on)", style="bold reverse")
+        if read_only:
+            text.append("  read-only", style="bold")
         row = next((r for r in snapshot.status["sweeps"] if r["name"] == snapshot.sweep), None)
         if row is not None:
             open_cells = sum(row[state] for state in OPEN)
@@ -53,10 +57,6 @@ class TopBar(Static):
                 text.append(f"  ETA {duration(row['eta_s'])}" if row["eta_s"] is not None else "")
             else:
                 text.append("  paused" if row["paused"] else "  ended")
-        if frozen:
-            text.append("  FROZEN (f3 goes on)", style="bold reverse")
-        if read_only:
-            text.append("  read-only", style="bold")
         if snapshot.error:
             text.append(f"  ! {printable(snapshot.error)}", style="bold")
         if text.markup != self._shown:

@@ -74,6 +74,13 @@ def shown(*keys: str) -> Callable[[Pilot[None]], object]:
         await pilot.pause(0.2)
         app.look_now()
         await pilot.pause(0.8)  # a second reading, with the curves of the run at hand
+        calm, version = 0, 0  # and what else a machine under load reads later
+        for _ in range(50):
+            calm = calm + 1 if app.snapshot.version == version else 0
+            version = app.snapshot.version
+            if calm == 4:
+                break
+            await pilot.pause(0.1)
 
     return before
 

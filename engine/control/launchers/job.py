@@ -54,6 +54,9 @@ def checked(ending: dict[str, Any], attempt: int) -> dict[str, Any]:
     code, signal = ending["returncode"], ending["signal"]
     if ending["attempt"] != attempt or not isinstance(code, (int, type(None))):
         raise LaunchError("a host tells of another attempt than was asked for.")
+    times = (ending.get("started_s"), ending.get("ended_s", ""))
+    if not isinstance(times[0], (int, float, type(None))) or not isinstance(times[1], (int, float)):
+        raise LaunchError("a host tells of an end without its time.")
     words = {"signal": str(signal) if signal else None, "reason": str(ending["reason"])}
     return NOT_BEGUN | ending | words
 

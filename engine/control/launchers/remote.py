@@ -125,7 +125,7 @@ class RemoteLauncher:
         it has certainly not begun."""
         with self._lock:
             refused = bool(self.contact.fault) and time.monotonic() - job.asked_s > _WITHDRAW_S
-            job.withdrawn = job.withdrawn or (refused and not job.tried and job.launch is not None and not job.stop)
+            job.withdrawn = job.withdrawn or (refused and not job.tried and job.launch is not None)
             return job.withdrawn
 
     def stop(self, folder: RunFolder) -> None:
@@ -183,6 +183,10 @@ class RemoteLauncher:
             self._to_discard = tuple(names)
             self._wake.set()
         return done
+
+    def forget_discarded(self) -> None:
+        """What was removed has been put down: of the same name there may be something again."""
+        self._discarded.clear()
 
     def close(self) -> None:
         with self._lock:  # from here on nothing more is written

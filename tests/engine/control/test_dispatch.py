@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,7 @@ def test_a_sweep_whose_folder_is_gone_stops_no_other(workspace: Workspace) -> No
 def test_a_run_of_two_processes_holds_two_slots(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     path = write_sweep(model_size='["nano-3k", "nano-7k"]', infusion_frequency="[4]", seed="[0]")
     path.write_text(
-        path.read_text() + '\n[execution]\nnum_processes = { "nano-7k" = 2 }\ndata_parallel = "fsdp"\nslots = 2\n'
+        path.read_text() + '\n[execution]\nnum_processes = { "nano-7k" = 2 }\ndata_parallel = "fsdp"\nslots = 1\n'
     )
     done = kitui("launch", path, "--watch")
     assert done.returncode == 0, done.stderr
@@ -51,10 +52,11 @@ def test_a_run_of_two_processes_holds_two_slots(kitui: CommandLine, write_sweep:
 def test_runs_that_no_host_has_slots_for_are_said_to_be_that(
     kitui: CommandLine, write_sweep: Callable[..., Path]
 ) -> None:
-    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[4]", seed="[0]")
-    path.write_text(path.read_text() + "\n[execution]\nnum_processes = 3\nslots = 2\n")
+    too_many = len(os.sched_getaffinity(0)) + 1
+    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[4]", seed="[0]", batch_size=str(8 * too_many))
+    path.write_text(path.read_text() + f"\n[execution]\nnum_processes = {too_many}\n")
     assert kitui("launch", path).returncode == 0
-    words = "runs of 3 processes: no host has so many slots"
+    words = f"runs of {too_many} processes: no host has so many slots"
     wait_until(lambda: words in row(kitui)["alerts"], 60, lambda: row(kitui))
     assert row(kitui)["queued"] == 1
     assert kitui("cancel", "sweep").returncode == 0

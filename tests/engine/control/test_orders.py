@@ -177,6 +177,22 @@ def test_three_faults_in_a_row_set_a_host_aside(supervisor: Supervisor) -> None:
     assert "gpu1: set aside after 3 failures in a row, the last: no space left" in row["alerts"][0]
 
 
+def test_a_fault_of_a_run_that_was_deleted_meanwhile_is_no_crash(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one"], hosts=["local", "gpu1"])
+    supervisor.fleet.book("gpu1", "deleted", "no space left")
+    supervisor.fleet.book("gpu1", "deleted too", "no space left")
+    supervisor.fleet.book("gpu1", "one", "no space left")
+    assert not supervisor.fleet.is_open("gpu1")
+
+
+def test_the_last_open_host_is_not_set_aside_for_a_bad_sweep(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one"], hosts=["local", "gpu1"])
+    supervisor.fleet.mark("gpu1", drained=True)
+    for _ in range(4):
+        supervisor.fleet.book("local", "one", "a mistake")
+    assert supervisor.fleet.is_open("local")
+
+
 def test_this_machine_alone_is_never_set_aside(supervisor: Supervisor) -> None:
     put_sweep(supervisor, "a", ["one"], hosts=["local"])
     put_run(supervisor, "one", "failed")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from engine.control.turns import in_turn
 
 
@@ -12,10 +14,14 @@ def sweep(run_ids: str, launched_s: float = 0.0, **changes: Any) -> dict[str, An
     return made | {"run_ids": list(run_ids)} | changes
 
 
-def turns(sweeps: dict[str, dict[str, Any]], scored: str = "", **states: str) -> list[tuple[str, str]]:
+def turns(sweeps: dict[str, dict[str, Any]], scored: str = "", away: str = "", **states: str) -> list[tuple[str, str]]:
+    """`away`: sweeps that may go nowhere."""
     names = {r for s in sweeps.values() for r in s["run_ids"]}
     runs = {name: {"state": states.get(name, "queued")} for name in names}
-    return list(in_turn(sweeps, runs, lambda run_id, _: run_id in scored))
+    found = in_turn(
+        sweeps, runs, lambda run_id, _: run_id in scored, lambda name, _: {} if name == away else {"h": 1.0}
+    )
+    return [(name, run_id) for name, run_id, _ in found]
 
 
 def test_sweeps_in_the_order_of_their_launch_and_runs_in_that_of_the_grid() -> None:
@@ -48,3 +54,13 @@ def test_what_ended_starts_again_only_to_be_scored_with_other_questions() -> Non
 
 def test_sweeps_that_are_over_or_not_prepared_wait() -> None:
     assert turns({"over": sweep("a", active=False), "raw": sweep("b", prepared=None)}) == []
+
+
+def test_what_may_go_nowhere_takes_no_turn_from_others() -> None:
+    sweeps = {"away": sweep("ab", slots=1), "here": sweep("ab", 1.0, slots=1)}
+    assert turns(sweeps, away="away") == [("here", "a")]
+
+
+def test_a_large_sweep_that_may_go_nowhere_is_not_gone_through_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.control.turns._MOST_LOOKED_AT", 3)
+    assert turns({"away": sweep("abcdef"), "here": sweep("xy", 1.0)}, away="away") == [("here", "x"), ("here", "y")]
