@@ -173,6 +173,9 @@ def _host(path: str, name: str, table: Any) -> Host:
         number = getattr(host, key)
         if number is not None and number < 1:
             raise SpecError("expected 1 or more.", where=path, key=f"{name}.{key}", value=number)
+    if host.kind == "slurm" and host.runs_per_slot > 1:
+        mend = 'Ask for a share of one: gres = "shard:1" or "mps:50", as the cluster has it.'
+        raise SpecError("a cluster gives out its GPUs itself.", where=path, key=f"{name}.runs_per_slot", mend=mend)
     if host.price_per_gpu_hour is not None and host.price_per_gpu_hour <= 0:
         raise SpecError(
             "expected more than 0.", where=path, key=f"{name}.price_per_gpu_hour", value=host.price_per_gpu_hour
