@@ -315,15 +315,19 @@ async def choose(hand: Hand) -> None:
 
 @case("designer.hosts")
 async def hosts(hand: Hand) -> None:
-    (hand.workspace.root / "hosts.toml").write_text('[gpu1]\nssh = "me@gpu1"\nworkspace = "~/k"\n')
-    await hand.press("2")
-    await hand.until(lambda: hand.screen._plan is not None)
-    await hand.press("ctrl+k")
-    await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
-    await hand.press("down", "space", "enter", "ctrl+l")
-    assert isinstance(hand.screen, Confirm)
-    assert "on local, gpu1?" in str(hand.screen.query_one(Static).render())
-    await hand.press("n")
+    hosts_toml = hand.workspace.root / "hosts.toml"
+    hosts_toml.write_text('[gpu1]\nssh = "me@gpu1"\nworkspace = "~/k"\n')
+    try:
+        await hand.press("2")
+        await hand.until(lambda: hand.screen._plan is not None)
+        await hand.press("ctrl+k")
+        await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
+        await hand.press("down", "space", "enter", "ctrl+l")
+        assert isinstance(hand.screen, Confirm)
+        assert "on local, gpu1?" in str(hand.screen.query_one(Static).render())
+        await hand.press("n")
+    finally:  # other tests have pictures of this workspace
+        hosts_toml.unlink()
 
 
 @case("hosts.check")
