@@ -82,13 +82,13 @@ _BY_NAME = {cls.__name__: cls for cls in (KituiError, SpecError, DataError, Laun
 
 
 def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """' Did you mean X?' for the closest known name, or the list of all of them where none is close."""
+    """'Did you mean X?' for the closest known name, or the list of all of them where none is close; '' of no names."""
     from difflib import get_close_matches  # only needed once something has gone wrong
 
     close = get_close_matches(str(name).lower(), [k.lower() for k in known], n=1, cutoff=0.6)
     if close:
         return f"Did you mean {next(k for k in known if k.lower() == close[0])}?"
-    return f"Known: {', '.join(known)}."
+    return f"Known: {', '.join(known)}." if known else ""
 
 
 def _shown(value: Any) -> str:

@@ -17,7 +17,7 @@ from engine.control.hosts import LOCAL, known_host
 from engine.control.launchers.local import visible_gpus
 from engine.control.status import OPEN, cell_state, status, sweep_status
 from engine.control.store import State
-from engine.errors import KituiError, LaunchError
+from engine.errors import KituiError, LaunchError, SpecError
 from engine.records.metrics import MetricsTail, RetentionRecord, StepRecord, overall_retention
 from engine.records.results import read_plan
 from engine.records.workspace import Workspace
@@ -72,6 +72,10 @@ def launch_sweep(
             f"there are {len(gpus)} GPUs here.", key="--slots", value=slots, mend="Ask for as many or fewer."
         )
     limits = caps_of(workspace, caps or [])
+    for host in [host for host in limits if host not in hosts]:
+        raise SpecError(
+            "the runs do not go there.", key="--cap", value=host, mend=f"Add --host {host}, or leave it out."
+        )
     bundle = plan_sweep(path, workspace)
     ask_for_caps(workspace, hosts, document_of(bundle, workspace, None)["gpu_hours"], limits)
     given = {host: hours for host, hours in limits.items() if hours is not None}

@@ -67,10 +67,6 @@ class ExposureAudit:
                     name, fact, column = self._owners[rendering]
                     self.counts[name][fact, column] += 1
 
-    def per_fact(self, fact_set: str) -> np.ndarray:
-        """Exposures of each fact of the set, in all renderings together."""
-        return self.counts[fact_set].sum(axis=1)
-
 
 _BREAK: Final = np.array([-1], dtype=np.int64)
 

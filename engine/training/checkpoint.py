@@ -53,7 +53,7 @@ def save_checkpoint(
     def write() -> None:
         suffix = f".rank{ranks.rank:04}" if divided else ""
         if ranks.is_first or rows_only:
-            _write_weights(llama, weights, building, suffix if rows_only else "")
+            save_weights(llama, building, weights, suffix if rows_only else "")
         if optimizer is not None and (ranks.is_first or divided):
             save_file(_optimizer_tensors(optimizer), building / f"optimizer{suffix}.safetensors")
         if not ranks.is_first:
@@ -121,12 +121,12 @@ def load_checkpoint(
     return progress, counts
 
 
-def save_weights(llama: LlamaForCausalLM, folder: Path) -> None:
-    """`config.json` and `model.safetensors`, as `transformers` loads them; tied embeddings stand there once."""
-    _write_weights(llama, _whole_weights(llama, ALONE), folder)
-
-
-def _write_weights(llama: LlamaForCausalLM, weights: dict[str, torch.Tensor], folder: Path, suffix: str = "") -> None:
+def save_weights(
+    llama: LlamaForCausalLM, folder: Path, weights: dict[str, torch.Tensor] | None = None, suffix: str = ""
+) -> None:
+    """`config.json` and `model.safetensors`, as `transformers` loads them; tied embeddings stand there once.
+    `weights`: those that were gathered, or one rank's rows, which `suffix` names."""
+    weights = _whole_weights(llama, ALONE) if weights is None else weights
     save_file(weights, folder / f"model{suffix}.safetensors", metadata={"format": "pt"})
     llama.config.architectures = ["LlamaForCausalLM"]
     llama.config.save_pretrained(folder)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import SpecError
+from kitui.spending import caps_of
 from tests.conftest import SAMPLES, CommandLine
 
 SIMULATE = ("simulate", "--law", "30 * (N / 30k) ^ 0.5", "--sizes", "7k,15k,30k,60k", "--frequencies")
@@ -297,3 +299,21 @@ def test_hosts_are_listed_and_an_unknown_one_is_refused(kitui: CommandLine) -> N
     assert done.returncode == 3
     assert "[gpu1]" in done.stderr
     assert kitui("hosts", "mend").returncode == 2
+
+
+def test_a_cap_names_a_host_of_the_sweep_and_an_amount(kitui: CommandLine) -> None:
+    kitui.workspace.create()
+    tables = '[gpu1]\nssh = "h"\nworkspace = "~/k"\n[gpu2]\nssh = "h"\nworkspace = "~/k"\nprice_per_gpu_hour = 2.0\n'
+    (kitui.workspace.root / "hosts.toml").write_text(tables)
+    for cap, words in (
+        ("gpu1=5", "the runs do not go there. Add --host gpu1"),
+        ("gpu2=-1", "not a cap. Write HOST=20"),
+        ("gpu3=1", "no host of this name"),
+    ):
+        done = kitui("launch", SAMPLES / "smoke.toml", "--host", "gpu2", "--cap", cap)
+        assert done.returncode in (2, 3)
+        assert words in done.stderr
+    assert caps_of(kitui.workspace, ["gpu1=none", "gpu2=$5", "local=0.5"]) == {"gpu1": None, "gpu2": 2.5, "local": 0.5}
+    with pytest.raises(SpecError, match="what a GPU-hour costs there is not known"):
+        caps_of(kitui.workspace, ["gpu1=$5"])
+    assert "Known" not in kitui("cancel", "nothing").stderr

@@ -65,10 +65,10 @@ def test_a_name_within_a_name_is_not_that_name(world: tuple[FactSets, Tokenizer]
     facts, tokenizer = world
     audit = ExposureAudit(facts, tokenizer)
     audit.count([tokens(tokenizer, "New York lies in Oslo.", "York lies in Oslo.")])
-    assert audit.per_fact("prior").tolist() == [1]
-    assert audit.per_fact("unseen").tolist() == [0]  # "York lies in Oslo" is not the unseen fact
+    assert audit.counts["prior"].sum(axis=1).tolist() == [1]
+    assert audit.counts["unseen"].sum(axis=1).tolist() == [0]  # "York lies in Oslo" is not the unseen fact
     audit.count([tokens(tokenizer, "York lies in Rome.")])
-    assert audit.per_fact("unseen").tolist() == [1]
+    assert audit.counts["unseen"].sum(axis=1).tolist() == [1]
 
 
 def test_nothing_is_found_across_the_end_of_a_row(world: tuple[FactSets, Tokenizer]) -> None:
@@ -77,7 +77,7 @@ def test_nothing_is_found_across_the_end_of_a_row(world: tuple[FactSets, Tokeniz
     for cut in range(1, len(row)):
         audit = ExposureAudit(facts, tokenizer)
         audit.count([row[:cut], row[cut:]])
-        assert audit.per_fact("infused").sum() == 0
+        assert audit.counts["infused"].sum(axis=1).sum() == 0
     audit.count([])
 
 
@@ -92,7 +92,7 @@ def test_counting_in_pieces_is_counting_at_once(world: tuple[FactSets, Tokenizer
         pieces.count(rows[start : start + 7])
     for name in at_once.counts:
         assert np.array_equal(at_once.counts[name], pieces.counts[name])
-    assert at_once.per_fact("infused").sum() + at_once.per_fact("prior").sum() == 200
+    assert at_once.counts["infused"].sum(axis=1).sum() + at_once.counts["prior"].sum(axis=1).sum() == 200
 
 
 def test_two_facts_that_look_the_same_are_refused() -> None:
