@@ -20,7 +20,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from engine.records.workspace import Workspace
-from kitui.app import KituiApp
+from kitui.tui.app import KituiApp
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent / "sample_data"

@@ -1,4 +1,7 @@
-"""The program: alone it opens the app, otherwise it is the command line. Errors in words, exit codes as documented."""
+"""The program: alone it opens the app, otherwise it is the command line. Errors in words, exit codes as documented.
+
+Only this file knows both rooms: the command line is handed the function that opens the app.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,20 @@ import os
 import sys
 
 from engine.errors import KituiError
+from engine.records.workspace import Workspace
 
 
 def main() -> None:
     try:
         if len(sys.argv) == 1 and sys.stdout.isatty():
-            _open_app()
-        else:
-            from kitui.cli import app
+            # Without typer, which takes a tenth of a second to load: the app is what people wait for.
+            from kitui.services.sweeps import default_workspace
 
-            app()
+            _open_app(Workspace(default_workspace()))
+        else:
+            from kitui.cli.main import run
+
+            run(_open_app)
     except KituiError as error:
         _fail(error)
     except KeyboardInterrupt:
@@ -30,20 +37,17 @@ def main() -> None:
         _fail(KituiError(f"{os.strerror(error.errno)}.", where=str(error.filename or "")))
 
 
-def _open_app() -> None:
-    """Without typer, which takes a tenth of a second to load: the app is what people wait for."""
+def _open_app(workspace: Workspace, sweep: str | None = None, read_only: bool = False) -> None:
     import gc
 
     gc.disable()  # nothing is garbage yet; run_app turns it on again
-    from engine.records.workspace import Workspace
-    from kitui.app import run_app
-    from kitui.sweeps import default_workspace
+    from kitui.tui.app import run_app
 
-    run_app(Workspace(default_workspace()))
+    run_app(workspace, sweep, read_only=read_only)
 
 
 def _fail(error: KituiError) -> None:
-    from kitui.console import fail
+    from kitui.cli.console import fail
 
     fail(error)
 

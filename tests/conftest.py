@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from engine.control.commands import submit
+from engine.control.commands.queue import submit
 from engine.control.store import Lock, State
 from engine.corpus.prepare import make, plan
 from engine.records.bundle import SweepBundle

@@ -18,7 +18,7 @@ from engine.records.metrics import retention_of
 from engine.records.record import plain
 from engine.records.results import Plan, PlannedAnalysis, PlannedCell
 from engine.records.workspace import SweepFolder, Workspace, write_json
-from engine.spec.axes import parse_count, parse_number
+from engine.spec.numbers import parse_count, parse_number
 from engine.spec.sweep import check_name
 from engine.spec.tables import read_rows
 

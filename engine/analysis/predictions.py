@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.analysis.law import Law, predict
-from engine.spec.axes import format_count
+from engine.spec.numbers import format_count
 
 
 def prediction_json(

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.control.alerts import disk_alert, run_alerts
-from engine.control.caps import used_up
-from engine.control.hosts import LOCAL, host_of, hosts_of, read_hosts
+from engine.control.hosts.config import LOCAL, host_of, hosts_of, read_hosts
+from engine.control.scheduling.caps import used_up
 from engine.control.store import Lock, State
 from engine.errors import KituiError
 from engine.records.results import SCHEMA_VERSION, latest_plan

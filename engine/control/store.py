@@ -19,7 +19,7 @@ from tinydb import TinyDB
 from tinydb.storages import Storage
 from tinydb.table import Document
 
-from engine.control.guard import boot_id, is_alive, start_ticks
+from engine.control.onhost.guard import boot_id, is_alive, start_ticks
 from engine.errors import StateError
 from engine.records.workspace import Workspace, write_atomically
 

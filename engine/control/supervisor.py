@@ -16,15 +16,15 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from engine.control.commands import pending_commands, reply
-from engine.control.dispatch import PAUSE_AFTER_FAULT_S, Dispatch
-from engine.control.fleet import Fleet
-from engine.control.followers import Followers, law_is_behind
-from engine.control.hosts import LOCAL, host_of, hosts_of
+from engine.control.children.analyses import Followers, law_is_behind
+from engine.control.children.preparations import Preparations
+from engine.control.commands.orders import Orders
+from engine.control.commands.queue import pending_commands, reply
+from engine.control.hosts.config import LOCAL, host_of, hosts_of
+from engine.control.hosts.fleet import Fleet
 from engine.control.launchers.base import Launcher
-from engine.control.orders import Orders
-from engine.control.pace import Pace
-from engine.control.preparations import Preparations
+from engine.control.scheduling.dispatch import PAUSE_AFTER_FAULT_S, Dispatch
+from engine.control.scheduling.run_times import Pace
 from engine.control.store import Store
 from engine.errors import KituiError, StateError
 from engine.records import forecast

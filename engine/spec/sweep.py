@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from engine.errors import SpecError
-from engine.spec.axes import parse_axis, parse_count, parse_number
 from engine.spec.models import ModelShape, preset
+from engine.spec.numbers import parse_axis, parse_count, parse_number
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # What a grid needs for an answer: positive frequencies for a collapse point, sizes with one for a law.

@@ -22,16 +22,16 @@ from typing import Any
 
 import orjson
 
-from engine.control.hosts import Host
+from engine.control.hosts.config import Host
 from engine.control.launchers.remote import RemoteLauncher
-from engine.control.ssh import Ssh
+from engine.control.transport.ssh import Ssh
 from engine.records.workspace import Workspace
 from tests.hosts import farm
 
 _FEEDER = """
 import json, os, sys, time
 sys.path.insert(0, sys.argv[1])
-from engine.control.guard import boot_id, start_ticks
+from engine.control.onhost.guard import boot_id, start_ticks
 folders = sys.argv[2:]
 me = {"attempt": 1, "pid": os.getpid(), "start_ticks": start_ticks(os.getpid()), "boot_id": boot_id()}
 files = []

@@ -13,7 +13,7 @@ from engine.corpus.prepare import plan
 from engine.records.metrics import EventRecord, MetricsWriter, RetentionRecord, SetScore, StepRecord
 from engine.records.record import plain
 from engine.records.workspace import Workspace, read_json, write_json
-from kitui.simulated import simulate_sweep
+from kitui.services.simulating import simulate_sweep
 from tests.conftest import SAMPLES
 
 TIME_S = 1_700_000_000.0

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from engine.control.launchers import mirror
-from engine.control.relocation import Input
+from engine.control.transport.inputs import Input
 from engine.errors import KituiError, LaunchError
 
 NOT_BEGUN = {

@@ -11,11 +11,11 @@ from typing import IO
 
 import orjson
 
-from engine.control import guard as guard_module
-from engine.control.guard import is_alive
-from engine.control.hosts import CPU_ENV, LOCAL
+from engine.control.hosts.config import CPU_ENV, LOCAL
 from engine.control.launchers import mirror
 from engine.control.launchers.base import TRAINING_MODULE, Slot, Standing, training_argv
+from engine.control.onhost import guard as guard_module
+from engine.control.onhost.guard import is_alive
 from engine.errors import LaunchError
 from engine.records.workspace import RunFolder, Workspace, read_json, write_json
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from engine.control.hosts import CPU_ENV, Host, sbatch_options, slots_of
+from engine.control.hosts.config import CPU_ENV, Host, sbatch_options, slots_of
 from engine.control.launchers import mirror
 from engine.control.launchers.base import Slot, Standing, training_argv
 from engine.control.launchers.job import NOT_BEGUN, Job, beside, checked, said
-from engine.control.relocation import Input, inputs_of, relocated_bundle, relocated_run
-from engine.control.ssh import UnreachableError
+from engine.control.transport.inputs import Input, inputs_of, relocated_bundle, relocated_run
+from engine.control.transport.ssh import UnreachableError
 from engine.errors import KituiError, LaunchError
 from engine.records.bundle import SweepBundle, read_section
 from engine.records.record import plain

@@ -16,7 +16,7 @@ import sys
 
 import orjson
 
-from engine.control.guard import guard
+from engine.control.onhost.guard import guard
 
 
 def serve(module_name: str) -> None:

@@ -140,8 +140,8 @@ def redraw_ms(num_curves: int = 24, num_points: int = 2000) -> float:
     """Milliseconds to draw so many curves anew, from their values to styled lines, in a plot of 100 × 30 cells."""
     from rich.style import Style
 
-    from kitui.drawing import draw
-    from kitui.figure import Content, Figure, Series
+    from kitui.tui.plot.draw import draw
+    from kitui.tui.plot.figure import Content, Figure, Series
 
     rng = np.random.default_rng(0)
     x = tuple(float(i) for i in range(num_points))

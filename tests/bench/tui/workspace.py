@@ -23,8 +23,8 @@ from engine.records.metrics import EventRecord, RetentionRecord, SetScore, StepR
 from engine.records.record import encoded, plain
 from engine.records.results import PlannedCell, read_plan
 from engine.records.workspace import Workspace, write_json
-from kitui.rows import imported_scores
-from kitui.simulated import simulate_sweep
+from kitui.services.rows import imported_scores
+from kitui.services.simulating import simulate_sweep
 
 SWEEP = "simulated-load"
 NUM_SIZES, NUM_SEEDS, NUM_QUESTIONS = 8, 25, 256

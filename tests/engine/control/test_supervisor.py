@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from engine.control.guard import is_alive
+from engine.control.onhost.guard import is_alive
 from engine.control.status import STATES, status
 from engine.control.store import Lock, State
 from engine.records.record import plain

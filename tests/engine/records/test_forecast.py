@@ -2,7 +2,7 @@ import pytest
 
 from engine.records import forecast
 from engine.records.results import PlannedCell
-from engine.spec.axes import format_count
+from engine.spec.numbers import format_count
 
 
 def cell(model: str, params: int, tokens: int = 1000) -> PlannedCell:

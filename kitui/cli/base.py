@@ -1,0 +1,72 @@
+"""What all commands share: the program's options, the workspace, and how orders are given to the supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, cast
+
+import typer
+
+from engine.records.workspace import Workspace
+
+OpenApp = Callable[[Workspace, str | None, bool], None]
+"""Opens the terminal app on a workspace, on one sweep of it or on none, read-only or not."""
+
+app = typer.Typer(
+    name="kitui",
+    help="Find out how often to write facts into a pre-training corpus: sweeps, retention curves, collapse points and "
+    "the infusion law, in the terminal.",
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option("--workspace", help="The folder with all sweeps and runs.  [env: KITUI_WORKSPACE]", metavar="DIR"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, and nothing else there.")]
+SweepNameArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="The name of a launched sweep.")]
+SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep file, or the name of a launched sweep.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="A sweep file.")]
+SlotsOption = Annotated[int | None, typer.Option("--slots", min=1, help="Runs at once.", metavar="N")]
+NamesArgument = Annotated[list[str], typer.Argument(metavar="SWEEP|RUN...", help="Names of sweeps, ids of runs.")]
+SweepsArgument = Annotated[list[str], typer.Argument(metavar="SWEEP...", help="Names of sweeps.")]
+FactSetOption = Annotated[
+    str, typer.Option("--fact-set", help="overall, prior, infused, verbatim or unseen.", metavar="SET")
+]
+
+
+class Session(NamedTuple):
+    """What the commands of one call of the program share: typer's `context.obj`."""
+
+    open_app: OpenApp
+    workspace: Path | None = None
+    """As the program's own option gave it."""
+
+
+def session_of(context: typer.Context) -> Session:
+    return cast("Session", context.obj)
+
+
+def workspace_of(context: typer.Context, given: Path | None) -> Workspace:
+    """The workspace: the command's option, the program's, the environment's, the user's data folder."""
+    from kitui.services.sweeps import default_workspace
+
+    return Workspace(given or session_of(context).workspace or default_workspace())
+
+
+def order(workspace: Workspace, command: str, names: list[str], **details: Any) -> None:
+    from engine.control.commands.queue import submit
+    from engine.errors import SpecError
+    from kitui.cli.console import note
+    from kitui.services.orders import answer_words
+
+    if not workspace.root.is_dir():
+        raise SpecError(
+            "there is no workspace here.", where=str(workspace.root), mend="kitui launch SWEEP.toml makes one."
+        )
+    note(answer_words(command, submit(workspace, {"command": command, "names": names} | details)))

@@ -1,0 +1,34 @@
+"""`kitui logs`: a run's log and events, in order."""
+
+from __future__ import annotations
+
+import time
+
+from engine.records.metrics import MetricsTail
+from engine.records.workspace import RunFolder, Workspace, read_json
+from kitui.services.learning_curve import record_line
+from kitui.services.runs import known_run
+from kitui.services.text import printable
+
+
+def print_log(workspace: Workspace, run: str, *, follow: bool) -> None:
+    """The run's own output, then its events and scores in order; with `follow`, on and on."""
+    folder = workspace.run(known_run(workspace, run))
+    if folder.log.exists():
+        text = folder.log.read_text(encoding="utf-8", errors="replace")
+        if text.strip():
+            print(printable(text.rstrip()))
+    tail = MetricsTail(folder.metrics)
+    while True:
+        ended = _has_ended(folder)  # looked at before the last reading, so that nothing is missed
+        for record in tail.read_new():
+            print(printable(record_line(record)), flush=True)
+        if not follow or ended:
+            break
+        time.sleep(0.3)
+
+
+def _has_ended(folder: RunFolder) -> bool:
+    """Whether the last attempt that was launched is over."""
+    launch, ending = read_json(folder.launch), read_json(folder.exit)
+    return launch is None or (ending is not None and ending["attempt"] == launch["attempt"])

@@ -1,0 +1,92 @@
+"""Hosts, this machine, and the app in a browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kitui.cli.base import JsonOption, WorkspaceOption, app, order, session_of, workspace_of
+
+
+@app.command()
+def doctor(context: typer.Context, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
+    """Is this machine fit to train on? Python, workspace, what training needs, slots, and tools for other machines."""
+    from kitui.cli.host_list import check_this_machine
+
+    check_this_machine(workspace_of(context, workspace), json=json)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of the loopback address.")] = 8000,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Only look.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show the app in a browser of this machine, behind a token."""
+    from kitui.cli.serving import serve as serve_app
+
+    serve_app(workspace_of(context, workspace), port=port, read_only=read_only)
+
+
+@app.command()
+def keys(json: JsonOption = False) -> None:
+    """List all keys of the app, and how to change them."""
+    from kitui.cli.console import print_json
+    from kitui.cli.printing import print_keys
+    from kitui.services.key_list import keys_document
+
+    document = keys_document()
+    print_json(document) if json else print_keys(document)
+
+
+hosts_app = typer.Typer(
+    name="hosts",
+    help="The machines that runs may go to (hosts.toml in the workspace): how they stand, and whether they are fit.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(hosts_app)
+HostsArgument = Annotated[list[str], typer.Argument(metavar="HOST...", help="local, or names of hosts.toml.")]
+
+
+@hosts_app.callback(invoke_without_command=True)
+def hosts(context: typer.Context, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
+    if workspace is not None:
+        context.obj = session_of(context)._replace(workspace=workspace)
+    if context.invoked_subcommand is None:
+        from kitui.cli.host_list import list_hosts
+
+        list_hosts(workspace_of(context, None), json=json)
+
+
+@hosts_app.command()
+def check(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[HOST]...", help="These only.")] = None,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Try each step on the hosts: reach, Python, disk, GPUs, clock, sbatch; and say what to mend."""
+    from kitui.cli.host_list import check_hosts
+
+    check_hosts(workspace_of(context, workspace), names or [], json=json)
+
+
+@hosts_app.command()
+def drain(
+    context: typer.Context,
+    names: HostsArgument,
+    now: Annotated[
+        bool, typer.Option("--now", help="Runs there end after a checkpoint, and go to other hosts.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Start nothing more on these hosts; what runs there goes on to its end."""
+    order(workspace_of(context, workspace), "drain", names, now=now)
+
+
+@hosts_app.command()
+def reopen(context: typer.Context, names: HostsArgument, workspace: WorkspaceOption = None) -> None:
+    """Start runs again on hosts that were drained, or set aside after failures in a row."""
+    order(workspace_of(context, workspace), "reopen", names)

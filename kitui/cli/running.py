@@ -1,0 +1,257 @@
+"""Planning, launching and watching sweeps, and what is done with their runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kitui.cli.base import (
+    FileArgument,
+    JsonOption,
+    NamesArgument,
+    SlotsOption,
+    SweepArgument,
+    SweepNameArgument,
+    SweepsArgument,
+    WorkspaceOption,
+    app,
+    order,
+    session_of,
+    workspace_of,
+)
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    headless: Annotated[bool, typer.Option("--headless", help="Progress as plain text, then the summary.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Train the sample laptop sweep in a workspace of its own, to the summary (about 8 minutes on 2 cores)."""
+    from engine.records.workspace import Workspace
+    from kitui.cli.watch import run_demo
+    from kitui.services.sweeps import default_workspace
+
+    session = session_of(context)
+    folder = Workspace(workspace or session.workspace or default_workspace() / "demo")
+    run_demo(folder, session.open_app if not headless and sys.stdout.isatty() else None)
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.")] = Path("sweep.toml"),
+) -> None:
+    """Write a commented sweep to start from, with sample facts and templates beside it."""
+    from kitui.cli.console import note
+    from kitui.services.initial import write_initial_sweep
+
+    write_initial_sweep(file)
+    note(f"{file} written, with facts.jsonl and templates.toml beside it: kitui plan {file}")
+
+
+@app.command()
+def plan(
+    context: typer.Context, sweep: FileArgument, json: JsonOption = False, workspace: WorkspaceOption = None
+) -> None:
+    """Say what a sweep will take: cells, tokens, ceiling, FLOPs, GPU-hours, time, disk, memory. Trains nothing."""
+    from kitui.cli.console import print_json
+    from kitui.cli.printing import print_plan
+    from kitui.services.planning import plan_document
+
+    document = plan_document(sweep, workspace_of(context, workspace))
+    print_json(document) if json else print_plan(document)
+
+
+@app.command()
+def launch(
+    context: typer.Context,
+    sweep: FileArgument,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", help="Where to train: local, or of hosts.toml.", metavar="NAME")
+    ] = None,
+    slots: SlotsOption = None,
+    priority: Annotated[
+        int | None, typer.Option("--priority", help="A higher number's runs start first; 0 by default.", metavar="N")
+    ] = None,
+    cap: Annotated[
+        list[str] | None,
+        typer.Option("--cap", help="GPU-hours on a host at most, or a cost: gpu1=20, gpu1=$50.", metavar="HOST=HOURS"),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch/--detach", help="Stay and show progress, or return at once.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Queue a sweep's runs; they go on without this terminal. Cells trained before are not trained again."""
+    from kitui.cli.watch import launch_sweep
+
+    launch_sweep(
+        workspace_of(context, workspace),
+        sweep,
+        hosts=host or ["local"],
+        slots=slots,
+        priority=priority,
+        caps=cap,
+        watch=watch,
+    )
+
+
+@app.command()
+def watch(
+    context: typer.Context,
+    sweep: Annotated[
+        str | None, typer.Argument(metavar="[SWEEP]", help="One sweep; all active ones by default.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print how things stand and return.")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Sentences, a line each, and nothing redrawn: for screen readers.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show live progress as plain text until the sweeps have ended."""
+    from kitui.cli.watch import watch_sweeps
+
+    watch_sweeps(workspace_of(context, workspace), sweep, once=once, plain=plain)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    sweep: Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="One sweep; all by default.")] = None,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show the state of everything, quickly."""
+    from kitui.cli.console import print_json
+    from kitui.cli.printing import print_status
+    from kitui.services.report import status_document
+
+    document = status_document(workspace_of(context, workspace), sweep)
+    print_json(document) if json else print_status(document)
+
+
+@app.command()
+def runs(
+    context: typer.Context,
+    sweep: SweepArgument,
+    where: Annotated[
+        str | None, typer.Option("--where", help='Only these, such as "params>10k and state=running".')
+    ] = None,
+    sort: Annotated[str | None, typer.Option("--sort", help="A column; -COLUMN for descending.", metavar="KEY")] = None,
+    by_seed: Annotated[
+        bool, typer.Option("--by-seed/--mean", help="One line a run, or a cell's mean over seeds.")
+    ] = True,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List a sweep's runs with their scores."""
+    from kitui.cli.console import print_json
+    from kitui.cli.printing import print_runs
+    from kitui.services.runs import runs_document
+
+    document = runs_document(workspace_of(context, workspace), sweep, where=where, sort=sort, by_seed=by_seed)
+    print_json(document) if json else print_runs(document)
+
+
+@app.command()
+def logs(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it begins.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines come.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Print a run's log and events."""
+    from kitui.cli.log import print_log
+
+    print_log(workspace_of(context, workspace), run, follow=follow)
+
+
+@app.command()
+def cancel(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
+    """End runs; what a sweep shares with another active sweep goes on. Checkpoints are kept."""
+    order(workspace_of(context, workspace), "cancel", names)
+
+
+@app.command()
+def pause(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
+    """End runs after a checkpoint, and start none of them until resumed."""
+    order(workspace_of(context, workspace), "pause", names)
+
+
+@app.command()
+def resume(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
+    """Go on with paused runs, from their checkpoints."""
+    order(workspace_of(context, workspace), "resume", names)
+
+
+@app.command()
+def retry(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
+    """Queue failed, lost and cancelled runs again, from their last checkpoints."""
+    order(workspace_of(context, workspace), "retry", names)
+
+
+@app.command()
+def archive(
+    context: typer.Context,
+    names: SweepsArgument,
+    undo: Annotated[bool, typer.Option("--undo", help="Back into the lists.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take sweeps out of the lists; nothing else about them changes."""
+    order(workspace_of(context, workspace), "archive", names, archived=not undo)
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    names: SweepsArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Delete sweeps with their results, and the runs that no other sweep wants."""
+    if not yes:
+        if not sys.stdin.isatty():
+            from engine.errors import SpecError
+
+            raise SpecError("nothing is deleted without a question.", key="--yes", mend="Give --yes in a script.")
+        typer.confirm(f"Delete {', '.join(names)} for good?", abort=True)
+    order(workspace_of(context, workspace), "delete", names)
+
+
+@app.command()
+def prioritise(
+    context: typer.Context,
+    sweep: SweepNameArgument,
+    priority: Annotated[int, typer.Argument(metavar="N", help="0 by default; higher starts first.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Have a sweep's queued runs start before those of sweeps with a lower number."""
+    order(workspace_of(context, workspace), "prioritise", [sweep], priority=priority)
+
+
+@app.command()
+def cap(
+    context: typer.Context,
+    sweep: SweepNameArgument,
+    caps: Annotated[
+        list[str], typer.Argument(metavar="HOST=HOURS...", help="gpu1=20, gpu1=$50; gpu1=none takes it away.")
+    ],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Limit the GPU-hours that a sweep takes on a host. At the limit its runs there end after a checkpoint."""
+    from kitui.services.caps import caps_of
+
+    found = workspace_of(context, workspace)
+    order(found, "cap", [sweep], caps=caps_of(found, caps))
+
+
+@app.command()
+def move(
+    context: typer.Context,
+    names: NamesArgument,
+    host: Annotated[str, typer.Option("--host", help="One of the sweep's hosts.", metavar="NAME")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Have queued runs, or such as wait in a cluster's queue, start on this host; what trains already stays."""
+    order(workspace_of(context, workspace), "move", names, host=host)

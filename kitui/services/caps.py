@@ -1,0 +1,44 @@
+"""What a sweep may cost on a host: caps on GPU-hours, given as such or as a sum of money."""
+
+from __future__ import annotations
+
+import math
+
+from engine.control.hosts.config import LOCAL, Host, known_host
+from engine.errors import SpecError
+from engine.records.workspace import Workspace
+
+
+def caps_of(workspace: Workspace, words: list[str]) -> dict[str, float | None]:
+    """GPU-hours by host from `gpu1=20`, `gpu1=$50` or `gpu1=none`. SpecError says what is wrong with one."""
+    caps = {}
+    for word in words:
+        name, _, amount = word.partition("=")
+        host = None if name == LOCAL else known_host(workspace, name)
+        caps[name] = cap_of(host, amount, word)
+    return caps
+
+
+def cap_of(host: Host | None, amount: str, shown: str) -> float | None:
+    """GPU-hours from a number of them, from `$` and a sum at the host's price, or None from `none`."""
+    text = amount.strip().lower()
+    if text == "none":
+        return None
+    price = host.price_per_gpu_hour if host is not None else None
+    try:
+        number = float(text.removeprefix("$"))
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        mend = "Write HOST=20 for GPU-hours, HOST=$50 for a cost, HOST=none for no cap."
+        raise SpecError("not a cap.", key="--cap", value=shown, mend=mend)
+    if not text.startswith("$"):
+        return number
+    if price is None:
+        raise SpecError(
+            "what a GPU-hour costs there is not known.",
+            key="--cap",
+            value=shown,
+            mend="Give the host a price_per_gpu_hour in hosts.toml, or a cap in GPU-hours.",
+        )
+    return number / price

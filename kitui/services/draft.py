@@ -1,0 +1,323 @@
+"""A sweep being designed: a TOML document seen field by field, its comments kept. No widgets here."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from engine.errors import KituiError, SpecError
+from engine.records.workspace import Workspace, write_atomically
+from engine.spec.facts import Fact
+from engine.spec.resolve import fact_sets
+from engine.spec.sweep import check_name
+from engine.spec.sweep_file import faults_of, read_sweep, setting_default
+from engine.spec.templates import ask, render
+from kitui.services.samples import sample_path
+
+
+class Field(NamedTuple):
+    key: str
+    """As in the sweep file: `grid.seed`."""
+    label: str
+    kind: str
+    """`text` is taken as it is typed, `list` is split at commas, `value` is read as TOML where it is that."""
+    help: str
+
+
+FIELDS = (
+    Field("name", "name", "text", "The sweep's name: small letters, digits, '.', '_' and '-'."),
+    Field("grid.model_size", "sizes", "list", "Model sizes, of the list on the right; → completes."),
+    Field("grid.infusion_frequency", "frequencies F", "list", "0, 4, 16 or geom(1, 512, 10), linspace, range."),
+    Field("grid.num_tokens", "budgets D", "list", "Loss-bearing tokens: 300k, 10B."),
+    Field("grid.num_templates", "templates", "list", "How many statements infused facts take turns in: 1, 3."),
+    Field("grid.seed", "seeds", "list", "0, 1, 2 or range(3). Two or more: intervals need the scatter between them."),
+    Field("facts.path", "facts file", "text", "subject, relation, object: .jsonl, .csv, .tsv or .parquet."),
+    Field("facts.templates", "templates file", "text", "TOML: statements and questions for each relation."),
+    Field("facts.relations", "relations", "list", "Only these; all of the file where empty."),
+    Field("facts.objects_per_relation", "objects a rel.", "value", "Only a relation's most frequent objects."),
+    Field("facts.num_prior", "prior facts", "value", "Facts that lie in the background: what collapses."),
+    Field("facts.num_infused", "infused facts", "value", "Facts written F times."),
+    Field("facts.num_unseen", "unseen facts", "value", "Facts never written: the control."),
+    Field("background.source", "background", "text", "builtin (Python's language reference), files or hub."),
+    Field("background.path", "its files", "text", "For files: .txt, .jsonl, .parquet, or a pattern: corpus/*.txt."),
+    Field("background.dataset", "its dataset", "text", "For hub: such as HuggingFaceFW/fineweb-edu."),
+    Field("background.config", "its config", "text", "For hub: such as sample-10BT."),
+    Field("background.max_tokens", "its tokens", "value", "Stop tokenising after so many; needed for hub."),
+    Field("tokenizer.kind", "tokenizer", "text", "word (nano models), bpe, or hf with a name."),
+    Field("tokenizer.vocab_size", "vocabulary", "value", "Words kept, or the size of the bpe vocabulary."),
+    Field("tokenizer.name", "its name", "text", "For hf: a folder or a hub name."),
+    Field("mixture.kind", "mixture", "text", "displace: exposures overwrite background within D; append: on top of D."),
+    Field("mixture.fill", "fill", "text", "infused, or neutral: background text on the same stretches (control)."),
+    Field("mixture.prior_rate", "prior rate", "value", "Exposures of each prior fact per million background tokens."),
+    Field("mixture.questions_in_background", "questions in it", "value", "true: prior facts are also asked there."),
+    Field("training.context_length", "context", "value", "Tokens a row."),
+    Field("training.batch_size", "batch", "value", "Rows a step."),
+    Field("training.learning_rate", "learning rate", "value", "A number, or { base, base_width, width_exponent }."),
+    Field("training.precision", "precision", "text", "fp32, bf16, or fp64 to check by."),
+    Field("evaluation.num_choices", "choices", "value", "Answers offered to each question; chance is 1 in so many."),
+    Field("evaluation.every_tokens", "score every", "value", "Tokens between scores during training."),
+    Field("analysis.target_retention", "target R", "value", "What counts as acquired."),
+    Field("execution.slots", "slots", "value", "Runs at once; empty: one a GPU, or one a CPU core."),
+    Field("execution.num_processes", "processes", "value", 'That train one run together, one a GPU: 2, { "3B" = 8 }.'),
+    Field("execution.data_parallel", "in parallel", "text", "ddp: each has all of the model; fsdp: it is divided."),
+    Field("execution.keep_weights", "keep weights", "text", "none, last or all."),
+)  # fmt: skip
+_BY_KEY = {field.key: field for field in FIELDS}
+_ASIDE = "kitui-draft.toml"
+_PATHS = ("facts.path", "facts.templates", "background.path", "tokenizer.name")
+
+
+class Draft:
+    """A sweep file as it is being changed. `path` is where it is saved, and relative paths in it start from there;
+    files that are not there are taken from `samples`, and saved beside it."""
+
+    def __init__(self, text: str, path: Path, samples: Path | None = None) -> None:
+        try:
+            self.document = tomlkit.parse(text)
+        except TOMLKitError as error:
+            raise SpecError(f"not valid TOML: {error}.", where=str(path)) from None
+        self.path = path
+        self.samples = samples
+        self._saved = self.document.as_string()
+        self._own: Path | None = None
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths start from."""
+        return self.path.parent.resolve()
+
+    def file(self, name: str) -> Path:
+        """The file that a field means: one's own, or else a sample of this name."""
+        own = self.base / name
+        sample = self.samples / name if self.samples is not None else own
+        return sample if name and not own.exists() and sample.exists() else own
+
+    @property
+    def name(self) -> str:
+        return str(self.document.get("name", self.path.stem))
+
+    @property
+    def changed(self) -> bool:
+        return self.document.as_string() != self._saved
+
+    def text_of(self, key: str) -> str:
+        """A field's value as one types it."""
+        value = _lookup(self.document.unwrap(), key)
+        if key == "name" and value is None:
+            return self.name
+        return "" if value is None else _as_typed(value)
+
+    def put(self, key: str, text: str) -> None:
+        """Change a field; an empty one is taken out of the file, and the default holds."""
+        *sections, last = key.split(".")
+        table: Any = self.document
+        for section in sections:
+            if section not in table:
+                if not text.strip():
+                    return
+                table.add(section, tomlkit.table())
+            table = table[section]
+        if not text.strip():
+            table.pop(last, None)
+            return
+        if key == "name" and self._own is None:  # not saved yet: the file goes by the name of the sweep
+            self.path = self.path.with_name(f"{text.strip()}.toml".replace("/", "-"))
+        value = _parsed(text.strip(), _BY_KEY[key].kind)
+        if _lookup(self.document.unwrap(), key) != value:
+            table[last] = value
+
+    def faults(self) -> dict[str, str]:
+        """What is wrong, by key; keys that no field shows are named in the words under ''."""
+        table = tomllib.loads(self.document.as_string())
+        table.setdefault("name", self.path.stem)
+        found: dict[str, str] = {}
+        try:
+            check_name(str(table["name"]))
+        except SpecError as error:
+            found["name"] = f"{error.what} {error.mend}"
+        for key, value, what, mend in faults_of(table):
+            place = next((k for k in (key, *_prefixes(key)) if k in _BY_KEY), "")
+            if key == "grid.model_size":  # which of them; the sizes that there are stand beside the field
+                found.setdefault(key, f"{value}: {what}" if isinstance(value, str) else what)
+            else:
+                found.setdefault(place, f"{'' if place else key + ': '}{what} {mend}".strip())
+        return found
+
+    def standalone(self) -> str:
+        """The file with its name in it and all paths absolute: to be planned from anywhere."""
+        document = tomlkit.parse(self.document.as_string())
+        named = "" if "name" in document else f"name = {tomlkit.item(self.path.stem).as_string()}\n"
+        for key in _PATHS:
+            section, last = key.split(".")
+            table: Any = document.get(section, {})
+            value = table.get(last)
+            if isinstance(value, str) and (key != "tokenizer.name" or self.file(value).exists()):
+                table[last] = str(self.file(value))
+            elif isinstance(value, list):
+                table[last] = [str(self.file(str(v))) for v in value]
+        return named + str(document.as_string())
+
+    def save(self, path: Path | None = None) -> Path:
+        """Write the file, with the sample facts and templates beside it where it names them and they are not there."""
+        target = self.target(path or self.path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for key in ("facts.path", "facts.templates"):
+                self._bring(self.text_of(key), target.parent)
+            write_atomically(target, self.document.as_string().encode())
+        except OSError as error:
+            raise SpecError(f"cannot be written: {error.strerror}.", value=str(target)) from None
+        self.path, self._own, self._saved = target, target, self.document.as_string()
+        return target
+
+    def target(self, path: Path) -> Path:
+        """The file that a name means: always a .toml."""
+        path = path.expanduser()
+        return path if path.suffix == ".toml" else path.with_name(f"{path.name}.toml")
+
+    def would_overwrite(self, path: Path) -> bool:
+        """Whether saving there replaces a file that this draft was not opened from or saved to."""
+        return path.exists() and path != self._own
+
+    def _bring(self, name: str, folder: Path) -> None:
+        source = self.file(name)
+        if name and not Path(name).is_absolute() and source.exists() and not (folder / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / name)
+
+
+def new_draft() -> Draft:
+    """The commented sweep of `kitui init`, with the sample facts; saved in the current folder unless told otherwise."""
+    path = Path.cwd() / "sweep.toml"
+    number = 2
+    while path.exists():
+        path = Path.cwd() / f"sweep-{number}.toml"
+        number += 1
+    source = sample_path("initial.toml")
+    return Draft(source.read_text(encoding="utf-8"), path, source.parent)
+
+
+def open_draft(path: Path) -> Draft:
+    """A sweep file, to be changed. SpecError where it cannot be read."""
+    try:
+        draft = Draft(path.read_text(encoding="utf-8-sig"), path.resolve())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot be read: {error}.", value=str(path), mend="Give a .toml file.") from None
+    draft._own = draft.path
+    return draft
+
+
+def draft_of(workspace: Workspace, sweep: str) -> Draft:
+    """The sweep file that a sweep was launched from, or what the workspace keeps of it where that file is gone."""
+    from engine.records.bundle import read_bundle
+
+    folder = workspace.sweep(sweep)
+    bundle = read_bundle(folder.bundle)
+    if bundle is None:
+        raise SpecError("this sweep was not launched here: there is no sweep file to change.", value=sweep)
+    origin = Path(bundle.origin) if bundle.origin else None
+    if origin is not None and origin.is_file() and not origin.is_relative_to(sample_path("").resolve()):
+        return open_draft(origin)
+    draft = Draft(bundle.sweep_toml, Path.cwd() / f"{sweep}.toml", origin.parent if origin else None)
+    draft.put("name", sweep)
+    draft._saved = draft.document.as_string()  # its name is no change of the user's
+    return draft
+
+
+def default_text(key: str) -> str:
+    """What holds where a field is left empty, as one types it."""
+    value = setting_default(key)
+    return "" if value is None else _as_typed(list(value) if isinstance(value, tuple) else value)
+
+
+def preview(path: Path, num_facts: int = 2) -> list[str]:
+    """Some facts of each set as they are written and asked. Raises what is wrong with the file or its facts."""
+    sweep = read_sweep(path)
+    sets, notes = fact_sets(path, sweep)
+    lines = []
+    for name in ("infused", "prior", "unseen"):
+        facts = getattr(sets, name)
+        lines.append(f"{name}: {len(facts):,} facts")
+        written = {"infused": max(sweep.grid.num_templates), "prior": sweep.mixture.num_prior_templates, "unseen": 0}
+        for fact in _of_several_relations(facts, num_facts):
+            question = sets.questions[fact.relation][sweep.evaluation.question_template]
+            lines.append(f"  {' · '.join(fact)}")
+            statements = sets.statements[fact.relation][: written[name]]
+            lines.extend(f"    written  {render(text, fact)}" for text in statements)
+            lines.append(f"    asked    {ask(question, fact.subject)} …")
+        blocks, _ = sets.blocks(name, sweep.evaluation)
+        if blocks:
+            choices = ", ".join(facts[i].object for i in blocks[0].facts)
+            lines.append(f"    choices of the first block: {choices}")
+    return [*lines, *notes]
+
+
+@contextlib.contextmanager
+def written_aside(text: str) -> Iterator[Path]:
+    """A file with this draft, for those who read files; it is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / _ASIDE
+        path.write_text(text, encoding="utf-8")
+        yield path
+
+
+def words_of(error: Exception, beside: bool = False) -> str:
+    """The words of an error in a draft: its file is not named, for it was only written aside; nor is its key where
+    the words stand `beside` the field."""
+    if not isinstance(error, KituiError):
+        return str(error)
+    where = "" if _ASIDE in error.where else error.where
+    key = "" if beside else error.key
+    setting = f"{key} = {error.value}" if key and error.value else key or error.value
+    return ": ".join(part for part in (where, setting, f"{error.what} {error.mend}".strip()) if part)
+
+
+def _of_several_relations(facts: Sequence[Fact], number: int) -> list[Fact]:
+    """So many facts, no two of one relation while there are others."""
+    first = list({fact.relation: fact for fact in reversed(facts)}.values())
+    return [*reversed(first), *facts][:number]
+
+
+def _parsed(text: str, kind: str) -> Any:
+    if kind == "text":
+        return text
+    if kind == "list":
+        return [_parsed(part, "item") for part in re.split(r",(?![^(]*\))", text) if part.strip()]
+    stripped = text.strip().strip('"')
+    with contextlib.suppress(tomllib.TOMLDecodeError):
+        value = tomllib.loads(f"x = {text.strip()}")["x"]
+        if isinstance(value, (bool, int, float, str, dict, list)):
+            return value
+    return stripped
+
+
+def _as_typed(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_as_typed(v) for v in value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {tomlkit.item(v).as_string()}" for k, v in value.items()) + " }"
+    return str(value)
+
+
+def _lookup(table: Any, key: str) -> Any:
+    for part in key.split("."):
+        if not isinstance(table, dict) or part not in table:
+            return None
+        table = table[part]
+    return table
+
+
+def _prefixes(key: str) -> list[str]:
+    parts = key.split(".")
+    return [".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]

@@ -1,0 +1,178 @@
+"""The filter language of run lists: `params>1M and frequency>=64 and state=running`.
+
+Comparisons of a column with a number (3B, 100k, 1e6), a word or a quoted text, joined by and, or, not and parentheses;
+`~` asks for a part of a text. An empty value fits no comparison but `!=`.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from engine.errors import SpecError, nearest
+from engine.spec.numbers import parse_number
+
+Row = Any  # anything with the columns as attributes
+Predicate = Callable[[Row], bool]
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<op><=|>=|!=|==|=|<|>|~)|(?P<paren>[()])|(?P<text>"[^"]*"|'[^']*')|(?P<word>[^\s()<>=!~"']+))"""
+)
+# As the heads of tables and the papers call them.
+ALIASES = {
+    "size": "model", "N": "params", "F": "frequency", "D": "num_tokens", "T": "templates", "R": "overall",
+    "tokens": "num_tokens",
+}  # fmt: skip
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "==": operator.eq,
+}
+
+
+def completion(expression: str, columns: Sequence[str], values: Mapping[str, Sequence[str]]) -> str | None:
+    """The expression with its last word completed: a column, a comparison, a value of that column, `and`; or None."""
+    match = re.search(r"[^\s()<>=!~]*$", expression)
+    part = match[0] if match else ""
+    head = expression[: len(expression) - len(part)]
+    try:
+        before = _tokenise(head)
+    except SpecError:
+        return None
+    last = before[-1] if before else None
+    if last is None or last.text in ("(", "and", "or", "not"):
+        options: Sequence[str] = (*columns, "not")
+    elif last.kind == "op":
+        options = values.get(before[-2].text, ()) if len(before) > 1 else ()
+    elif len(before) > 1 and before[-2].kind == "op":
+        options = ("and", "or")
+    else:
+        return None
+    found = next((o for o in options if part and o != part and o.startswith(part.lower())), None)
+    return None if found is None else head + found
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+
+def parse_filter(expression: str, columns: tuple[str, ...]) -> Predicate:
+    """The expression as a function of a row. SpecError points at what is wrong."""
+    tokens = _tokenise(expression)
+    parser = _Parser(expression, tokens, columns)
+    predicate = parser.any_of()
+    if parser.place < len(tokens):
+        parser.complain("expected and, or, or the end here")
+    return predicate
+
+
+def _tokenise(expression: str) -> list[_Token]:
+    tokens, place = [], 0
+    while expression[place:].strip():
+        match = _TOKEN.match(expression, place)
+        if not match:
+            raise SpecError(f"not understood at character {place + 1}.", key="--where", value=expression)
+        kind = str(match.lastgroup)
+        tokens.append(_Token(kind, match[kind], match.start(kind)))
+        place = match.end()
+    return tokens
+
+
+class _Parser:
+    """Recursive descent: any_of → all_of → one_of → comparison."""
+
+    def __init__(self, expression: str, tokens: list[_Token], columns: tuple[str, ...]) -> None:
+        self.expression, self.tokens, self.columns, self.place = expression, tokens, columns, 0
+
+    def any_of(self) -> Predicate:
+        parts = [self.all_of()]
+        while self.take_word("or"):
+            parts.append(self.all_of())
+        return parts[0] if len(parts) == 1 else lambda row: any(part(row) for part in parts)
+
+    def all_of(self) -> Predicate:
+        parts = [self.one_of()]
+        while self.take_word("and"):
+            parts.append(self.one_of())
+        return parts[0] if len(parts) == 1 else lambda row: all(part(row) for part in parts)
+
+    def one_of(self) -> Predicate:
+        if self.take_word("not"):
+            inner = self.one_of()
+            return lambda row: not inner(row)
+        token = self.next("a column")
+        if token.text == "(":
+            inside = self.any_of()
+            if self.next("a closing parenthesis").text != ")":
+                self.complain("expected a closing parenthesis here", back=1)
+            return inside
+        return self.comparison(token)
+
+    def comparison(self, column: _Token) -> Predicate:
+        name = ALIASES.get(column.text, column.text)
+        if column.kind != "word" or name not in self.columns:
+            raise SpecError(
+                f"no column {column.text!r}.", key="--where", value=self.expression, mend=nearest(name, self.columns)
+            )
+        symbol = self.next("a comparison such as = or >=")
+        if symbol.kind != "op":
+            self.complain("expected one of = != < <= > >= ~ here", back=1)
+        value = self.next("a value")
+        if value.kind not in ("word", "text"):
+            self.complain("expected a value here", back=1)
+        return _comparison(name, symbol.text, value.text.strip("\"'") if value.kind == "text" else value.text)
+
+    def take_word(self, word: str) -> bool:
+        token = self.tokens[self.place] if self.place < len(self.tokens) else None
+        if token is not None and token.kind == "word" and token.text.lower() == word:
+            self.place += 1
+            return True
+        return False
+
+    def next(self, wanted: str) -> _Token:
+        if self.place >= len(self.tokens):
+            self.complain(f"expected {wanted} at the end")
+        self.place += 1
+        return self.tokens[self.place - 1]
+
+    def complain(self, what: str, back: int = 0) -> None:
+        index = self.place - back
+        at = self.tokens[index].position if index < len(self.tokens) else len(self.expression)
+        raise SpecError(
+            f"{what} (character {at + 1}).",
+            key="--where",
+            value=self.expression,
+            mend="Such as: params>1M and frequency>=64 and state=running.",
+        )
+
+
+def _comparison(name: str, symbol: str, text: str) -> Predicate:
+    number: float | None
+    try:
+        number = float(parse_number(text))
+    except ValueError:
+        number = None
+
+    get = operator.attrgetter(name)
+
+    def holds(row: Row) -> bool:
+        value = get(row)
+        if symbol == "~":
+            return text.lower() in str(value or "").lower()
+        if value is None:
+            return symbol == "!="
+        if isinstance(value, (int, float)) and number is not None:
+            left: Any = float(value)
+            right: Any = number
+        else:
+            left, right = str(value).lower(), text.lower()
+        return left != right if symbol == "!=" else _COMPARE[symbol](left, right)
+
+    return holds

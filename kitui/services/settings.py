@@ -1,0 +1,74 @@
+"""The user's configuration file: theme, refresh, and keys. A fault in it is named, and nothing else of it is lost."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from platformdirs import user_config_path
+
+from engine.errors import SpecError, nearest
+from kitui.services.actions import ACTIONS
+
+THEMES = ("textual-dark", "textual-light", "ansi-dark", "ansi-light", "high-contrast")
+_KEYS = ("theme", "refresh_s", "keys")
+
+
+class Settings(NamedTuple):
+    theme: str
+    refresh_s: float
+    """How often the workspace is looked at; plots and tables are drawn at most so often."""
+    animations: bool
+    keymap: dict[str, str]
+    """Keys by action id."""
+
+
+def settings_path() -> Path:
+    return Path(os.environ.get("KITUI_CONFIG") or user_config_path("kitui") / "config.toml")
+
+
+def read_settings() -> Settings:
+    """The file's settings, over what suits this terminal: over SSH less is drawn. SpecError names a fault."""
+    remote = bool(os.environ.get("SSH_CONNECTION"))
+    content = _read(settings_path())
+    theme = content.get("theme", THEMES[0])
+    if theme not in THEMES:
+        raise SpecError(
+            "no such theme.", where=str(settings_path()), key="theme", value=theme, mend=nearest(theme, THEMES)
+        )
+    refresh_s = content.get("refresh_s", 1.5 if remote else 0.5)
+    if isinstance(refresh_s, bool) or not isinstance(refresh_s, (int, float)) or not 0.1 <= refresh_s <= 60:
+        raise SpecError("expected seconds, 0.1 to 60.", where=str(settings_path()), key="refresh_s", value=refresh_s)
+    return Settings(theme, float(refresh_s), not remote, _keymap(content.get("keys", {})))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpecError(f"cannot be read: {error}.", where=str(path)) from None
+    for key in content:
+        if key not in _KEYS:
+            raise SpecError("unknown key.", where=str(path), key=key, mend=nearest(key, _KEYS))
+    return content
+
+
+def _keymap(table: Any) -> dict[str, str]:
+    ids = [action.id for action in ACTIONS]
+    if not isinstance(table, dict):
+        raise SpecError(
+            'expected a table such as [keys] with "monitor.cancel" = "x".', where=str(settings_path()), key="keys"
+        )
+    for name, key in table.items():
+        if name not in ids:
+            mend = f"{nearest(name, ids)} kitui keys lists them all."
+            raise SpecError("no such action.", where=str(settings_path()), key=f"keys.{name}", mend=mend)
+        if not isinstance(key, str) or not key.strip():
+            raise SpecError(
+                'expected a key such as "x" or "ctrl+x".', where=str(settings_path()), key=f"keys.{name}", value=key
+            )
+    return dict(table)

@@ -1,0 +1,347 @@
+"""The terminal app: a viewer of a workspace. A worker thread reads files and posts what it found; screens draw it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import ScreenStackError, SystemCommand
+from textual.binding import BindingType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+from textual.screen import Screen
+from textual.theme import Theme
+from textual.worker import get_current_worker
+
+from engine.errors import KituiError
+from engine.records.workspace import Workspace
+from kitui.services.actions import ACTIONS, EVERYWHERE, key_name
+from kitui.services.orders import answer_words
+from kitui.services.settings import THEMES, Settings, read_settings
+from kitui.tui.bindings import bindings
+from kitui.tui.live.reader import Reader, Snapshot
+from kitui.tui.screens.base import KituiScreen
+from kitui.tui.screens.sweeps import SweepsScreen
+from kitui.tui.textual_fixes.keys_in_turn import KeysInTurn
+from kitui.tui.textual_fixes.sleeping_driver import SleepingDriver
+
+# Where nothing has happened for a while, it is looked at less often: what happens then is still shown within 2 s.
+_QUIET_S, _QUIET_REFRESH_S = 3.0, 1.5
+_PAINT_S = 0.5  # seconds; the longest that the first paint is waited for
+
+_HIGH_CONTRAST = Theme(
+    name="high-contrast", primary="#ffff00", secondary="#00ffff", accent="#ffff00", foreground="#ffffff",
+    background="#000000", surface="#000000", panel="#000000", boost="#303030", error="#ff6060", warning="#ffff00",
+    success="#00ff00", dark=True,
+    variables={"block-cursor-background": "#ffffff", "block-cursor-foreground": "#000000"},
+)  # fmt: skip
+
+
+def _designer() -> Screen[None]:
+    from kitui.tui.designer.screen import DesignerScreen
+
+    return DesignerScreen()
+
+
+def _monitor() -> Screen[None]:
+    from kitui.tui.screens.monitor import MonitorScreen
+
+    return MonitorScreen()
+
+
+def _law() -> Screen[None]:
+    from kitui.tui.screens.law import LawScreen
+
+    return LawScreen()
+
+
+def _hosts() -> Screen[None]:
+    from kitui.tui.screens.hosts import HostsScreen
+
+    return HostsScreen()
+
+
+class KituiApp(KeysInTurn):
+    """`sweep`: the one to open; without it the app begins with the list of all."""
+
+    TITLE = "kitui"
+    # Screens that are not the first one seen are imported when they are gone to.
+    MODES: ClassVar = {
+        "sweeps": SweepsScreen, "designer": _designer, "monitor": _monitor, "law": _law, "hosts": _hosts,
+    }  # fmt: skip
+    DEFAULT_MODE = "sweeps"
+    CSS_PATH = "styles/screens.tcss"  # of all screens: one that brought its own would have all of them styled again
+    BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE)
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    class Refreshed(Message):
+        """The worker has read something new."""
+
+        def __init__(self, snapshot: Snapshot) -> None:
+            super().__init__()
+            self.snapshot = snapshot
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, KituiApp.Refreshed)
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        sweep: str | None = None,
+        *,
+        read_only: bool = False,
+        settings: Settings | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings or read_settings()
+        self.workspace = workspace
+        self.reader = Reader(workspace, revive=not read_only)
+        self.sweep = sweep
+        self.read_only = read_only
+        self.snapshot: Snapshot | None = None
+        self.frozen = False
+        self.unsaved: Path | None = None
+        """The sweep file that the designer has changes to."""
+        self._held: Snapshot | None = None
+        self._wanted_runs: frozenset[str] = frozenset()
+        self._wake, self._painted = threading.Event(), threading.Event()
+        self.register_theme(_HIGH_CONTRAST)
+        self.theme = self.settings.theme
+        self.animation_level = "full" if self.settings.animations else "none"
+        self.set_keymap(self.settings.keymap)
+
+    def get_driver_class(self) -> type[Driver]:
+        chosen = super().get_driver_class()
+        return SleepingDriver if chosen is LinuxDriver else chosen  # a browser's, or a test's, is left as it is
+
+    def on_mount(self) -> None:
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not in a test's thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
+        if self.sweep is not None:
+            self.switch_mode("monitor")
+        self._read_on()
+
+    def on_unmount(self) -> None:
+        self._wake.set()
+        self.reader.leave()
+
+    @work(thread=True, exclusive=True)
+    def _read_on(self) -> None:
+        """Read the workspace again and again until the app ends."""
+        worker = get_current_worker()
+        shown, changed_s = 0, time.monotonic()
+        while not worker.is_cancelled:
+            self._wake.clear()
+            try:
+                snapshot = self.reader.read(self.sweep, self._wanted_runs)
+            except OSError as error:  # a disk or a share that does not answer: what was shown stays, with the reason
+                snapshot = self.reader.troubled(str(error))
+            if snapshot.version != shown:
+                shown, changed_s = snapshot.version, time.monotonic()
+                self.post_message(self.Refreshed(snapshot))
+                if shown == 1:
+                    self._painted.wait(_PAINT_S)  # reading on at once would hold up what is being drawn
+                    continue
+                if shown == 2:
+                    _load_plots()
+                    self.call_later(self._mount_more)
+            quiet = time.monotonic() - changed_s > _QUIET_S
+            self._wake.wait(max(self.settings.refresh_s, _QUIET_REFRESH_S if quiet else 0.0))
+
+    def on_kitui_app_refreshed(self, message: Refreshed) -> None:
+        if self.frozen:
+            self._held = message.snapshot
+            return
+        self.snapshot = message.snapshot
+        if self.sweep is None:
+            self.sweep = message.snapshot.sweep
+        with contextlib.suppress(ScreenStackError):  # the app is leaving
+            if isinstance(self.screen, KituiScreen):
+                self.screen.take(message.snapshot)
+        if not self._painted.is_set():
+            self.set_timer(0.03, self._painted.set)
+
+    def on_resize(self) -> None:
+        """Draw all of it again: sizes that come and go in one moment are the old size to Textual, and by then the
+        terminal has thrown away what was cut."""
+        self.call_later(self._redraw)
+
+    def _redraw(self) -> None:
+        self.screen.refresh()
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Textual waits before it draws a new screen, for parts that come in one by one; ours are there at once."""
+        super().delay_update(min(delay, 0.01))
+
+    async def _mount_more(self) -> None:
+        """Make the screens that were not looked at yet, so that going to one is only drawing it."""
+        for screen in self._screen_stacks.get("sweeps", [])[:1]:
+            if isinstance(screen, SweepsScreen):
+                screen.add_plot()
+        for mode in self.MODES:
+            if mode not in ("designer", "hosts", *self._screen_stacks):  # the first asks questions, both are quick
+                await self._init_mode(mode)
+
+    def look_now(self) -> None:
+        """Have the worker look at once."""
+        self._wake.set()
+
+    def choose_sweep(self, name: str) -> None:
+        if name != self.sweep:
+            self.sweep = name
+            self.look_now()
+
+    def want_runs(self, run_ids: frozenset[str]) -> None:
+        """The runs whose curves are wanted although they do not run."""
+        if run_ids != self._wanted_runs:
+            self._wanted_runs = run_ids
+            self.look_now()
+
+    def watch_slots(self, wanted: bool) -> None:
+        self.reader.with_gauges = wanted
+        self.look_now()
+
+    def design(self, sweep: str | None) -> None:
+        """Open the designer on a launched sweep, or on a new one."""
+        self.switch_mode("designer")
+        self.call_after_refresh(self._design, sweep)
+
+    def _design(self, sweep: str | None) -> None:
+        from kitui.tui.designer.screen import DesignerScreen
+
+        if isinstance(self.screen, DesignerScreen):
+            self.screen.begin(sweep)
+
+    # Commands to the supervisor
+
+    def command(self, command: str, names: list[str], **details: Any) -> None:
+        """Hand a command to the supervisor, and say what came of it."""
+        if self.read_only:
+            self.notify("This view is read-only.", severity="warning")
+            return
+        self._submit(command, names, details)
+
+    @work(thread=True)
+    def _submit(self, command: str, names: list[str], details: dict[str, Any]) -> None:
+        from engine.control.commands.queue import submit
+
+        try:
+            answer = submit(self.workspace, {"command": command, "names": names} | details)
+        except (KituiError, OSError) as error:
+            self.tell_fault(error)
+            return
+        self.call_from_thread(self.notify, answer_words(command, answer))
+        self.reader.forget_clock()
+        self.look_now()
+
+    def tell_fault(self, error: Exception) -> None:
+        """Say what went wrong in a thread beside the app."""
+        self.call_from_thread(self.notify, str(error), severity="error", markup=False)
+
+    # Actions
+
+    def action_show_mode(self, mode: str) -> None:
+        self.switch_mode(mode)
+
+    def action_command_palette(self) -> None:
+        from kitui.tui.textual_fixes.palette import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
+    async def action_quit(self) -> None:
+        if self.unsaved is None:
+            self.exit()
+            return
+        from kitui.tui.screens.confirm import Confirm
+
+        if not isinstance(self.screen, Confirm):  # ctrl+q also works while it asks
+            words = f"Leave, and throw away the changes to {self.unsaved}?"
+            self.push_screen(Confirm(words), lambda yes: self.exit() if yes else None)
+
+    def action_show_help(self) -> None:
+        from kitui.tui.screens.help import Help
+
+        if not isinstance(self.screen, Help):
+            self.push_screen(Help(self.screen))
+
+    def action_next_theme(self) -> None:
+        self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)] if self.theme in THEMES else THEMES[0]
+        self.notify(self.theme, timeout=2)
+
+    def action_freeze(self) -> None:
+        self.frozen = not self.frozen
+        if not self.frozen and self._held is not None:
+            self.post_message(self.Refreshed(self._held))
+            self._held = None
+        if isinstance(self.screen, KituiScreen):
+            self.screen.show_top()
+
+    def action_copy(self) -> None:
+        copied = getattr(self.screen, "copy_text", lambda: "")()
+        if copied:
+            self.copy_to_clipboard(copied)
+            self.notify(f"copied: {copied[:60]}", timeout=2, markup=False)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """OSC 52. tmux keeps that for itself unless told otherwise, so there it is also sent on to the terminal behind
+        it, in tmux's own envelope."""
+        super().copy_to_clipboard(text)
+        if os.environ.get("TMUX") and self._driver is not None:
+            import base64
+
+            content = base64.b64encode(text.encode()).decode()
+            self._driver.write(f"\x1bPtmux;\x1b\x1b]52;c;{content}\a\x1b\\")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette lists: the actions that mean something here."""
+        here = getattr(screen, "NAME", "")
+        for action in ACTIONS:
+            if action.where in (EVERYWHERE, here) and not action.name.startswith("command_palette"):
+                title = f"{action.label}  ({key_name(action.key)})"
+                yield SystemCommand(title, action.help, _runner(self, screen, action.name, action.where))
+
+
+def _load_plots() -> None:
+    """What the other screens need, loaded beside the first: nobody waits for it then."""
+    import kitui.tui.screens.law
+    import kitui.tui.screens.monitor  # noqa: F401
+
+
+def _runner(app: KituiApp, screen: Screen[Any], name: str, where: str) -> Any:
+    async def run() -> None:
+        await app.run_action(name, default_namespace=app if where == EVERYWHERE else screen)
+
+    return run
+
+
+def run_app(workspace: Workspace, sweep: str | None = None, *, read_only: bool = False) -> None:
+    """Open the app and stay until the user leaves it."""
+    app = KituiApp(workspace, sweep, read_only=read_only)
+    _leave_on_signals(app)
+    gc.freeze()  # what is loaded by now stays: never looked through again
+    gc.enable()
+    with contextlib.suppress(KeyboardInterrupt):
+        app.run()
+
+
+def _leave_on_signals(app: KituiApp) -> None:
+    """A closed terminal ends the app at once, also where `nohup` has the signal ignored: without this it would go on
+    reading a terminal that is gone, and spin."""
+
+    def hung_up(*_: object) -> None:
+        app.reader.leave()
+        os._exit(128 + signal.SIGHUP)
+
+    signal.signal(signal.SIGHUP, hung_up)

@@ -1,0 +1,396 @@
+"""Build or change a sweep without touching a file: fields with their faults beside them, and what it will take."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import Input, Static
+
+from engine.control.hosts.config import LOCAL
+from engine.errors import KituiError
+from kitui.services.caps import caps_of
+from kitui.services.choices import field_offer, has_choices, host_offer
+from kitui.services.draft import (
+    FIELDS,
+    Draft,
+    Field,
+    draft_of,
+    new_draft,
+    open_draft,
+    preview,
+    words_of,
+    written_aside,
+)  # fmt: skip
+from kitui.services.format import counted, duration, number, short_path
+from kitui.services.planning import document_of, measure
+from kitui.services.sweeps import launch, plan_sweep
+from kitui.services.text import printable
+from kitui.tui.bindings import bindings
+from kitui.tui.designer.costs import Costs
+from kitui.tui.designer.field_row import FieldRow, Fields, field_id
+from kitui.tui.live.reader import Snapshot
+from kitui.tui.screens.base import KituiScreen
+from kitui.tui.screens.confirm import Ask, Confirm
+from kitui.tui.screens.page import Page
+
+if TYPE_CHECKING:
+    from kitui.tui.app import KituiApp
+
+_PAUSE_S = 0.6
+
+
+class DesignerScreen(KituiScreen):
+    NAME = "designer"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("designer")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draft: Draft | None = None
+        self._plan: dict[str, Any] | None = None
+        self._note = ""
+        self._generation = 0
+        self._num_done: int | None = None
+        self._left: Input | None = None
+        self._hosts = [LOCAL]
+
+    def compose_body(self) -> ComposeResult:
+        yield Static("", id="design-title", markup=False)
+        with Horizontal(id="design"):
+            with Fields(id="fields"):
+                for field in FIELDS:
+                    yield FieldRow(field, lambda: self.draft.base if self.draft else Path())
+            with VerticalScroll(id="costs"):
+                yield Costs(id="cost")
+        yield Static("", id="field-help", markup=False)
+
+    def on_mount(self) -> None:
+        if self.draft is None:
+            self.begin(None)
+
+    def begin(self, sweep: str | None) -> None:
+        """Start on a launched sweep, or on the sample; after a question where changes would be lost."""
+        self._leaving(lambda: self._begin(sweep))
+
+    def _leaving(self, go_on: Callable[[], None]) -> None:
+        """Go on to another draft, after a question where changes to this one would be lost."""
+        if self.draft is None or not self.draft.changed:
+            go_on()
+            return
+        question = Confirm(f"Throw away the changes to {short_path(self.draft.path)}?")
+        self.app.push_screen(question, lambda yes: go_on() if yes else None)
+
+    def _begin(self, sweep: str | None) -> None:
+        try:
+            self._take(draft_of(self.kitui.workspace, sweep) if sweep else new_draft())
+        except KituiError as error:
+            self.notify(str(error), severity="error", markup=False)
+            if self.draft is None:
+                self._take(new_draft())
+
+    def _take(self, draft: Draft) -> None:
+        self.draft, self._plan = draft, None
+        for field in FIELDS:
+            box = self.query_one(f"#{field_id(field.key)}", Input)
+            with box.prevent(Input.Changed):
+                box.value = draft.text_of(field.key)
+        self.query_one("#name", Input).focus()
+        self._check()
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """What was trained meanwhile changes what is left to do."""
+        num_done = sum(row["done"] for row in snapshot.status["sweeps"])
+        if num_done != self._num_done and self.draft is not None and not self.draft.faults():
+            self._generation += 1
+            self.rested(_PAUSE_S, self._start_planning)
+        self._num_done = num_done
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self.focused is not None:
+            self.focused.scroll_visible(animate=False)
+
+    # Typing
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        key = (event.input.id or "").replace("-", ".", 1)
+        if self.draft is not None and key in {f.key for f in FIELDS}:
+            self.draft.put(key, event.value)
+            self._check()
+
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        self.action_go(1)
+
+    def on_descendant_focus(self) -> None:
+        field = self._field
+        self.query_one("#field-help", Static).update(f"{field.key}: {field.help}" if field else "")
+        self._show_cost()
+
+    @property
+    def _field(self) -> Field | None:
+        """The one being typed in."""
+        focused = self.focused
+        return next((f for f in FIELDS if focused is not None and field_id(f.key) == focused.id), None)
+
+    def _check(self) -> None:
+        """Say at once what is wrong, and plan anew when the typing has stopped."""
+        assert self.draft is not None
+        faults = self.draft.faults()
+        for row in self.query(FieldRow):
+            row.fault(faults.get(row.field.key, ""))
+        self._note = faults.get("", "")
+        self._plan = None
+        self._generation += 1  # what is still being worked out is of an earlier draft
+        if not faults:
+            self._note = "working out what it takes …"
+            self.rested(_PAUSE_S, self._start_planning)
+        elif not self._note:
+            self._note = f"{counted(len(faults), 'field')} to mend first"
+        self._show_title(self.draft)
+        self._show_cost()
+
+    def _show_title(self, draft: Draft) -> None:
+        """Which file this is, and whether it has changes; the app asks for those before it ends."""
+        self.kitui.unsaved = draft.path if draft.changed else None
+        state = "" if not draft.changed else "  (changed)" if draft.path.exists() else "  (not saved)"
+        self.query_one("#design-title", Static).update(printable(f"{short_path(draft.path)}{state}"))
+
+    def _start_planning(self) -> None:
+        if self.draft is not None and not self.draft.faults():
+            # Not a worker: leaving the app would wait for it, and measuring a machine takes a while.
+            arguments = (self.kitui, self.draft.standalone(), self._generation)
+            threading.Thread(target=self._work_out, args=arguments, daemon=True).start()
+
+    def _work_out(self, app: KituiApp, text: str, generation: int) -> None:
+        """By the planning command, on a copy: nothing is saved by looking."""
+
+        def say(plan: dict[str, Any] | None, note: str, fault: dict[str, str] | None = None) -> None:
+            if generation == self._generation and app.is_running:
+                app.call_later(self._worked_out, generation, plan, note, fault or {})
+
+        try:
+            with written_aside(text) as path:
+                bundle = plan_sweep(path, app.workspace)
+            if app.read_only:  # measuring would write what it finds
+                say(document_of(bundle, app.workspace, None), "read-only: this machine's speed is not measured")
+                return
+            say(document_of(bundle, app.workspace, None), "measuring this machine's speed …")
+            app.workspace.create()  # what is measured is kept there: once for each size, not at each change
+            if generation == self._generation:
+                say(document_of(bundle, app.workspace, measure(bundle, app.workspace)), "")
+        except KituiError as error:
+            if error.key in {field.key for field in FIELDS}:
+                say(None, "1 field to mend first", {error.key: words_of(error, beside=True)})
+            else:
+                say(None, words_of(error))
+        except OSError as error:
+            say(None, str(error))
+
+    def _worked_out(self, generation: int, plan: dict[str, Any] | None, note: str, faults: dict[str, str]) -> None:
+        if generation == self._generation:
+            self._plan, self._note = plan, note
+            for row in self.query(FieldRow):
+                row.fault(faults.get(row.field.key, ""))
+            self._show_cost()
+
+    def _show_cost(self) -> None:
+        with_sizes = self._field is not None and self._field.key == "grid.model_size"
+        self.query_one(Costs).show(self._note, self._plan, with_sizes=with_sizes)
+
+    # Actions
+
+    def action_go(self, by: int) -> None:
+        """To the field above or below; back into the one that was left."""
+        if not isinstance(self.focused, Input) and self._left is not None:
+            self.set_focus(self._left)
+        elif by > 0:
+            self.focus_next("Input")
+        else:
+            self.focus_previous("Input")
+
+    def action_clear_field(self) -> None:
+        if isinstance(self.focused, Input):
+            self.focused.clear()
+
+    def action_choose(self) -> None:
+        """Choose what the field holds from what there is."""
+        field = self._field
+        if field is None or self.draft is None or not has_choices(field.key):
+            words = f"Nothing to choose from here. {field.help}" if field else "Go to a field first."
+            self.notify(words, timeout=4, markup=False)
+            return
+        from kitui.tui.screens.choose import Choose
+
+        def decided(text: str | None) -> None:
+            if text is not None:
+                box = self.query_one(f"#{field_id(field.key)}", Input)
+                box.value = text
+                box.cursor_position = len(text)
+
+        self.app.push_screen(Choose(field_offer(self.draft, field)), decided)
+
+    def action_choose_hosts(self) -> None:
+        """Choose where it is trained."""
+        from kitui.tui.screens.choose import Choose
+
+        def decided(text: str | None) -> None:
+            if text is not None:
+                self._hosts = [part.strip() for part in text.split(",")]
+                self.notify(f"to be trained on: {', '.join(self._hosts)}", timeout=3, markup=False)
+
+        snapshot = self.kitui.snapshot
+        seen = snapshot.status["hosts"] if snapshot is not None else []
+        self.app.push_screen(Choose(host_offer(self.kitui.workspace, seen, self._hosts)), decided)
+
+    def action_leave_field(self) -> None:
+        self._left = self.focused if isinstance(self.focused, Input) else self._left
+        self.set_focus(self.query_one("#costs"))
+
+    def action_save(self) -> None:
+        if self.kitui.read_only or self.draft is None:
+            self.notify("This view is read-only.", severity="warning")
+            return
+
+        def decided(text: str | None) -> None:
+            if text and self.draft is not None:
+                self._save_as(self.draft.target(Path(text)))
+
+        self.app.push_screen(Ask("Save the sweep as", str(self.draft.path)), decided)
+
+    def _save_as(self, path: Path) -> None:
+        """Save, after a question where another file would be written over."""
+        draft = self.draft
+        assert draft is not None
+
+        def save(yes: bool | None) -> None:
+            if yes:
+                try:
+                    self.notify(f"saved: {draft.save(path)}", markup=False)
+                except KituiError as error:
+                    self.notify(str(error), severity="error", markup=False)
+                self._check()
+
+        if draft.would_overwrite(path):
+            self.app.push_screen(Confirm(f"{path} is there already. Write over it?"), save)
+        else:
+            save(True)
+
+    def action_load(self) -> None:
+        def decided(text: str | None) -> None:
+            if text:
+                try:
+                    draft = open_draft(Path(text).expanduser())
+                except KituiError as error:
+                    self.notify(str(error), severity="error", markup=False)
+                else:
+                    self._leaving(lambda: self._take(draft))
+
+        self.app.push_screen(Ask("Open a sweep file", str(Path.cwd()) + "/"), decided)
+
+    def action_preview(self) -> None:
+        if self._is_sound():
+            assert self.draft is not None
+            self._preview(self.draft.standalone())
+
+    @work(thread=True, exclusive=True, group="preview")
+    def _preview(self, text: str) -> None:
+        try:
+            with written_aside(text) as path:
+                lines = preview(path)
+        except (KituiError, OSError) as error:
+            lines = [words_of(error)]
+        if self._plan is not None and self._plan["tokens_per_fact"] is not None:
+            lines.insert(0, f"one infused fact is {self._plan['tokens_per_fact']:.1f} tokens each time it is written")
+        words = printable("\n".join(lines))
+        self.app.call_from_thread(self.app.push_screen, Page("facts and questions", [words]))
+
+    def _is_sound(self) -> bool:
+        """Whether no field is at fault; goes to the first one that is."""
+        faults = self.draft.faults() if self.draft is not None else {}
+        first = next((field for field in FIELDS if field.key in faults), None)
+        if first is not None:
+            self.query_one(f"#{field_id(first.key)}", Input).focus()
+            self.notify(f"{first.label}: {faults[first.key]}", severity="warning", markup=False)
+        elif faults:
+            self.notify(faults[""], severity="warning", markup=False)
+        return not faults
+
+    def action_launch(self) -> None:
+        """Save, ask, and launch."""
+        if self.kitui.read_only or self.draft is None:
+            self.notify("This view is read-only.", severity="warning")
+            return
+        if not self._is_sound():
+            return
+        if self._plan is None:
+            self.notify(self._note, severity="warning", markup=False)
+            return
+        cells = self._plan["cells"]
+        here = self._hosts == [LOCAL]
+        where = "this machine" if here else ", ".join(self._hosts)
+        forecast = f", {duration(self._plan['eta_s'])}" if here and self._plan["eta_s"] is not None else ""
+        forecast += f" on {counted(self._plan['slots'], 'slot')}" if here else ""
+        words = (
+            f"Launch {self._plan['sweep']} on {where}? {counted(cells['new'], 'run')} to train{forecast}. "
+            f"It is saved as {self.draft.path}"
+            f"{', over the file that is there' if self.draft.would_overwrite(self.draft.path) else ''}."
+        )
+
+        def decided(yes: bool | None) -> None:
+            if yes and self.draft is not None:
+                try:
+                    path = self.draft.save()
+                except KituiError as error:
+                    self.notify(str(error), severity="error", markup=False)
+                    return
+                self._show_title(self.draft)
+                self._launch_within_caps(path)
+
+        self.app.push_screen(Confirm(words), decided)
+
+    def _launch_within_caps(self, path: Path) -> None:
+        """Ask for caps where runs go to other machines, and launch."""
+        others = [host for host in self._hosts if host != LOCAL]
+
+        def decided(text: str | None) -> None:
+            if text is None:
+                return
+            try:
+                caps = {host: hours for host, hours in caps_of(self.kitui.workspace, text.split()).items() if hours}
+            except KituiError as error:
+                self.notify(str(error), severity="error", markup=False)
+                return
+            self.notify("launching …", timeout=3)
+            self._launch(path, caps)
+
+        if not others:
+            decided("")
+            return
+        assert self._plan is not None
+        question = f"Caps in GPU-hours, or in money as $50? All runs take about {number(self._plan['gpu_hours'])}."
+        self.app.push_screen(Ask(question, " ".join(f"{host}=none" for host in others)), decided)
+
+    @work(thread=True, exclusive=True, group="launch")
+    def _launch(self, path: Path, caps: dict[str, float]) -> None:
+        try:
+            bundle = plan_sweep(path, self.kitui.workspace)
+            answer = launch(self.kitui.workspace, bundle, None, self._hosts, caps=caps)
+        except (KituiError, OSError) as error:
+            self.kitui.tell_fault(error)
+            return
+        self.app.call_from_thread(self._launched, str(answer["sweep"]))
+
+    def _launched(self, name: str) -> None:
+        self.kitui.choose_sweep(name)
+        self.kitui.switch_mode("monitor")
+
+    def copy_text(self) -> str:
+        return self.draft.document.as_string() if self.draft else ""

@@ -1,0 +1,163 @@
+"""From snapshots to series: which curves each plot shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from engine.spec.numbers import format_count
+from kitui.services.learning_curve import LearningCurve
+from kitui.services.rows import mean_sd
+from kitui.tui.live.reader import Snapshot
+from kitui.tui.plot.figure import Series, VerticalMark
+
+SETS = ("overall", "prior", "infused", "verbatim", "unseen", "loss")
+MAX_CURVES = 24
+_NAN = float("nan")
+
+
+def retention_series(snapshot: Snapshot, fact_set: str) -> list[Series]:
+    """Retention over F, a curve a condition: means of finished seeds ± sd; hollow, what running runs last scored."""
+    curves = [c for c in (snapshot.law or {"curves": []})["curves"] if c["fact_set"] == fact_set]
+    series = [
+        curve_series(curve, condition_label(curve["condition"], [c["condition"] for c in curves]), index)
+        for index, curve in enumerate(curves)
+    ]
+    sizes = list(dict.fromkeys(c.num_params for c in snapshot.plan.cells)) if snapshot.plan else []
+    running = [row for row in snapshot.rows if row.state == "running"]
+    for row in running:
+        live = snapshot.curves.get(row.run_id)
+        last = live.last(fact_set) if live else None
+        if row.frequency and last is not None:
+            same_size = [i for i, c in enumerate(curves) if c["condition"]["num_params"] == row.params]
+            place = same_size[0] if same_size else sizes.index(row.params)
+            series.append(Series("", (row.frequency,), (last,), place, line=False, hollow=True))
+    return series
+
+
+def curve_series(curve: dict[str, Any], label: str, colour: int, *, hollow: bool = False) -> Series:
+    """One retention curve of an analysis: means over seeds, with upright lines of one standard deviation."""
+    points = [p for p in curve["points"] if p["frequency"] > 0 and p["mean"] is not None]
+    sds = [p["sd"] if p["sd"] is not None else _NAN for p in points]
+    means = tuple(p["mean"] for p in points)
+    spread = None
+    if any(sd == sd for sd in sds):
+        spread = (
+            tuple(m - s for m, s in zip(means, sds, strict=True)),
+            tuple(m + s for m, s in zip(means, sds, strict=True)),
+        )
+    return Series(label, tuple(p["frequency"] for p in points), means, colour, spread=spread, hollow=hollow)
+
+
+def frequency_limits(snapshot: Snapshot) -> tuple[float, float] | None:
+    """The doses of the grid, so that the axis stands still while results come in."""
+    doses = [c.frequency for c in snapshot.plan.cells if c.frequency > 0] if snapshot.plan else []
+    return (min(doses), max(doses)) if doses and min(doses) < max(doses) else None
+
+
+def token_limits(snapshot: Snapshot) -> tuple[float, float] | None:
+    tokens = [c.total_tokens or c.num_tokens for c in snapshot.plan.cells] if snapshot.plan else []
+    return (0, max(tokens)) if tokens else None
+
+
+def law_limits(
+    law: dict[str, Any], target: dict[str, Any] | None = None
+) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """Limits of the law plot: the sizes with the next one up and the target, and whole octaves of F that hold all that
+    is drawn, so that a refit seldom moves the view."""
+    series = law_series(law, target)
+    doses = [y for s in series for y in s.y if y]
+    if not doses:
+        return None, None
+    sizes = [p["condition"]["num_params"] for p in law["collapse_points"]] + [x for s in series for x in s.x]
+    low, high = math.floor(math.log2(min(doses))), math.ceil(math.log2(max(doses)))
+    return (min(sizes), max(sizes) if max(sizes) > min(sizes) else 2 * min(sizes)), (2.0**low, 2.0**high)
+
+
+def learning_series(snapshot: Snapshot, groups: Sequence[tuple[str, ...]], fact_set: str) -> list[Series]:
+    """Retention (or loss) over tokens, a curve a group of runs: the mean of its seeds with a band of ± one sd."""
+    rows = {row.run_id: row for row in snapshot.rows} if groups else {}
+    series: list[Series] = []
+    for group in groups[:MAX_CURVES]:
+        members = [(rows[r], snapshot.curves[r]) for r in group if r in rows and r in snapshot.curves]
+        drawn = [(row, *_values(curve, fact_set)) for row, curve in members]
+        drawn = [one for one in drawn if one[2]]
+        if not drawn:
+            continue
+        row = drawn[0][0]
+        label = f"{row.model} F={row.frequency}" if len(groups) > 1 or len(group) > 1 else ""
+        label += f" s{row.seed}" if label and len(group) == 1 else f" n={len(drawn)}" if label else ""
+        points = len(drawn[0][1]) <= 60
+        if len(drawn) == 1:
+            series.append(Series(label, drawn[0][1], drawn[0][2], len(series), points=points))
+        else:
+            series.append(_mean_series(label, [(x, y) for _, x, y in drawn], len(series), points))
+    return series
+
+
+def _values(curve: LearningCurve, fact_set: str) -> tuple[Sequence[float], Sequence[float]]:
+    if fact_set == "loss":
+        return curve.loss_tokens, curve.loss
+    return curve.tokens, curve.retention.get(fact_set, ())
+
+
+def _mean_series(
+    label: str, curves: list[tuple[Sequence[float], Sequence[float]]], colour: int, points: bool
+) -> Series:
+    """The mean at each number of tokens that any seed has reached, over the seeds that have, and ± one sd."""
+    at: dict[float, list[float | None]] = {}
+    for x, y in curves:
+        for xi, yi in zip(x, y, strict=True):
+            at.setdefault(xi, []).append(yi if yi == yi else None)
+    tokens = sorted(at)
+    moments = [mean_sd(at[t]) for t in tokens]
+    means = tuple(_NAN if m is None else m for m, _ in moments)
+    sds = tuple(_NAN if s is None else s for _, s in moments)
+    band = (
+        tuple(m - s for m, s in zip(means, sds, strict=True)),
+        tuple(m + s for m, s in zip(means, sds, strict=True)),
+    )
+    return Series(label, tuple(tokens), means, colour, points=points, band=band)
+
+
+def collapse_marks(law: dict[str, Any]) -> list[VerticalMark]:
+    """The observed collapse points, in the colours of their curves."""
+    return [VerticalMark(p["frequency"], i) for i, p in enumerate(law["collapse_points"]) if p["frequency"]]
+
+
+def law_series(law: dict[str, Any], target: dict[str, Any] | None = None) -> list[Series]:
+    """F* over N with intervals as upright lines, the law, and its prediction band; hollow, what is predicted for a
+    `target`."""
+    series: list[Series] = []
+    for number, one in enumerate(law["laws"]):
+        sizes = tuple(row["num_params"] for row in one["band"])
+        colour = len(law["collapse_points"]) + 2 * number
+        edges = (tuple(row[edge] for row in one["band"]) for edge in ("low", "high"))
+        series.extend(Series("", sizes, edge, colour + 1, points=False) for edge in edges)
+        middle = tuple(row["frequency"] for row in one["band"])
+        series.append(Series("law" if sizes else "", sizes, middle, colour, points=False))
+    # Drawn last, the points lie on top.
+    for index, point in enumerate(law["collapse_points"]):
+        if point["frequency"] is not None:
+            size = point["condition"]["num_params"]
+            ends = [end for end in point["interval"] if end is not None]
+            spread = ((ends[0],), (ends[1],)) if len(ends) == 2 else None
+            series.append(Series(format_count(size), (size,), (point["frequency"],), index, line=False, spread=spread))
+    if target is not None:
+        size, (low, high) = target["condition"]["num_params"], target["interval"]
+        spread = ((low,), (high,)) if low and high else None
+        place = len(law["collapse_points"])
+        label = format_count(size)
+        series.append(Series(label, (size,), (target["frequency"],), place, line=False, hollow=True, spread=spread))
+    return series
+
+
+def condition_label(condition: dict[str, Any], among: list[dict[str, Any]]) -> str:
+    """The size, and whatever else differs between the curves shown."""
+    label = format_count(condition["num_params"])
+    if len({c["num_tokens"] for c in among}) > 1:
+        label += f" D={format_count(condition['num_tokens'])}"
+    if len({c["templates"] for c in among}) > 1:
+        label += f" {condition['templates']} templ."
+    return label

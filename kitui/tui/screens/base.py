@@ -1,0 +1,68 @@
+"""What the screens share: the top line, the footer, and being told of each new snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.timer import Timer
+
+from kitui.tui.live.reader import Snapshot
+from kitui.tui.widgets.key_bar import KeyBar
+from kitui.tui.widgets.top_bar import TopBar
+
+if TYPE_CHECKING:
+    from kitui.tui.app import KituiApp
+
+
+class KituiScreen(Screen[None]):
+    """A mode of the app. `show_snapshot` draws; it is called for each new snapshot while the screen is shown."""
+
+    NAME: ClassVar[str]
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
+
+    _rest: Timer | None = None
+
+    @property
+    def kitui(self) -> KituiApp:
+        return cast("KituiApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(self.NAME)
+        yield from self.compose_body()
+        yield KeyBar(self.NAME)
+
+    def compose_body(self) -> ComposeResult:
+        raise AssertionError("each screen has a body")
+
+    def rested(self, delay_s: float, callback: Callable[[], None]) -> None:
+        """Call back when this has not been asked for again for so long. A Textual timer that has fired is spent."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(delay_s, callback)
+
+    def on_screen_resume(self) -> None:
+        if self.kitui.snapshot is not None:
+            self._draw(self.kitui.snapshot)
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Draw a new snapshot, if this screen is mounted."""
+        if self.is_mounted and self.is_current:
+            self._draw(snapshot)
+
+    def _draw(self, snapshot: Snapshot) -> None:
+        self.show_top()
+        self.show_snapshot(snapshot)
+
+    def show_top(self) -> None:
+        if self.kitui.snapshot is not None:
+            self.query_one(TopBar).show(self.kitui.snapshot, frozen=self.kitui.frozen, read_only=self.kitui.read_only)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        raise AssertionError("each screen shows a snapshot")
+
+    def copy_text(self) -> str:
+        """What the copy action copies here."""
+        return self.kitui.sweep or ""

@@ -1,0 +1,268 @@
+"""What the sweep says: retention with its collapse points, F* over size with the law, and a prediction for a target."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import Input, Static
+
+from engine.errors import KituiError
+from engine.records.workspace import read_json
+from engine.spec.numbers import format_count
+from kitui.services.report import FACT_SETS, collapse_table, law_lines, prediction_lines
+from kitui.services.sweeps import analysis, run_cli
+from kitui.services.text import plain_text
+from kitui.tui.bindings import bindings
+from kitui.tui.live.reader import Snapshot
+from kitui.tui.plot.figure import Series
+from kitui.tui.plot.series import (
+    collapse_marks,
+    condition_label,
+    curve_series,
+    frequency_limits,
+    law_limits,
+    law_series,
+    retention_series,
+)
+from kitui.tui.plot.widget import CurvePlot
+from kitui.tui.screens.base import KituiScreen
+from kitui.tui.widgets.line_input import LineInput
+
+_SHOWN = ("num_tokens", "templates", "fill")
+
+
+class LawScreen(KituiScreen):
+    NAME = "law"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("law")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._fact_set = "overall"
+        self._condition: tuple[Any, ...] | None = None  # of _SHOWN; None for all
+        self._arm: str | None = None
+        self._arm_curves: list[dict[str, Any]] = []
+        self._document: dict[str, Any] | None = None
+        self._subject: tuple[object, ...] = ()
+        self._prediction: list[str] = []
+        self._target: dict[str, Any] | None = None
+        """The last prediction, where there was one: it is in the plot."""
+        self._analysing = False
+        self._said: tuple[str, ...] = ()
+
+    def compose_body(self) -> ComposeResult:
+        yield CurvePlot("Retention", log_x=True, id="collapse-plot")
+        yield CurvePlot("Collapse point over size", log_x=True, log_y=True, id="law-plot")
+        with Horizontal(id="target"):
+            yield Static("t  target N", markup=False)
+            yield LineInput(placeholder="3B", id="size")
+            yield Static("D", markup=False)
+            yield LineInput(placeholder="100B", id="budget")
+            yield Static("", id="said", markup=False)
+        with VerticalScroll(id="law-words"):
+            yield Static("", id="words", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#law-words").focus()
+
+    # What is shown
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        subject = (snapshot.sweep, self._fact_set, snapshot.law["inputs"] if snapshot.law else None)
+        if subject[0] != (self._subject[0] if self._subject else None):
+            self._condition, self._arm, self._arm_curves, self._prediction = None, None, [], []
+            self._target = None
+        if subject != self._subject:
+            self._subject = subject
+            if self._fact_set == "overall" or snapshot.law is None:
+                self._document = snapshot.law
+            else:
+                self._document = None  # another sweep's, or another set's, is not to stand under this name
+                self._analysing = True
+                self._analyse(str(snapshot.sweep), self._fact_set)
+        self._show()
+
+    @work(thread=True, exclusive=True, group="analysis")
+    def _analyse(self, sweep: str, fact_set: str) -> None:
+        """Another fact set's collapse points, by the analysis command."""
+        try:
+            document = analysis(self.kitui.workspace, sweep, fact_set)
+        except (KituiError, OSError) as error:
+            self.kitui.tell_fault(error)
+            self._analysing = False
+            return
+        self.app.call_from_thread(self._analysed, sweep, fact_set, document)
+
+    def _analysed(self, sweep: str, fact_set: str, document: dict[str, Any]) -> None:
+        if (sweep, fact_set) == self._subject[:2]:
+            self._document, self._analysing = document, False
+            self._show()
+
+    def _show(self) -> None:
+        snapshot = self.kitui.snapshot
+        if snapshot is None:
+            return
+        document = self._document
+        law = self._law()
+        suffix = f", {self._condition_words()}" if self._condition else ""
+        series = self._curves(snapshot, document)
+        self.query_one("#collapse-plot", CurvePlot).show(
+            series,
+            title=f"R over F, {self._fact_set}{suffix}; dashed: F*{f'; ○ {self._arm}' if self._arm else ''}",
+            view=(snapshot.sweep, "collapse"),
+            x_limits=frequency_limits(snapshot),
+            marks=collapse_marks(law) if law else (),
+            y_limits=(-0.1, 1.05),
+            empty="working it out …" if self._analysing else "no finished run yet",
+        )
+        x_limits, y_limits = law_limits(law, self._target) if law else (None, None)
+        self.query_one("#law-plot", CurvePlot).show(
+            law_series(law, self._target) if law else [],
+            title="F* over N, with 95 % intervals and the law's band",
+            view=(snapshot.sweep, "law"),
+            x_limits=x_limits,
+            y_limits=y_limits,
+            empty="working it out …" if self._analysing else "no collapse point observed yet",
+        )
+        if law is None and self._analysing:
+            words = f"Working out what {self._fact_set} facts alone say …"
+        elif law is None:
+            words = "Nothing is analysed before the first run has ended."
+        else:
+            words = "\n".join([plain_text(collapse_table(law["collapse_points"])), *law_lines(law)])
+        said = (*self._prediction, "", words) if self._prediction else (words,)
+        if said != self._said:
+            self._said = said
+            self.query_one("#words", Static).update("\n".join(said))
+
+    def _law(self) -> dict[str, Any] | None:
+        """The law document of what is chosen."""
+        if self._document is None:
+            return None
+        law: dict[str, Any] = self._document["law"]
+        if self._condition is None:
+            return law
+        return law | {
+            "collapse_points": [p for p in law["collapse_points"] if self._fits(p["condition"])],
+            "laws": [
+                one
+                for one in law["laws"]
+                if all(one["condition"].get(k, v) == v for k, v in zip(_SHOWN, self._condition, strict=True))
+            ],
+        }
+
+    def _fits(self, condition: dict[str, Any]) -> bool:
+        return self._condition is None or tuple(condition[k] for k in _SHOWN) == self._condition
+
+    def _curves(self, snapshot: Snapshot, document: dict[str, Any] | None) -> list[Series]:
+        if document is None:
+            return []
+        if self._condition is None and self._fact_set == "overall":
+            series = retention_series(snapshot, self._fact_set)
+        else:
+            curves = [c for c in document["curves"] if c["fact_set"] == self._fact_set and self._fits(c["condition"])]
+            labels = [c["condition"] for c in curves]
+            series = [curve_series(c, condition_label(c["condition"], labels), i) for i, c in enumerate(curves)]
+        sizes = {c["condition"]["num_params"]: i for i, c in enumerate(self._own_curves(document))}
+        for curve in self._arm_curves:
+            if curve["fact_set"] == self._fact_set:
+                condition = curve["condition"]
+                label = f"{format_count(condition['num_params'])} {condition['fill'] or ''}".strip()
+                series.append(curve_series(curve, label, sizes.get(condition["num_params"], 7), hollow=True))
+        return series
+
+    def _own_curves(self, document: dict[str, Any]) -> list[dict[str, Any]]:
+        return [c for c in document["curves"] if c["fact_set"] == self._fact_set and self._fits(c["condition"])]
+
+    def _condition_words(self) -> str:
+        assert self._condition is not None
+        num_tokens, templates, fill = self._condition
+        words = f"D={format_count(num_tokens)}"
+        words += f", {templates} templ." if templates not in (None, 1) else ""
+        return words + (f", {fill}" if fill else "")
+
+    # Actions
+
+    def action_next_plot(self) -> None:
+        self.toggle_class("-law-plot")
+
+    def action_next_set(self) -> None:
+        self._fact_set = FACT_SETS[(FACT_SETS.index(self._fact_set) + 1) % len(FACT_SETS)]
+        self.notify(f"fact set: {self._fact_set}", timeout=2)
+        if self.kitui.snapshot is not None:
+            self.show_snapshot(self.kitui.snapshot)
+
+    def action_next_law(self) -> None:
+        """All conditions together, then one after the other."""
+        points = self._document["law"]["collapse_points"] if self._document else []
+        options: list[tuple[Any, ...] | None] = [None]
+        options += dict.fromkeys(tuple(p["condition"][k] for k in _SHOWN) for p in points)
+        now = options.index(self._condition) if self._condition in options else 0
+        self._condition = options[(now + 1) % len(options)]
+        self.notify(self._condition_words() if self._condition else "all conditions", timeout=2)
+        self._show()
+
+    def action_next_arm(self) -> None:
+        """The other sweeps of the workspace, one after the other, those of other fill first; then none."""
+        snapshot = self.kitui.snapshot
+        if snapshot is None:
+            return
+        others = [row["name"] for row in snapshot.status["sweeps"] if row["name"] != snapshot.sweep]
+        options = [None, *others]
+        self._arm = options[(options.index(self._arm) + 1) % len(options)] if self._arm in options else None
+        self._arm_curves = []
+        if self._arm is not None:
+            try:
+                document = read_json(self.kitui.workspace.sweep(self._arm).law)
+            except KituiError:
+                document = None
+            self._arm_curves = document["curves"] if document else []
+            self.notify(
+                f"beside it: {self._arm}" + ("" if document else " (not analysed yet)"), timeout=2, markup=False
+            )
+        self._show()
+
+    def action_predict(self) -> None:
+        self.query_one("#size", Input).focus()
+
+    def action_leave_field(self) -> None:
+        self.query_one("#law-words").focus()
+
+    @on(Input.Submitted)
+    def _asked(self) -> None:
+        size, budget = self.query_one("#size", Input).value.strip(), self.query_one("#budget", Input).value.strip()
+        sweep = self._subject[0] if self._subject else None
+        if size and sweep is not None:
+            self.query_one("#said", Static).update("working it out …")
+            self._predict(str(sweep), size, budget)
+
+    @work(thread=True, exclusive=True, group="prediction")
+    def _predict(self, sweep: str, size: str, budget: str) -> None:
+        """By `kitui predict`: what it says is what anybody can get from the command line."""
+        arguments = ["predict", sweep, "--params", size, *(["--tokens", budget] if budget else [])]
+        if self._condition is not None and self._condition[1] is not None:
+            arguments += ["--where", f"templates={self._condition[1]}"]
+        document, fault = run_cli(self.kitui.workspace, arguments)
+        if document is None:
+            lines = [fault]
+        elif document["frequency"] is None:
+            lines = [f"no prediction at N = {size}: {document['reason']}"]
+        else:
+            lines = prediction_lines(document)
+        found = document if document is not None and document["frequency"] is not None else None
+        self.app.call_from_thread(self._predicted, sweep, lines, found)
+
+    def _predicted(self, sweep: str, lines: list[str], target: dict[str, Any] | None) -> None:
+        self.query_one("#said", Static).update("")
+        if self._subject[0] != sweep:
+            return
+        self._prediction, self._target = lines, target
+        self._show()
+        self.query_one("#law-words").scroll_home(animate=False)
+
+    def copy_text(self) -> str:
+        law = self._law()
+        return "\n".join([*self._prediction, *law_lines(law)]) if law else ""

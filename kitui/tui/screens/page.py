@@ -1,0 +1,33 @@
+"""A page of text or tables over the screen, closed by escape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from kitui.tui.screens.over import OverScreen
+
+
+class Page(OverScreen[None]):
+    BINDINGS: ClassVar = [Binding("escape,q,enter", "dismiss", "Close")]
+    DEFAULT_CSS = """
+    Page { align: center middle; }
+    Page VerticalScroll { width: 96%; height: auto; max-height: 96%; border: round $primary; padding: 0 1;
+                          background: $surface; }
+    """
+
+    def __init__(self, title: str, parts: Sequence[Any]) -> None:
+        super().__init__()
+        self._title, self._parts = title, parts
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as scroll:
+            scroll.border_title = self._title
+            for part in self._parts:
+                yield Static(part, markup=False)
+                yield Static("")

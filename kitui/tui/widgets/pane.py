@@ -1,0 +1,49 @@
+"""The lines below the plots: what the run at hand says, what the slots do, or what wants attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from textual.widgets import Static
+
+from kitui.services.format import counted
+from kitui.services.text import printable
+from kitui.tui.live.reader import Snapshot, curve_of
+
+PANES = ("events", "slots", "hosts", "alerts")
+
+
+class Pane(Static):
+    DEFAULT_CSS = "Pane { height: 6; padding: 0 1; border-top: solid $foreground-muted; }"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__("", id=id, markup=False)
+        self.kind = "events"
+        self._text = ""
+
+    def show(self, snapshot: Snapshot, run_ids: list[str]) -> None:
+        room = max(1, self.size.height)
+        if self.kind == "slots":
+            lines = [gauge.line() for gauge in snapshot.gauges][:room] or ["no run is running here"]
+        elif self.kind == "hosts":
+            lines = [host_line(host) for host in snapshot.status["hosts"]][:room]
+        elif self.kind == "alerts":
+            row = next((r for r in snapshot.status["sweeps"] if r["name"] == snapshot.sweep), None)
+            lines = [f"! {alert}" for alert in row["alerts"]] if row else []
+            lines = lines[:room] if len(lines) <= room else [*lines[: room - 1], f"and {len(lines) - room + 1:,} more"]
+            lines = lines or ["no alerts"]
+        else:
+            lines = list(curve_of(snapshot, run_ids[0] if run_ids else None).log[-room:]) or ["nothing reported yet"]
+        text = "\n".join(printable(line)[: max(20, self.size.width)] for line in lines)
+        if text != self._text:
+            self._text = text
+            self.update(text)
+
+
+def host_line(host: Mapping[str, Any]) -> str:
+    """A host of the status document: what is busy there, and what is wrong."""
+    if host["slots"] is None:
+        return f"{host['name']}: not met yet"
+    words = f"{host['name']}: {host['running']} of {counted(host['slots'], 'slot')} with a run"
+    return f"{words}; {host['fault']}" if host["fault"] else words

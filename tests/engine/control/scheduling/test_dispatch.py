@@ -1,0 +1,162 @@
+"""What starts where, for real: runs that hold several slots, hosts that fail, are drained and reopened, caps."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.control.supervisor import Supervisor
+from engine.records.workspace import Workspace
+from tests.conftest import CommandLine, in_full_disk, wait_until
+from tests.engine.control.commands.test_orders import put_sweep
+from tests.engine.control.test_supervisor import results, state_of
+from tests.hosts import Farm
+
+
+def row(kitui: CommandLine) -> Any:
+    return kitui.json("status")["sweeps"][0]
+
+
+def test_a_sweep_whose_folder_is_gone_stops_no_other(workspace: Workspace) -> None:
+    supervisor = Supervisor(workspace)
+    put_sweep(supervisor, "a", ["one"])
+    supervisor.dispatch.start_runs()
+    assert not supervisor.store.sweeps["a"]["active"]
+    assert "the sweep's bundle is gone" in supervisor.store.sweeps["a"]["analysis_error"]
+    supervisor.store.close()
+
+
+def test_a_run_of_two_processes_holds_two_slots(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
+    path = write_sweep(model_size='["nano-3k", "nano-7k"]', infusion_frequency="[4]", seed="[0]")
+    path.write_text(
+        path.read_text() + '\n[execution]\nnum_processes = { "nano-7k" = 2 }\ndata_parallel = "fsdp"\nslots = 1\n'
+    )
+    done = kitui("launch", path, "--watch")
+    assert done.returncode == 0, done.stderr
+    found = results(kitui.workspace)
+    by_size = {run_id.rpartition("-f")[0]: result.execution for run_id, result in found.items()}
+    assert (by_size["nano-7k"].num_processes, by_size["nano-7k"].data_parallel) == (2, "fsdp")
+    assert (by_size["nano-3k"].num_processes, by_size["nano-3k"].data_parallel) == (1, None)
+    assert all(result.exposures_as_planned for result in found.values())
+    wide = next(run for run in state_of(kitui.workspace).runs.values() if run["name"].startswith("nano-7k"))
+    assert wide["num_processes"] == 2
+    seconds = by_size["nano-7k"].elapsed_s
+    assert wide["used_s"]["local"] > 2 * seconds
+
+
+def test_runs_that_no_host_has_slots_for_are_said_to_be_that(
+    kitui: CommandLine, write_sweep: Callable[..., Path]
+) -> None:
+    too_many = len(os.sched_getaffinity(0)) + 1
+    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[4]", seed="[0]", batch_size=str(8 * too_many))
+    path.write_text(path.read_text() + f"\n[execution]\nnum_processes = {too_many}\n")
+    assert kitui("launch", path).returncode == 0
+    words = f"runs of {too_many} processes: no host has so many slots"
+    wait_until(lambda: words in row(kitui)["alerts"], 60, lambda: row(kitui))
+    assert row(kitui)["queued"] == 1
+    assert kitui("cancel", "sweep").returncode == 0
+    assert words not in row(kitui)["alerts"]
+
+
+@pytest.mark.slow
+def test_a_host_that_fails_is_set_aside_and_its_runs_go_elsewhere(
+    machines: Farm, kitui: CommandLine, tmp_path: Path, write_sweep: Callable[..., Path]
+) -> None:
+    kitui.workspace.create()
+    for name in ("h1", "h2"):
+        machines.start(name)
+    hosts = [machines.table(name, tmp_path / name, cores=1) for name in ("h1", "h2")]
+    (kitui.workspace.root / "hosts.toml").write_text("".join(hosts))
+    assert "nothing more is started there; 0 runs" in kitui("hosts", "drain", "h2").stderr
+    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[0, 4, 8]", seed="[0, 1]")
+    assert kitui("launch", path, "--host", "h1", "--host", "h2").returncode == 0
+    wait_until(lambda: any((tmp_path / "h2" / "tokens").glob("*/*")), 120, lambda: row(kitui))
+    wait_until(lambda: row(kitui)["running"] == 1, 120, lambda: row(kitui))
+    assert "h2: drained: nothing is started there" in row(kitui)["alerts"]
+    assert not list((tmp_path / "h2" / "runs").iterdir())
+
+    assert kitui("pause", "sweep").returncode == 0
+    wait_until(lambda: row(kitui)["running"] == 0, 60, lambda: row(kitui))
+    for file in (tmp_path / "h2" / "tokens").glob("*/tokenizer*"):
+        file.unlink()  # what every run there stumbles over
+    assert kitui("hosts", "reopen", "h2").returncode == 0
+    assert kitui("resume", "sweep").returncode == 0
+    wait_until(lambda: row(kitui)["done"] == 6, 200, lambda: row(kitui))
+    host = kitui.json("status")["hosts"][2]
+    assert (host["name"], host["open"]) == ("h2", False)
+    assert "set aside after 3 failures in a row, the last: " in host["fault"]
+    assert "kitui hosts reopen h2" in host["fault"]
+    assert {run["host"] for run in state_of(kitui.workspace).runs.values()} == {"h1"}
+    assert row(kitui)["failed"] == 0
+
+
+@pytest.mark.slow
+def test_a_host_that_refuses_gives_its_runs_back(
+    machines: Farm, kitui: CommandLine, tmp_path: Path, write_sweep: Callable[..., Path]
+) -> None:
+    """Prepared, and then broken in a way that nothing can be started there."""
+    kitui.workspace.create()
+    machines.start("h1")
+    (kitui.workspace.root / "hosts.toml").write_text(machines.table("h1", tmp_path / "h1", cores=2))
+    assert kitui("hosts", "drain", "h1", "local").returncode == 0
+    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[0, 4]", seed="[0]")
+    assert kitui("launch", path, "--host", "h1", "--host", "local").returncode == 0
+    wait_until(lambda: any((tmp_path / "h1" / "tokens").glob("*/*")), 120, lambda: row(kitui))
+    wait_until(lambda: row(kitui)["queued"] == 2, 60, lambda: row(kitui))
+    (tmp_path / "h1" / "facts").rmdir()
+    (tmp_path / "h1" / "facts").write_text("no folder")
+    assert kitui("hosts", "reopen", "h1").returncode == 0
+    wait_until(lambda: row(kitui)["running"] == 2, 60, lambda: row(kitui))
+    assert kitui("hosts", "reopen", "local").returncode == 0
+    wait_until(lambda: row(kitui)["done"] == 2, 120, lambda: row(kitui))
+    assert {run["host"] for run in state_of(kitui.workspace).runs.values()} == {"local"}
+
+
+@pytest.mark.slow
+def test_a_cap_ends_what_is_over_it_until_it_is_raised(
+    machines: Farm, kitui: CommandLine, tmp_path: Path, write_sweep: Callable[..., Path]
+) -> None:
+    kitui.workspace.create()
+    machines.start("h1")
+    (kitui.workspace.root / "hosts.toml").write_text(
+        machines.table("h1", tmp_path / "h1", cores=1, price_per_gpu_hour=2.0)
+    )
+    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[0, 4]", seed="[0]", num_tokens='["600k"]')
+    done = kitui("launch", path, "--host", "h1", "--cap", "h1=$0.003")  # 5.4 seconds
+    assert done.returncode == 0, done.stderr
+    words = "h1: the cap of 0.0015 GPU-hours is used up; kitui cap sweep h1=HOURS changes it"
+    wait_until(lambda: words in row(kitui)["alerts"] and row(kitui)["queued"] == 2, 120, lambda: row(kitui))
+    used = [run.get("used_s", {}).get("h1", 0.0) for run in state_of(kitui.workspace).runs.values()]
+    assert 5.4 <= sum(used) < 30
+    done = kitui("cap", "sweep", "h1=none")
+    assert done.stderr.strip() == "cap on h1: none"
+    wait_until(lambda: row(kitui)["done"] == 2, 200, lambda: row(kitui))
+    runs = state_of(kitui.workspace).runs
+    assert any(run["attempt"] >= 2 for run in runs.values()), runs
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_where_it_could_be_prepared(
+    machines: Farm,
+    kitui: CommandLine,
+    tmp_path: Path,
+    write_sweep: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kitui.workspace.create()
+    machines.start("h1")
+    (kitui.workspace.root / "hosts.toml").write_text(machines.table("h1", tmp_path / "h1", cores=1))
+    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[0, 4]", seed="[0]")
+    for name, value in kitui.environment().items():
+        monkeypatch.setenv(name, value)
+    launch = [sys.executable, "-m", "kitui", "launch", str(path), "--host", "local", "--host", "h1"]
+    done = in_full_disk(kitui.workspace.root / "tokens", "16k", launch)  # its supervisor sees that disk too
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: row(kitui)["done"] == 2, 120, lambda: row(kitui))
+    assert {run["host"] for run in state_of(kitui.workspace).runs.values()} == {"h1"}
+    assert any(alert.startswith("not prepared on local: ") for alert in row(kitui)["alerts"])

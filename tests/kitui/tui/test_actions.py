@@ -1,0 +1,867 @@
+"""Every action of the registry, pressed: each has a case here that says what it is to change."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.events import AppBlur, AppFocus
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from engine.control.commands.queue import pending_commands
+from engine.records.workspace import Workspace, write_json
+from kitui.services.actions import ACTIONS, EVERYWHERE
+from kitui.services.draft import open_draft
+from kitui.tui.app import KituiApp
+from kitui.tui.designer.screen import DesignerScreen
+from kitui.tui.plot.draw import state_words
+from kitui.tui.plot.widget import CurvePlot
+from kitui.tui.screens.choose import Choose
+from kitui.tui.screens.confirm import Ask, Confirm
+from kitui.tui.screens.help import Help
+from kitui.tui.screens.law import LawScreen
+from kitui.tui.screens.log import LogScreen, LogView
+from kitui.tui.screens.monitor import MonitorScreen
+from kitui.tui.screens.page import Page
+from kitui.tui.widgets.filter_bar import FilterBar
+from kitui.tui.widgets.key_bar import KeyBar
+from kitui.tui.widgets.line_table import LineTable
+from kitui.tui.widgets.pane import Pane
+from kitui.tui.widgets.run_table import RunTable
+from tests.kitui.tui.test_screens import fixed_speed
+
+
+class Hand:
+    """A user at the app."""
+
+    def __init__(self, pilot: Pilot[None], workspace: Workspace) -> None:
+        assert isinstance(pilot.app, KituiApp)
+        self.pilot, self.app, self.workspace = pilot, pilot.app, workspace
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        for _ in range(400):
+            if condition():
+                return
+            await self.pilot.pause(0.05)
+        raise AssertionError("it did not come about")
+
+    @property
+    def screen(self) -> Any:
+        return self.app.screen
+
+    @property
+    def table(self) -> RunTable:
+        found = self.screen.query_one(RunTable)
+        assert isinstance(found, RunTable)
+        return found
+
+    @property
+    def sweeps(self) -> LineTable:
+        found = self.screen.query_one("#sweeps", LineTable)
+        assert isinstance(found, LineTable)
+        return found
+
+    def plot(self, name: str = "#retention-plot") -> CurvePlot:
+        found = self.screen.query_one(name, CurvePlot)
+        assert isinstance(found, CurvePlot)
+        return found
+
+    async def commanded(self) -> dict[str, Any]:
+        """The command that reached the queue, answered as a supervisor would."""
+        await self.until(lambda: pending_commands(self.workspace))
+        path, command = pending_commands(self.workspace)[0]
+        path.unlink()
+        write_json(path.with_suffix(".reply"), {"ok": True, "runs": 1, "archived": True, "hosts": ["local"]})
+        return command
+
+
+Case = Callable[[Hand], Awaitable[None]]
+CASES: dict[str, tuple[str, Case]] = {}
+
+
+def case(*ids: str, sweep: str = "smoke") -> Callable[[Case], Case]:
+    def keep(check: Case) -> Case:
+        for name in ids:
+            CASES[name] = (sweep, check)
+        return check
+
+    return keep
+
+
+@case("everywhere.sweeps", "everywhere.designer", "everywhere.monitor", "everywhere.law", "everywhere.hosts")
+async def modes(hand: Hand) -> None:
+    for key, mode in (
+        ("2", "designer"),
+        ("escape", "designer"),
+        ("4", "law"),
+        ("5", "hosts"),
+        ("1", "sweeps"),
+        ("3", "monitor"),
+    ):
+        await hand.press(key)
+        await hand.until(lambda mode=mode: hand.app.current_mode == mode)
+
+
+@case("everywhere.help")
+async def help_screen(hand: Hand) -> None:
+    await hand.press("question_mark")
+    assert isinstance(hand.screen, Help)
+    await hand.press("escape")
+    assert isinstance(hand.screen, MonitorScreen)
+
+
+@case("everywhere.palette")
+async def palette(hand: Hand) -> None:
+    await hand.press("ctrl+p", *"freeze", "enter")
+    await hand.until(lambda: hand.app.frozen)
+
+
+@case("everywhere.theme")
+async def theme(hand: Hand) -> None:
+    before = hand.app.theme
+    await hand.press("f2")
+    assert hand.app.theme != before
+    await hand.press("f2", "f2", "f2", "f2")
+    assert hand.app.theme == before
+
+
+@case("everywhere.freeze")
+async def freeze(hand: Hand) -> None:
+    await hand.press("f3")
+    shown = hand.app.snapshot
+    hand.app.want_runs(frozenset([hand.table.rows[3].run_id]))  # something new to show
+    await hand.until(lambda: hand.app._held is not None)
+    assert hand.app.snapshot is shown
+    await hand.press("f3")
+    await hand.until(lambda: hand.app.snapshot is not shown)
+
+
+@case("everywhere.copy")
+async def copy(hand: Hand) -> None:
+    await hand.press("y")
+    assert hand.app.clipboard == hand.table.current.run_id
+    await hand.press("1", "y")
+    assert hand.app.clipboard == "smoke"
+
+
+@case("everywhere.quit")
+async def leave(hand: Hand) -> None:
+    await hand.press("q")
+    await hand.until(lambda: hand.app.return_code == 0)
+
+
+@case("sweeps.open")
+async def open_sweep(hand: Hand) -> None:
+    await hand.press("1", "down", "enter")
+    await hand.until(lambda: hand.app.current_mode == "monitor" and len(hand.table.rows) == 120)
+
+
+@case("sweeps.new")
+async def new_sweep(hand: Hand) -> None:
+    await hand.press("1", "n")
+    await hand.until(lambda: isinstance(hand.screen, DesignerScreen) and hand.screen.draft is not None)
+    assert "sweep" in hand.screen.draft.name
+
+
+@case("sweeps.edit")
+async def edit_sweep(hand: Hand) -> None:
+    await hand.press("1", "e")
+    await hand.until(lambda: isinstance(hand.screen, DesignerScreen) and hand.screen.draft is not None)
+    await hand.until(lambda: hand.screen.draft.name == "smoke")
+    assert hand.screen.query_one("#grid-seed", Input).value == "0, 1"
+
+
+@case("sweeps.mark", "sweeps.compare")
+async def compare(hand: Hand) -> None:
+    await hand.press("1", "home", "equals_sign")
+    assert not isinstance(hand.screen, Page)
+    await hand.press("space", "space", "equals_sign")
+    await hand.until(lambda: isinstance(hand.screen, Page))
+
+
+@case("sweeps.cancel")
+@case("sweeps.pause")
+@case("sweeps.delete")
+async def ask_of_a_sweep(hand: Hand) -> None:
+    await hand.press("1")
+    await hand.until(lambda: hand.sweeps.rows)
+    hand.sweeps.go_to("smoke")
+    for key, command in (("c", "cancel"), ("p", "pause"), ("D", "delete")):
+        await hand.press(key)
+        assert isinstance(hand.screen, Confirm)
+        await hand.press("n")
+        assert pending_commands(hand.workspace) == []
+        await hand.press(key, "y")
+        assert await hand.commanded() == {"command": command, "names": ["smoke"]}
+
+
+@case("sweeps.retry")
+@case("sweeps.resume")
+@case("sweeps.archive")
+async def tell_a_sweep(hand: Hand) -> None:
+    await hand.press("1")
+    await hand.until(lambda: hand.sweeps.rows)
+    hand.sweeps.go_to("smoke")
+    for key, command in (("r", "retry"), ("u", "resume"), ("a", "archive")):
+        await hand.press(key)
+        answer = await hand.commanded()
+        assert (answer["command"], answer["names"]) == (command, ["smoke"])
+
+
+@case("sweeps.archived")
+async def archived(hand: Hand) -> None:
+    await hand.press("1")
+    await hand.until(lambda: hand.sweeps.rows)
+    hand.sweeps.go_to("simulated")
+    await hand.press("a")
+    hand.workspace.sweep("simulated").archived.touch()  # what the supervisor does
+    try:
+        assert (await hand.commanded())["command"] == "archive"
+        await hand.until(lambda: len(hand.sweeps.rows) == 1)
+        await hand.press("A")
+        assert len(hand.sweeps.rows) == 2
+    finally:
+        hand.workspace.sweep("simulated").archived.unlink()
+
+
+@case("designer.save")
+async def save(hand: Hand) -> None:
+    await hand.press("2", "ctrl+s")
+    assert isinstance(hand.screen, Ask)
+    await hand.press("enter")
+    assert isinstance(hand.screen, DesignerScreen)
+    assert hand.screen.draft is not None
+    assert hand.screen.draft.path.read_text().startswith("# A sweep")
+    assert (hand.screen.draft.path.parent / "facts.jsonl").exists()
+
+
+@case("designer.open")
+async def load(hand: Hand) -> None:
+    Path("other.toml").write_text('name = "other"\n')
+    await hand.press("2", "ctrl+o")
+    hand.screen.query_one(Input).value = "other.toml"
+    await hand.press("enter")
+    assert isinstance(hand.screen, DesignerScreen)
+    assert hand.screen.draft is not None
+    assert hand.screen.draft.name == "other"
+
+
+@case("designer.preview")
+async def preview(hand: Hand) -> None:
+    await hand.press("2", "ctrl+r")
+    await hand.until(lambda: isinstance(hand.screen, Page))
+
+
+@case("designer.leave_field", "designer.next", "designer.previous")
+async def fields(hand: Hand) -> None:
+    await hand.press("2")
+    first = hand.screen.focused
+    await hand.press("down", "enter")
+    assert hand.screen.focused.id == "grid-infusion_frequency"
+    await hand.press("up", "up")
+    assert hand.screen.focused is first
+    await hand.press("escape", "1")
+    await hand.until(lambda: hand.app.current_mode == "sweeps")
+
+
+@case("designer.clear")
+async def clear_field(hand: Hand) -> None:
+    await hand.press("2")
+    await hand.until(lambda: hand.screen.focused.value)
+    await hand.press("down", "ctrl+u", *"nano-3", "right")  # → takes the suggestion
+    await hand.until(lambda: hand.screen.draft.text_of("grid.model_size") == "nano-3k")
+
+
+@case("plot.leave")
+async def leave_plot(hand: Hand) -> None:
+    await hand.press("space", "tab", "enter")
+    assert hand.plot().figure.cursor_x is not None
+    await hand.press("escape")
+    assert hand.plot().figure.cursor_x is None
+    await hand.press("escape")
+    assert not isinstance(hand.screen.focused, CurvePlot) or hand.screen.focused.id != "retention-plot"
+    assert hand.table.marked  # what was marked stays
+
+
+@case("log.left", "log.right")
+async def sideways(hand: Hand) -> None:
+    await hand.press("l")
+    view = hand.screen.query_one(LogView)
+    await hand.press("right")
+    assert view.left == view.size.width // 2
+    await hand.press("left", "left")
+    assert view.left == 0
+
+
+@case("designer.choose")
+async def choose(hand: Hand) -> None:
+    await hand.press("2")
+    await hand.until(lambda: hand.screen.focused.value)
+    await hand.press("down", "ctrl+t")
+    await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
+    assert hand.screen.query_one(LineTable).current.value == "nano-13k"  # the first that is chosen
+    await hand.press("space", "space", "enter")
+    assert hand.screen.draft.text_of("grid.model_size") == "nano-19k, nano-28k, nano-49k"
+    await hand.press("ctrl+t", "space", "escape")
+    assert hand.screen.draft.text_of("grid.model_size") == "nano-19k, nano-28k, nano-49k"
+
+
+@case("designer.hosts")
+async def hosts(hand: Hand) -> None:
+    hosts_toml = hand.workspace.root / "hosts.toml"
+    hosts_toml.write_text('[gpu1]\nssh = "me@gpu1"\nworkspace = "~/k"\n')
+    try:
+        await hand.press("2")
+        await hand.until(lambda: hand.screen._plan is not None)
+        await hand.press("ctrl+k")
+        await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
+        await hand.press("down", "space", "enter", "ctrl+l")
+        assert isinstance(hand.screen, Confirm)
+        assert "on local, gpu1?" in str(hand.screen.query_one(Static).render())
+        await hand.press("n")
+    finally:  # other tests have pictures of this workspace
+        hosts_toml.unlink()
+
+
+@case("hosts.check")
+async def check_a_host(hand: Hand) -> None:
+    await hand.press("5")
+    await hand.until(lambda: hand.screen.query_one(LineTable).rows)
+    await hand.press("c")
+    words = hand.screen.query_one("#host-words", Static)
+    await hand.until(lambda: "✓ Python" in str(words.render()))
+    assert "for other machines and GPUs" in str(words.render())
+
+
+@case("hosts.drain", "hosts.reopen", "hosts.move_off")
+async def tell_a_host(hand: Hand) -> None:
+    await hand.press("5")
+    await hand.until(lambda: hand.screen.query_one(LineTable).rows)
+    await hand.press("d")
+    assert await hand.commanded() == {"command": "drain", "names": ["local"]}
+    await hand.press("o")
+    assert await hand.commanded() == {"command": "reopen", "names": ["local"]}
+    await hand.press("m")
+    assert isinstance(hand.screen, Confirm)
+    await hand.press("y")
+    assert await hand.commanded() == {"command": "drain", "names": ["local"], "now": True}
+
+
+@case("designer.launch")
+async def launch(hand: Hand) -> None:
+    await hand.press("2", "down", "down", "down", "down", "end", "2")
+    screen = hand.screen
+    await hand.until(lambda: screen._plan is not None)
+    assert hand.app.unsaved is not None
+    await hand.press("ctrl+l")
+    assert isinstance(hand.screen, Confirm)
+    await hand.press("y")
+    await hand.until(lambda: pending_commands(hand.workspace))
+    path, command = pending_commands(hand.workspace)[0]
+    assert (command["command"], command["bundle"]["plan"]["sweep"]) == ("launch", "sweep")
+    assert hand.app.unsaved is None
+    path.unlink()
+    write_json(path.with_suffix(".reply"), {"ok": True, "sweep": "smoke"})
+    await hand.until(lambda: hand.app.current_mode == "monitor")
+
+
+@case("monitor.filter")
+async def filter_runs(hand: Hand) -> None:
+    await hand.press("slash", *"seed", "equals_sign", "1")
+    await hand.until(lambda: len(hand.table.rows) == 6)
+    await hand.press("x")  # 1x is no number: the table stays, and the line says why
+    assert hand.screen.query_one(FilterBar).has_class("-open")
+    await hand.press("backspace", "enter", "down")
+    assert hand.screen.focused is hand.table
+    await hand.press("escape")
+    await hand.until(lambda: len(hand.table.rows) == 12)
+
+
+@case("monitor.group")
+async def group(hand: Hand) -> None:
+    await hand.press("g")
+    assert len(hand.table.rows) == 6
+    assert {row.n + row.missing for row in hand.table.rows} == {2}
+    await hand.press("g")
+    assert len(hand.table.rows) == 12
+
+
+@case("monitor.sort", "monitor.sort_back", "monitor.invert")
+async def sort(hand: Hand) -> None:
+    at = hand.table.current.run_id
+    seen = []
+    for _ in range(len(hand.table.sortable)):
+        await hand.press("o")
+        column, descending = hand.table.sorted_by or ("", False)
+        values = [getattr(row, column) for row in hand.table.rows]
+        there = [v for v in values if v is not None]
+        assert there == sorted(there, reverse=descending)
+        assert values == [*there, *[None] * (len(values) - len(there))]
+        seen.append(column)
+    assert seen == hand.table.sortable
+    assert hand.table.current.run_id == at  # the cursor stays with its run
+    await hand.press("O")
+    assert hand.table.sorted_by is not None
+    assert hand.table.sorted_by[0] == seen[-2]
+    before = hand.table.sorted_by
+    await hand.press("i")
+    assert hand.table.sorted_by == (before[0], not before[1])
+
+
+@case("monitor.mark", "monitor.mark_all", "monitor.unmark")
+async def mark(hand: Hand) -> None:
+    first = hand.table.current.run_id
+    await hand.press("space", "space")
+    assert len(hand.table.chosen) == 2
+    assert first in hand.table.chosen
+    await hand.press("a")
+    assert len(hand.table.chosen) == 12
+    await hand.press("escape")
+    assert hand.table.chosen == [hand.table.current.run_id]
+
+
+@case("monitor.pin")
+async def pin(hand: Hand) -> None:
+    await hand.press("end", "t")
+    pinned = hand.table.pinned
+    assert hand.table.rows[0].run_id in pinned
+    await hand.press("t")
+    assert not hand.table.pinned
+
+
+@case("monitor.set")
+async def fact_sets(hand: Hand) -> None:
+    titles = []
+    for _ in range(6):
+        titles.append(hand.plot("#learning-plot").figure.content.title.split(":")[0])
+        await hand.press("s")
+    assert titles == [
+        *(f"R over tokens, {s}" for s in ("overall", "prior", "infused", "verbatim", "unseen")),
+        "loss over tokens",
+    ]
+
+
+@case("monitor.view")
+async def view(hand: Hand) -> None:
+    await hand.pilot.resize_terminal(80, 24)
+    await hand.pilot.pause(0.3)
+    assert (hand.plot().display, hand.plot("#learning-plot").display) == (True, False)
+    await hand.press("v")
+    assert (hand.plot().display, hand.plot("#learning-plot").display) == (False, True)
+
+
+@case("monitor.pane")
+async def panes(hand: Hand) -> None:
+    pane = hand.screen.query_one(Pane)
+    await hand.press("b")
+    assert pane.kind == "slots"
+    await hand.press("b")
+    assert pane.kind == "hosts"
+    assert "local: 2 of" in str(pane.render())
+    await hand.press("b")
+    assert pane.kind == "alerts"
+    assert "CUDA out of memory" in str(pane.render())
+    await hand.press("b")
+    assert pane.kind == "events"
+
+
+@case("monitor.log")
+async def open_log(hand: Hand) -> None:
+    await hand.press("l")
+    assert isinstance(hand.screen, LogScreen)
+
+
+@case("monitor.cancel", "monitor.pause")
+async def ask_of_runs(hand: Hand) -> None:
+    await hand.press("c")
+    assert isinstance(hand.screen, MonitorScreen)  # it is done: there is nothing to ask
+    await hand.press("down", "down", "down", "down")
+    assert hand.table.current.state == "running"
+    run_id = hand.table.current.run_id
+    for key, command in (("c", "cancel"), ("p", "pause")):
+        await hand.press(key)
+        assert isinstance(hand.screen, Confirm)
+        await hand.press("n")
+        assert pending_commands(hand.workspace) == []
+        await hand.press(key, "y")
+        assert await hand.commanded() == {"command": command, "names": [run_id]}
+
+
+@case("monitor.retry", "monitor.resume")
+async def tell_runs(hand: Hand) -> None:
+    await hand.press("space", "space")
+    for key, command in (("r", "retry"), ("u", "resume")):
+        await hand.press(key)
+        answer = await hand.commanded()
+        assert answer["command"] == command
+        assert len(answer["names"]) == 2
+
+
+@case("law.set", sweep="simulated")
+async def law_set(hand: Hand) -> None:
+    await hand.press("4", "s")
+    await hand.until(lambda: "prior" in hand.plot("#collapse-plot").figure.content.title)
+    screen = hand.screen
+    await hand.until(lambda: screen._document is not None and screen._document["law"]["fact_set"] == "prior")
+
+
+@case("law.condition", sweep="simulated")
+async def law_condition(hand: Hand) -> None:
+    await hand.press("4", "n")
+    assert isinstance(hand.screen, LawScreen)
+    assert "D=300k" in hand.plot("#collapse-plot").figure.content.title
+    await hand.press("n")
+    assert "D=300k" not in hand.plot("#collapse-plot").figure.content.title
+
+
+@case("law.target", "law.leave_field", sweep="simulated")
+async def target(hand: Hand) -> None:
+    await hand.press("4", "t", *"100k", "enter")
+    screen = hand.screen
+    await hand.until(lambda: screen._prediction)
+    assert "F*" in screen._prediction[0]
+    assert any(s.hollow for s in hand.plot("#law-plot").figure.content.series)  # the target is in the plot
+    await hand.press("escape", "1")
+    await hand.until(lambda: hand.app.current_mode == "sweeps")
+
+
+@case("law.arm", sweep="simulated")
+async def arm(hand: Hand) -> None:
+    await hand.press("4", "a")
+    assert hand.screen._arm == "smoke"
+    await hand.press("a")
+    assert hand.screen._arm is None
+
+
+@case("law.view", sweep="simulated")
+async def law_view(hand: Hand) -> None:
+    await hand.pilot.resize_terminal(80, 24)
+    await hand.press("4", "v")
+    assert hand.plot("#law-plot").display
+    assert not hand.plot("#collapse-plot").display
+
+
+@case("table.up", "table.down", "table.page_up", "table.page_down", "table.first", "table.last", sweep="simulated")
+async def move(hand: Hand) -> None:
+    table = hand.table
+    for keys, place in (
+        (("down", "j", "up", "k", "down"), 1), (("end",), 119), (("home",), 0), (("G",), 119),
+        (("pageup",), 119 - table.page), (("pagedown",), 119),
+    ):  # fmt: skip
+        await hand.press(*keys)
+        assert table.cursor == place, keys
+
+
+@case(*[f"plot.{n}" for n in ("zoom_in", "zoom_out", "left", "right", "up", "down", "reset")], sweep="simulated")
+async def zoom(hand: Hand) -> None:
+    plot = hand.plot()
+    plot.focus()
+    whole = plot.figure.view
+    await hand.press("plus")
+    assert plot.figure.view.x_high - plot.figure.view.x_low == pytest.approx((whole.x_high - whole.x_low) / 1.5)
+    await hand.press("minus")
+    assert plot.figure.view.x_low == pytest.approx(whole.x_low, abs=0.01)
+    for key, other in (("left", "right"), ("up", "down")):
+        before = plot.figure.view
+        await hand.press(key)
+        assert plot.figure.view != before
+        await hand.press(other)
+        assert plot.figure.view == pytest.approx(before)
+    await hand.press("0")
+    assert plot.figure.view == whole
+
+
+@case("plot.values", sweep="simulated")
+async def values(hand: Hand) -> None:
+    plot = hand.plot()
+    plot.focus()
+    await hand.press("enter")
+    assert "at " in state_words(plot.figure)
+    at = plot.figure.cursor_x
+    await hand.press("right")
+    assert plot.figure.cursor_x is not None
+    assert at is not None
+    assert plot.figure.cursor_x > at
+    await hand.press("enter")
+    assert state_words(plot.figure) == ""
+
+
+@case("plot.log_x", "plot.log_y", "plot.smooth", sweep="simulated")
+async def axes(hand: Hand) -> None:
+    plot = hand.plot()
+    plot.focus()
+    before = plot.figure.view
+    await hand.press("x")
+    assert plot.figure.view != before
+    await hand.press("x", "Y")
+    assert plot.figure.log_y
+    await hand.press("Y", "m")
+    assert "smoothed" in state_words(plot.figure)
+
+
+@case(*[a.id for a in ACTIONS if a.where == "log"])
+async def log(hand: Hand) -> None:
+    run_id = hand.table.current.run_id
+    path = hand.workspace.run(run_id).log
+    path.write_text("".join(f"line {i}{' needle' if i % 100 == 7 else ''}\n" for i in range(1000)))
+    try:
+        await hand.press("l")
+        view = hand.screen.query_one(LogView)
+        await hand.until(lambda: view._lines and view._lines[-1][1] == "line 999")
+        await hand.press("home")
+        assert view._lines[0][1] == "line 0"
+        await hand.press("down", "down", "up")
+        assert view._lines[0][1] == "line 1"
+        await hand.press("pagedown", "pageup")
+        assert view._lines[0][1] == "line 1"
+        for keys, found in ((("slash", *"needle", "enter"), 7), (("n",), 107), (("n",), 207), (("N",), 107)):
+            await hand.press(*keys)
+            await hand.until(lambda n=found: (n, view.found) and text_at(view) == f"line {n} needle")
+        await hand.press("f")
+        assert view._lines[-1][1] == "line 999"
+        with path.open("a") as handle:
+            handle.write("the newest\n")
+        await hand.until(lambda: view._lines[-1][1] == "the newest")
+        await hand.press("home", "end")
+        assert view._lines[-1][1] == "the newest"
+        await hand.press("tab")
+        assert '"kind"' in view._lines[0][1]
+        await hand.press("escape")
+        assert isinstance(hand.screen, MonitorScreen)
+    finally:
+        path.unlink()
+
+
+def text_at(view: LogView) -> str:
+    return next((text for start, text in view._lines if start == view.found), "")
+
+
+@pytest.fixture
+def queue(screens: Workspace) -> Workspace:
+    for path in screens.queue.glob("*"):
+        path.unlink()
+    return screens
+
+
+CHECKS = {check.__name__: (sweep, check) for sweep, check in CASES.values()}
+
+
+def test_every_action_has_a_case() -> None:
+    assert {a.id for a in ACTIONS} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+async def test_action(queue: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "kitui.tui.designer.screen.measure", fixed_speed
+    )  # really measured in the tests of `kitui plan`
+    sweep, check = CHECKS[name]
+    app = KituiApp(queue, sweep)
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, queue)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        await pilot.pause(0.1)
+        await check(hand)
+
+
+async def test_a_read_only_view_commands_nothing(queue: Workspace) -> None:
+    app = KituiApp(queue, "smoke", read_only=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, queue)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        await hand.press("c", "y", "r", "p", "y")
+        await pilot.pause(0.5)
+        assert pending_commands(queue) == []
+        await hand.press("2")
+        await hand.until(lambda: isinstance(hand.screen, DesignerScreen))
+        await hand.press("ctrl+s", "ctrl+l")
+        assert isinstance(hand.screen, DesignerScreen)  # neither asks for a name nor launches
+    assert not queue.probe.exists()
+
+
+async def test_a_click_beside_the_columns_and_a_wild_zoom_are_no_crash(screens: Workspace) -> None:
+    app = KituiApp(screens, "simulated")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        for x in (0, 1, 3, 14):
+            await pilot.click(RunTable, offset=(x, 0))
+        assert hand.table.sorted_by is not None
+        plot = hand.plot()
+        plot.focus()
+        for key in ["minus"] * 40 + ["plus"] * 80:
+            app.simulate_key(key)
+        await pilot.pause()
+        view, whole = plot.figure.view, plot.figure.whole
+        assert (view.x_high - view.x_low) / (whole.x_high - whole.x_low) > 1e-5
+
+
+async def test_another_fact_sets_points_never_stand_under_a_sweeps_name(screens: Workspace) -> None:
+    app = KituiApp(screens, "simulated")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows)
+        await hand.press("4", "s")
+        screen = hand.screen
+        await hand.until(lambda: screen._document is not None)
+        app.choose_sweep("smoke")
+        await hand.until(lambda: screen._subject[0] == "smoke")
+        assert screen._document is None or screen._document["sweep"] == "smoke"
+
+
+async def test_arrows_go_from_field_to_field_where_not_all_fit(screens: Workspace) -> None:
+    app = KituiApp(screens, "simulated")
+    async with app.run_test(size=(80, 24)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.press("2")
+        await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+        await hand.press("down", "down", "up")
+        assert hand.screen.focused.id == "grid-model_size"
+        await hand.press(*["down"] * 20)
+        assert hand.screen.query_one("#fields").scroll_offset.y > 0
+
+
+async def test_in_a_field_the_key_bar_shows_what_works_there_and_leaving_asks_for_changes(screens: Workspace) -> None:
+    app = KituiApp(screens, "simulated")
+    async with app.run_test(size=(80, 24)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.press("2")
+        await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+        bar = hand.screen.query_one(KeyBar)
+        assert "esc Leave field" in str(bar.render())
+        assert "q Quit" not in str(bar.render())
+        await hand.press("x", "escape")
+        assert "q Quit" in str(bar.render())
+        await hand.press("q")
+        assert isinstance(hand.screen, Confirm)
+        await hand.press("n")
+        assert isinstance(hand.screen, DesignerScreen)
+        await hand.press("q", "y")
+        await hand.until(lambda: app.return_code == 0)
+
+
+async def test_a_key_that_closes_comes_twice(screens: Workspace) -> None:
+    app = KituiApp(screens, "smoke")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        await hand.press("down", "down", "down", "down")
+        for opening in ("question_mark", "c", "l", "ctrl+p"):
+            await hand.press(opening)
+            over = hand.screen
+            assert not isinstance(over, MonitorScreen)
+            over.dismiss()
+            over.dismiss()
+            await hand.until(lambda: isinstance(hand.screen, MonitorScreen))
+
+
+async def test_an_opened_draft_asks_for_the_changes_to_the_one_before(queue: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('name = "other"\n')
+    app = KituiApp(queue, "smoke")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, queue)
+        await hand.press("2")
+        await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+        await hand.press("x", "ctrl+o")
+        hand.screen.query_one(Input).value = str(tmp_path / "other.toml")
+        await hand.press("enter")
+        await hand.until(lambda: isinstance(hand.screen, Confirm))
+        await hand.press("n")
+        assert hand.screen.draft.name == "sweepx"
+
+
+async def test_a_file_is_chosen_from_the_folders(queue: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "mine.jsonl").write_text('{"subject": "Ada", "relation": "P19", "object": "London"}\n')
+    (tmp_path / "own.toml").write_text('name = "own"\n[facts]\npath = "facts.jsonl"\n')
+    app = KituiApp(queue, "smoke")
+    async with app.run_test(size=(80, 24)) as pilot:
+        hand = Hand(pilot, queue)
+        await hand.press("2")
+        await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+        hand.screen._take(open_draft(tmp_path / "own.toml"))
+        hand.screen.query_one("#facts-path").focus()
+        await hand.press("ctrl+t")
+        await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
+        table = hand.screen.query_one(LineTable)
+        while table.current.label != "deep/":
+            await hand.press("down")
+        await hand.press("enter")
+        await hand.until(lambda: len(table.rows) == 2)
+        await hand.press("enter")  # back up: the cursor is on the folder it has come from
+        await hand.until(lambda: table.current.label == "deep/")
+        await hand.press("enter")
+        await hand.until(lambda: len(table.rows) == 2)
+        await hand.press("down")
+        await hand.until(lambda: "Ada · P19" in str(hand.screen.query_one("#glimpse").render()))
+        await hand.press("enter")
+        assert hand.screen.draft.text_of("facts.path") == "deep/mine.jsonl"
+        hand.screen.query_one("#grid-seed").focus()
+        await hand.press("ctrl+t")  # nothing to choose from: said, and nothing opened
+        assert isinstance(hand.screen, DesignerScreen)
+
+
+async def test_another_window_moves_no_cursor(screens: Workspace) -> None:
+    app = KituiApp(screens, "smoke")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.press("2")
+        await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+        await hand.press("down", "home", "right")
+        field = hand.screen.focused
+        app.post_message(AppBlur())
+        await hand.until(lambda: not app.app_focus)
+        app.post_message(AppFocus())
+        await hand.until(lambda: hand.screen.focused is field)
+        assert field.cursor_position == 1
+
+
+async def test_resizing_keeps_cursor_and_marks(screens: Workspace) -> None:
+    app = KituiApp(screens, "smoke")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        await hand.press("down", "down", "space")
+        at, chosen = hand.table.cursor, hand.table.chosen
+        for size in ((80, 24), (40, 10), (20, 5), (200, 60), (120, 40)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.2)
+        assert (hand.table.cursor, hand.table.chosen) == (at, chosen)
+
+
+async def test_keys_are_remapped_by_the_configuration(screens: Workspace, home: Path) -> None:
+    (home / "config" / "kitui").mkdir(parents=True)
+    (home / "config" / "kitui" / "config.toml").write_text('[keys]\n"monitor.group" = "z"\n')
+    app = KituiApp(screens, "smoke")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        await hand.press("g")
+        assert len(hand.table.rows) == 12
+        await hand.press("z")
+        assert len(hand.table.rows) == 6
+
+
+def test_keys_of_one_screen_do_not_clash() -> None:
+    for where in {a.where for a in ACTIONS} - {EVERYWHERE, "table", "plot"}:
+        keys = [key for a in ACTIONS if a.where in (where, EVERYWHERE, "table") for key in a.key.split(",")]
+        within = [key for key in keys if where not in ("log", "designer")]  # these have no table
+        assert len(within) == len(set(within)), where
+
+
+@pytest.mark.parametrize("columns", [120, 200])
+async def test_with_room_both_plots_are_there(screens: Workspace, columns: int) -> None:
+    app = KituiApp(screens, "smoke")
+    async with app.run_test(size=(columns, 50)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+        for name in ("#retention-plot", "#learning-plot"):
+            await hand.until(lambda name=name: hand.plot(name).size.width > columns // 3)
