@@ -19,6 +19,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from engine.records.states import RunStatus
 from engine.records.workspace import Workspace
 from kitui.tui.app import KituiApp
 
@@ -57,18 +58,17 @@ class Camera:
         (HERE / "pictures" / f"{name}.svg").write_text(picture)
         print(name, flush=True)
 
-    def count(self, state: str) -> int:
-        snapshot = self.app.snapshot
-        rows = snapshot.status["sweeps"] if snapshot else []
-        return sum(int(row[state]) for row in rows if row["name"] == "laptop")
+    def count(self, status: RunStatus) -> int:
+        row = self.app.snapshot.status.sweep("laptop") if self.app.snapshot else None
+        return row.num(status) if row else 0
 
 
 async def photograph(workspace: Workspace, demo: subprocess.Popen[bytes]) -> None:
     app = KituiApp(workspace, "laptop")
     async with app.run_test(size=SIZE) as pilot:
         camera = Camera(pilot)
-        await camera.until(lambda: camera.count("done") >= 40, TRAINING_S)
-        if camera.count("running"):
+        await camera.until(lambda: camera.count(RunStatus.DONE) >= 40, TRAINING_S)
+        if camera.count(RunStatus.RUNNING):
             await camera.press("g", "o", "o", "o", "end")
             await camera.take("training")
         await camera.until(lambda: demo.poll() is not None, TRAINING_S)
@@ -83,9 +83,9 @@ async def photograph(workspace: Workspace, demo: subprocess.Popen[bytes]) -> Non
     app = KituiApp(workspace)
     async with app.run_test(size=SIZE) as pilot:
         camera = Camera(pilot)
-        await camera.until(lambda: app.snapshot and app.snapshot.rows and app.snapshot.law)
+        await camera.until(lambda: app.snapshot and app.snapshot.rows and app.snapshot.analysis)
         await camera.press("home")
-        await camera.until(lambda: app.snapshot and app.snapshot.sweep == "laptop" and app.snapshot.law)
+        await camera.until(lambda: app.snapshot and app.snapshot.sweep == "laptop" and app.snapshot.analysis)
         await camera.take("sweeps")
         await camera.press("3")
         await camera.until(lambda: app.snapshot and app.snapshot.sweep == "laptop")

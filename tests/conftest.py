@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from engine.control.commands.queue import submit
-from engine.control.store import Lock, State
+from engine.control.commands.queue import order
+from engine.control.ledger.lock import Lock
+from engine.control.ledger.state_file import read_state
 from engine.corpus.prepare import make, plan
 from engine.records.bundle import SweepBundle
+from engine.records.commands import Cancel
 from engine.records.record import encoded
 from engine.records.workspace import Workspace, write_json
 
@@ -171,19 +173,16 @@ def end_supervisor(workspace: Workspace) -> None:
     holder = Lock(workspace).holder()
     if holder is None:
         return
-    state = State(workspace)
-    state.refresh()
+    state = read_state(workspace)
     if state.sweeps:
-        submit(workspace, {"command": "cancel", "names": list(state.sweeps)})
+        order(workspace, Cancel(names=tuple(state.sweeps)))
     wait_until(lambda: not running(workspace), 30)
-    os.kill(holder["pid"], 15)
+    os.kill(holder.pid, 15)
     wait_until(lambda: Lock(workspace).holder() is None, 15)
 
 
 def running(workspace: Workspace) -> list[str]:
-    state = State(workspace)
-    state.refresh()
-    return [name for name, run in state.runs.items() if run["state"] == "running"]
+    return [name for name, run in read_state(workspace).runs.items() if run.is_running]
 
 
 def wait_until(condition: Callable[[], object], seconds: float, show: Callable[[], object] = lambda: "") -> None:

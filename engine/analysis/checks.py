@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.analysis.curves import Curve
+from engine.records.analysis import TemplateEffect
 from engine.records.results import QuestionOutcomes
 
 UNSEEN_SIGNIFICANCE = 0.01
@@ -49,16 +50,9 @@ def unseen_check(outcomes: Sequence[QuestionOutcomes]) -> UnseenCheck | None:
     return UnseenCheck(observed / chosen_RBK.size, p_value, len(outcomes))
 
 
-class TemplateEffect(NamedTuple):
-    """Mean retention with the most templates less that with the fewest, its 95 % interval, and p."""
-
-    difference: float
-    interval: tuple[float, float]
-    p: float
-
-
 def template_effect(curves: Iterable[Curve]) -> TemplateEffect | None:
-    """A permutation test of retention across template counts within cells of one N, D and F; None with one count."""
+    """Mean retention with the most templates less that with the fewest, its 95 % interval, and p, by a permutation test
+    across template counts within cells of one N, D and F; None with one count."""
     strata: dict[tuple[int, int, int], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for curve in curves:
         for o in curve.observations:
@@ -81,4 +75,4 @@ def template_effect(curves: Iterable[Curve]) -> TemplateEffect | None:
     draws /= len(pairs)
     p = float((1 + (np.abs(draws) >= abs(observed) - 1e-12).sum()) / (_NUM_DRAWS + 1))
     half = 1.96 * float(draws.std())
-    return TemplateEffect(observed, (observed - half, observed + half), p)
+    return TemplateEffect(difference=observed, interval=(observed - half, observed + half), p=p)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t as student_t
 
-from engine.analysis.curves import Condition, Curve
+from engine.analysis.curves import Curve
 from engine.analysis.fitting import Fit, Profile, acquisition_profile, collapse_profile, fit
 from engine.analysis.gate import DosePart, collapse_test
 from engine.analysis.scatter import Scatter
@@ -27,6 +27,7 @@ from engine.analysis.shape import (
     last_crossing,
     shape,
 )
+from engine.records.analysis import CollapsePoint, Verdict
 from engine.spec.sweep import MIN_DOSES
 
 SIGNIFICANCE = 0.05
@@ -35,28 +36,17 @@ MAX_ERROR_OF_LEARNED = 3.0  # the highest level lies so many standard errors abo
 NEAR_CEILING = 0.95
 
 
-class CollapsePoint(NamedTuple):
-    """What one curve says. Frequencies are F, not logarithms; see `kitui law --json` for the fields."""
+class Collapse(NamedTuple):
+    """What one curve says: its collapse point as it is shown, and the evidence that a law is fitted to."""
 
-    condition: Condition
-    status: str
-    frequency: float | None
-    interval: tuple[float | None, float | None]
-    half_drop_frequency: float | None
-    best_frequency: float | None
-    drop: float | None
-    shape: str | None
-    p_value_no_collapse: float | None
-    acquisition_frequency: float | None
-    acquisition_interval: tuple[float | None, float | None]
-    dead_runs: tuple[str, ...]
-    reason: str
+    point: CollapsePoint
     learned: bool
-    profile: Profile | None
-    acquisition_profile: Profile | None
+    """Whether retention rose clearly above chance at any dose."""
+    profile: Profile | None = None
+    acquisition_profile: Profile | None = None
 
 
-def collapse_point(curve: Curve, scatter: Scatter, *, target_retention: float = 0.8) -> CollapsePoint:
+def collapse_of(curve: Curve, scatter: Scatter, *, target_retention: float = 0.8) -> Collapse:
     """Analyse one curve with the sweep's pooled scatter between seeds."""
     doses = np.log2(sorted({o.frequency for o in curve.observations if o.frequency > 0}))
     curves = curve.parts or (curve,)
@@ -68,7 +58,7 @@ def collapse_point(curve: Curve, scatter: Scatter, *, target_retention: float = 
 
     parts = [_part(c, doses, scatter) for c in curves]
     by_dose = [[_dose_part(part, j) for part in parts] for j in range(len(doses))]
-    dispersion = scatter.dispersion if len(parts) == 2 else 1.0
+    dispersion = scatter.dispersion if len(parts) > 1 else 1.0
     test = collapse_test(by_dose, dispersion=dispersion, residual_df=scatter.df)
     fitted = fit(parts, doses)
     at_doses = fitted.at(doses)
@@ -95,10 +85,10 @@ def collapse_point(curve: Curve, scatter: Scatter, *, target_retention: float = 
     status, interval, reason = _verdict(
         curve, profile, doses, found=found, best=best, drop=drop, interval=(low, high), p=test.p_value, df=residual_df
     )
-    return CollapsePoint(
+    point = CollapsePoint(
         condition=curve.condition,
         status=status,
-        frequency=float(2**crossing) if status == "observed" and crossing is not None else None,
+        collapse_frequency=float(2**crossing) if status == "observed" and crossing is not None else None,
         interval=interval,
         half_drop_frequency=float(2**half) if found and half is not None else None,
         best_frequency=float(round(2 ** doses[best])),
@@ -107,12 +97,9 @@ def collapse_point(curve: Curve, scatter: Scatter, *, target_retention: float = 
         p_value_no_collapse=test.p_value,
         acquisition_frequency=float(2**acquisition) if acquisition is not None else None,
         acquisition_interval=acquisition_profile.interval(threshold) if acquisition_profile else (None, None),
-        dead_runs=(),
         reason=reason,
-        learned=True,
-        profile=profile,
-        acquisition_profile=acquisition_profile,
     )
+    return Collapse(point, True, profile, acquisition_profile)
 
 
 def _verdict(
@@ -126,7 +113,7 @@ def _verdict(
     interval: tuple[float | None, float | None],
     p: float,
     df: int,
-) -> tuple[str, tuple[float | None, float | None], str]:
+) -> tuple[Verdict, tuple[float | None, float | None], str]:
     """(status, interval, reason in words), by the rules of the methods, in their order."""
     last = float(2 ** doses[-1])
     if found and best > 0:
@@ -190,11 +177,11 @@ def _softened(profile: Profile, dispersion: float) -> Profile:
     )
 
 
-def _insufficient(curve: Curve, reason: str, *, p_value: float | None = None) -> CollapsePoint:
-    return CollapsePoint(
+def _insufficient(curve: Curve, reason: str, *, p_value: float | None = None) -> Collapse:
+    point = CollapsePoint(
         condition=curve.condition,
         status="insufficient",
-        frequency=None,
+        collapse_frequency=None,
         interval=(None, None),
         half_drop_frequency=None,
         best_frequency=None,
@@ -202,10 +189,6 @@ def _insufficient(curve: Curve, reason: str, *, p_value: float | None = None) ->
         shape=None,
         p_value_no_collapse=p_value,
         acquisition_frequency=None,
-        acquisition_interval=(None, None),
-        dead_runs=(),
         reason=reason,
-        learned=False,
-        profile=None,
-        acquisition_profile=None,
     )
+    return Collapse(point, learned=False)

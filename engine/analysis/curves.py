@@ -4,31 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from engine.records.conditions import Condition
 from engine.records.metrics import retention_of
-from engine.records.results import Plan, RunResult, read_result
+from engine.records.plan import Plan, PlannedCell
+from engine.records.results import RunResult, read_result
 from engine.records.workspace import Workspace
-
-SETS = ("overall", "prior", "infused", "verbatim", "unseen")
-
-
-class Condition(NamedTuple):
-    """All that is fixed along one retention curve; None where unknown."""
-
-    num_params: int
-    num_params_total: int | None
-    num_tokens: int
-    templates: int | None
-    fill: str | None
-    stages: str | None
-    mixture: str | None
-    num_infused_facts: int | None
-    ceiling_frequency: float | None
-
-    def law_condition(self) -> tuple[Any, ...]:
-        """What curves of one law share: all but the size, the budget and what follows from them."""
-        return (self.templates, self.fill, self.stages, self.mixture, self.num_infused_facts)
+from engine.spec import fact_sets
 
 
 class Observation(NamedTuple):
@@ -88,24 +71,29 @@ def sweep_observations(plan: Plan, results: Results) -> tuple[list[Observation],
     for cell in plan.cells:
         result = results.of(plan, cell.run_id)
         # A cell with nothing infused belongs to the curve of every number of templates.
-        templates = {d.num_templates for d in plan.doses} if cell.frequency == 0 else {cell.num_templates}
+        templates = {d.num_templates for d in plan.ceilings} if cell.frequency == 0 else {cell.num_templates}
         for num_templates in sorted(templates):
-            condition = Condition(
-                num_params=cell.num_params,
-                num_params_total=cell.num_params_total,
-                num_tokens=cell.num_tokens,
-                templates=num_templates,
-                fill=plan.fill,
-                stages=plan.stages,
-                mixture=plan.mixture,
-                num_infused_facts=plan.num_infused_facts,
-                ceiling_frequency=plan.ceiling(cell.num_tokens, num_templates),
-            )
+            condition = _condition(plan, cell, num_templates)
             if result is None or result.status != "done":
                 missing[condition][cell.frequency] += 1
             else:
                 observations.extend(_of_result(condition, cell.frequency, cell.seed, result))
     return observations, {c: dict(by_dose) for c, by_dose in missing.items()}
+
+
+def _condition(plan: Plan, cell: PlannedCell, num_templates: int) -> Condition:
+    return Condition(
+        num_params=cell.num_params,
+        num_params_total=cell.num_params_total,
+        num_tokens=cell.num_tokens,
+        templates=num_templates,
+        fill=plan.fill,
+        stages=plan.stages,
+        mixture=plan.mixture,
+        num_infused_facts=plan.num_infused_facts,
+        ceiling_frequency=plan.ceiling(cell.num_tokens, num_templates),
+        other_axes=cell.other_axes,
+    )
 
 
 def _of_result(condition: Condition, frequency: int, seed: int, result: RunResult) -> Iterable[Observation]:
@@ -133,36 +121,35 @@ def gather(observations: Iterable[Observation], missing: dict[Condition, dict[in
     grouped: dict[tuple[Condition, str], list[Observation]] = defaultdict(list)
     for observation in observations:
         grouped[observation.condition, observation.fact_set or "overall"].append(observation)
-    conditions = sorted({c for c, _ in grouped} | set(missing), key=_sort_key)
+    conditions = sorted({c for c, _ in grouped} | set(missing), key=Condition.sort_key)
     curves: list[Curve] = []
     for condition in conditions:
         absent = missing.get(condition, {})
         sets = {name: tuple(obs) for (c, name), obs in grouped.items() if c == condition}
         named = {name: Curve(condition, name, obs, (), absent) for name, obs in sets.items()}
         if "infused" in named and "overall" not in named:
-            named["overall"] = _overall(named["infused"], named.get("prior"))
-        curves.extend(named[name] for name in SETS if name in named)
+            parts = tuple(named[name] for name in fact_sets.PARTS_OF_OVERALL if name in named)
+            named["overall"] = _overall(named["infused"], parts)
+        curves.extend(named[name] for name in fact_sets.NAMES if name in named)
         if not named:
             curves.append(Curve(condition, "overall", (), (), absent))
     return curves
 
 
-def _overall(infused: Curve, prior: Curve | None) -> Curve:
-    """The plain mean of infused and prior retention, run by run; the infused curve's own where nothing is prior."""
-    if prior is None:
+def _overall(infused: Curve, parts: tuple[Curve, ...]) -> Curve:
+    """The plain mean of the parts' retention, run by run; the infused curve's own where there is no other part."""
+    if len(parts) == 1:
         return infused._replace(fact_set="overall", parts=(infused,))
-    of_prior = {(o.frequency, o.seed): o for o in prior.observations}
-    both = []
+    by_run = [{(o.frequency, o.seed): o.retention for o in part.observations} for part in parts]
+    observations = []
     for observation in infused.observations:
-        other = of_prior.get((observation.frequency, observation.seed))
-        if other is not None:
-            mean = (observation.retention + other.retention) / 2
-            both.append(observation._replace(fact_set="overall", retention=mean, correct=None, num_questions=None))
-    return Curve(infused.condition, "overall", tuple(both), (prior, infused), infused.missing)
-
-
-def _sort_key(condition: Condition) -> tuple[Any, ...]:
-    return tuple((value is not None, value) for value in condition)
+        run = (observation.frequency, observation.seed)
+        if all(run in part for part in by_run):
+            mean = sum(part[run] for part in by_run) / len(by_run)
+            observations.append(
+                observation._replace(fact_set="overall", retention=mean, correct=None, num_questions=None)
+            )
+    return Curve(infused.condition, "overall", tuple(observations), parts, infused.missing)
 
 
 def observation_of_counts(

@@ -16,24 +16,52 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 
 from engine.analysis.checks import UNSEEN_SIGNIFICANCE, template_effect, unseen_check
-from engine.analysis.collapse import CollapsePoint, collapse_point
-from engine.analysis.curves import Condition, Curve, Results, gather, sweep_observations
+from engine.analysis.collapse import Collapse, collapse_of
+from engine.analysis.curves import Curve, Results, gather, sweep_observations
 from engine.analysis.imports import read_imported
-from engine.analysis.law import Law, LawPoint, LawResult, fit_law, predict
-from engine.analysis.predictions import equation, finite, law_json, prediction_json
+from engine.analysis.law import Law, LawResult, fit_law, predict
+from engine.analysis.law_points import LawPoint
+from engine.analysis.predictions import equation, finite, law_record, prediction_at
 from engine.analysis.scatter import Scatter, pooled_scatter
 from engine.errors import FitError, KituiError, StateError
-from engine.records.results import SCHEMA_VERSION, Plan, read_plan, results_digest
-from engine.records.workspace import SweepFolder, Workspace, write_json
+from engine.records.analysis import (
+    AcquisitionLaw,
+    AnalysisDocument,
+    BandPoint,
+    Candidate,
+    DosePoint,
+    LawDocument,
+    LeaveOut,
+    Parameter,
+    Prediction,
+    RetentionCurve,
+    Score,
+    SweepLaw,
+)
+from engine.records.conditions import Condition, LawCondition
+from engine.records.digests import ANALYSIS_SEMANTICS, results_digest
+from engine.records.plan import Plan, read_plan
+from engine.records.record import encoded
+from engine.records.workspace import SweepFolder, Workspace, write_atomically
+from engine.spec import fact_sets
 from engine.spec.models import next_size_up
 
-FACT_SETS = ("overall", "prior", "infused", "verbatim", "unseen")
 _POLL_S = 0.3
+
+
+class _Key(NamedTuple):
+    """All that one curve's analysis depends on."""
+
+    condition: Condition
+    fact_set: str
+    values: tuple[object, ...]
+    scatter: tuple[object, ...]
+    target: float
 
 
 class Analysis:
@@ -42,10 +70,10 @@ class Analysis:
     def __init__(self, folder: SweepFolder, workspace: Workspace) -> None:
         self.folder, self.workspace = folder, workspace
         self._results = Results(workspace)
-        self._points: dict[tuple[Any, ...], CollapsePoint] = {}
+        self._collapses: dict[_Key, Collapse] = {}
 
-    def document(self, fact_set: str = "overall", target_retention: float | None = None) -> dict[str, Any]:
-        """The whole analysis as JSON content. StateError where there is no such sweep."""
+    def document(self, fact_set: str = "overall", target_retention: float | None = None) -> AnalysisDocument:
+        """The whole analysis. StateError where there is no such sweep."""
         plan = read_plan(self.folder.plan)
         if plan is None:
             raise StateError("there is no sweep here.", where=str(self.folder.root))
@@ -57,31 +85,25 @@ class Analysis:
         scatter = pooled_scatter(curves)
         chosen = [c for c in curves if c.fact_set == fact_set]
         target = plan.analysis.target_retention if target_retention is None else target_retention
-        points = [self._point(curve, scatter, target) for curve in chosen]
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "sweep": plan.sweep,
-            "simulated": plan.simulated,
-            "inputs": inputs,
-            "curves": [_curve_json(curve) for curve in curves],
-            "law": _law_document(plan, fact_set, chosen, points, self._unseen_words(plan)),
-        }
-
-    def _point(self, curve: Curve, scatter: Scatter, target: float) -> CollapsePoint:
-        values = tuple((p.fact_set, tuple(sorted(o[1:] for o in p.observations))) for p in (curve, *curve.parts))
-        key = (
-            curve.condition,
-            values,
-            scatter.dispersion,
-            *map(tuple, (scatter.rho.items(), scatter.sd.items())),
-            scatter.df,
-            target,
+        collapses = [self._collapse(curve, scatter, target) for curve in chosen]
+        return AnalysisDocument(
+            sweep=plan.sweep,
+            simulated=plan.simulated,
+            inputs=inputs,
+            analysis_semantics=ANALYSIS_SEMANTICS,
+            curves=tuple(_curve_record(curve) for curve in curves),
+            law=_law_document(plan, fact_set, chosen, collapses, self._unseen_words(plan)),
         )
-        if key not in self._points:
-            for old in [k for k in self._points if (k[0], k[1][0][0]) == (curve.condition, curve.fact_set)]:
-                del self._points[old]
-            self._points[key] = collapse_point(curve, scatter, target_retention=target)
-        return self._points[key]
+
+    def _collapse(self, curve: Curve, scatter: Scatter, target: float) -> Collapse:
+        values = tuple((p.fact_set, tuple(sorted(o[1:] for o in p.observations))) for p in (curve, *curve.parts))
+        spread = (scatter.dispersion, tuple(scatter.rho.items()), tuple(scatter.sd.items()), scatter.df)
+        key = _Key(curve.condition, curve.fact_set, values, spread, target)
+        if key not in self._collapses:
+            for old in [k for k in self._collapses if k[:2] == key[:2]]:
+                del self._collapses[old]
+            self._collapses[key] = collapse_of(curve, scatter, target_retention=target)
+        return self._collapses[key]
 
     def _unseen_words(self, plan: Plan) -> tuple[list[str], list[str]]:
         """Notes and warnings about unseen facts: at chance, or answered better than that."""
@@ -96,72 +118,51 @@ class Analysis:
         return [f"{words}: not above chance at the 1 % level"], []
 
 
-def _curve_json(curve: Curve) -> dict[str, Any]:
-    points = []
-    for frequency in curve.frequencies:
-        here = curve.at(frequency)
-        retentions = [o.retention for o in here]
-        mean = sum(retentions) / len(here) if here else None
-        squares = sum((r - mean) ** 2 for r in retentions) if mean is not None else 0.0
-        points.append(
-            {
-                "frequency": frequency,
-                "values": [
-                    {
-                        "seed": o.seed,
-                        "retention": o.retention,
-                        "correct": o.correct,
-                        "num_questions": o.num_questions,
-                        "prior_exposures": o.prior_exposures,
-                    }
-                    for o in here
-                ],
-                "mean": mean,
-                "sd": math.sqrt(squares / (len(here) - 1)) if len(here) > 1 else None,
-                "n": len(here),
-                "missing": curve.missing.get(frequency, 0),
-            }
-        )
-    return {"condition": condition_json(curve.condition), "fact_set": curve.fact_set, "points": points}
+def _curve_record(curve: Curve) -> RetentionCurve:
+    points = tuple(_dose_point(curve, frequency) for frequency in curve.frequencies)
+    return RetentionCurve(condition=curve.condition, fact_set=curve.fact_set, points=points)
 
 
-def condition_json(condition: Condition) -> dict[str, Any]:
-    return dict(condition._asdict())
-
-
-def _point_json(point: CollapsePoint) -> dict[str, Any]:
-    return {
-        "condition": condition_json(point.condition),
-        "status": point.status,
-        "frequency": point.frequency,
-        "interval": list(point.interval),
-        "half_drop_frequency": point.half_drop_frequency,
-        "best_frequency": point.best_frequency,
-        "drop": point.drop,
-        "shape": point.shape,
-        "p_value_no_collapse": point.p_value_no_collapse,
-        "acquisition_frequency": point.acquisition_frequency,
-        "acquisition_interval": list(point.acquisition_interval),
-        "dead_runs": list(point.dead_runs),
-        "reason": point.reason,
-    }
+def _dose_point(curve: Curve, frequency: int) -> DosePoint:
+    observations = curve.at(frequency)
+    retentions = [o.retention for o in observations]
+    num = len(observations)
+    mean = sum(retentions) / num if observations else None
+    squares = sum((r - mean) ** 2 for r in retentions) if mean is not None else 0.0
+    return DosePoint(
+        frequency=frequency,
+        values=tuple(
+            Score(
+                seed=o.seed,
+                retention=o.retention,
+                correct=o.correct,
+                num_questions=o.num_questions,
+                prior_exposures=o.prior_exposures,
+            )
+            for o in observations
+        ),
+        mean=mean,
+        sd=math.sqrt(squares / (num - 1)) if num > 1 else None,
+        n=num,
+        missing=curve.missing.get(frequency, 0),
+    )
 
 
 def _law_document(
-    plan: Plan, fact_set: str, curves: list[Curve], points: list[CollapsePoint], unseen: tuple[list[str], list[str]]
-) -> dict[str, Any]:
-    by_condition: dict[tuple[Any, ...], list[CollapsePoint]] = {}
-    for point in points:
-        by_condition.setdefault(point.condition.law_condition(), []).append(point)
+    plan: Plan, fact_set: str, curves: list[Curve], collapses: list[Collapse], unseen: tuple[list[str], list[str]]
+) -> LawDocument:
+    by_condition: dict[LawCondition, list[Collapse]] = {}
+    for collapse in collapses:
+        by_condition.setdefault(collapse.point.condition.law_condition(), []).append(collapse)
     laws, reasons = [], []
-    for law_condition, members in by_condition.items():
+    for condition, members in by_condition.items():
         result = fit_law(_law_points(members), declared_form=plan.analysis.law_form)
         if result.law is None:
-            reasons.append(_with_condition(result.reason or "", law_condition, len(by_condition) > 1))
+            reasons.append(_with_condition(result.reason or "", condition, len(by_condition) > 1))
             continue
-        laws.append(_one_law_json(result, result.law, members))
-    effect = template_effect(curves)
+        laws.append(_sweep_law(result, result.law, condition, members))
     notes, warnings = unseen
+    points = tuple(collapse.point for collapse in collapses)
     if any(
         p.condition.mixture == "displace" and p.condition.fill == "infused" and p.status == "observed" for p in points
     ):
@@ -169,142 +170,148 @@ def _law_document(
             "infused text displaces background, so that prior facts are read less often as F grows: run the same sweep "
             'with mixture.fill = "neutral" to see how much of the fall is that dilution'
         )
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "sweep": plan.sweep,
-        "simulated": plan.simulated,
-        "fact_set": fact_set,
-        "collapse_points": [_point_json(p) for p in points],
-        "laws": laws,
-        "template_effect": None
-        if effect is None
-        else {"difference": effect.difference, "interval": list(effect.interval), "p": effect.p},
-        "warnings": warnings,
-        "notes": notes,
-        "reason": None if laws else "; ".join(reasons) or "there are no results yet",
-    }
+    return LawDocument(
+        sweep=plan.sweep,
+        simulated=plan.simulated,
+        fact_set=fact_set,
+        collapse_points=points,
+        laws=tuple(laws),
+        template_effect=template_effect(curves),
+        warnings=tuple(warnings),
+        notes=tuple(notes),
+        reason=None if laws else "; ".join(reasons) or "there are no results yet",
+    )
 
 
-def _law_points(points: Iterable[CollapsePoint]) -> list[LawPoint]:
-    return [
-        LawPoint(
-            num_params=p.condition.num_params,
-            num_tokens=p.condition.num_tokens,
-            profile=p.profile.at_most() if p.status == "left_censored" else p.profile,
-            log_frequency=math.log(p.frequency) if p.frequency else None,
-            ceiling=p.condition.ceiling_frequency,
-        )
-        for p in points
-        if p.learned and p.profile is not None
-    ]
+def _law_points(collapses: Iterable[Collapse]) -> list[LawPoint]:
+    found = []
+    for collapse in collapses:
+        point, profile = collapse.point, collapse.profile
+        if collapse.learned and profile is not None:
+            found.append(
+                LawPoint(
+                    num_params=point.condition.num_params,
+                    num_tokens=point.condition.num_tokens,
+                    profile=profile.at_most() if point.status == "left_censored" else profile,
+                    log_frequency=math.log(point.collapse_frequency) if point.collapse_frequency else None,
+                    ceiling=point.condition.ceiling_frequency,
+                )
+            )
+    return found
 
 
-def _acquisition_points(points: Iterable[CollapsePoint]) -> list[LawPoint]:
+def _acquisition_points(collapses: Iterable[Collapse]) -> list[LawPoint]:
     """Acquisition frequencies; one that the first tested dose reaches already is censored from above."""
-    return [
-        LawPoint(
-            num_params=p.condition.num_params,
-            num_tokens=p.condition.num_tokens,
-            profile=p.acquisition_profile,
-            log_frequency=math.log(p.acquisition_frequency)
-            if p.acquisition_frequency and p.acquisition_profile.below < -1e-9
-            else None,
-            ceiling=None,
-        )
-        for p in points
-        if p.acquisition_profile is not None
-    ]
+    found = []
+    for collapse in collapses:
+        point, profile = collapse.point, collapse.acquisition_profile
+        if profile is not None:
+            is_inside = point.acquisition_frequency is not None and profile.below < -1e-9
+            found.append(
+                LawPoint(
+                    num_params=point.condition.num_params,
+                    num_tokens=point.condition.num_tokens,
+                    profile=profile,
+                    log_frequency=math.log(point.acquisition_frequency or 1.0) if is_inside else None,
+                    ceiling=None,
+                )
+            )
+    return found
 
 
-def _one_law_json(result: LawResult, law: Law, members: list[CollapsePoint]) -> dict[str, Any]:
-    condition = condition_json(members[0].condition)
-    for varying in ("num_params", "num_params_total", "num_tokens", "ceiling_frequency"):
-        condition.pop(varying)
+def _sweep_law(result: LawResult, law: Law, condition: LawCondition, members: list[Collapse]) -> SweepLaw:
     best = min(c.aicc for c in result.candidates)
     ranked = all(math.isfinite(c.aicc) for c in result.candidates) and law.num_points >= 6
     acquisition = fit_law(_acquisition_points(members), what="acquisition frequency", leave_largest_out=False)
-    left_out = result.leave_largest_out
-    tokens = {p.condition.num_tokens for p in members}
-    next_up = next_size_up(law.largest_params)
-    next_prediction = None
-    if len(tokens) == 1:
-        next_prediction = prediction_json(
-            law,
-            acquisition.law,
-            num_params=next_up.num_params,
-            num_tokens=next(iter(tokens)),
-            condition=condition,
-            ceiling=members[0].condition.ceiling_frequency,
-            acquisition_reason=acquisition.reason,
-        ) | {"model": next_up.name}
-    return {
-        "condition": condition,
-        "form": law.form,
-        "parameters": {name: {"value": p.value, "interval": list(p.interval)} for name, p in law.parameters().items()},
-        "aicc": finite(law.aicc),
-        "sigma_log": law.sigma,
-        "num_points": law.num_points,
-        "num_censored": law.num_censored,
-        "equation": equation(law),
-        "candidates": [
-            {"form": c.form, "aicc": finite(c.aicc), "delta_aicc": finite(c.aicc - best) if ranked else None}
+    conditions = [member.point.condition for member in members]
+    return SweepLaw(
+        condition=condition,
+        form=law.form.name,
+        parameters={name: Parameter(value=p.value, interval=p.interval) for name, p in law.parameters().items()},
+        aicc=finite(law.aicc),
+        sigma_log=law.sigma,
+        num_points=law.num_points,
+        num_censored=law.num_censored,
+        equation=equation(law),
+        candidates=tuple(
+            Candidate(form=c.form, aicc=finite(c.aicc), delta_aicc=finite(c.aicc - best) if ranked else None)
             for c in result.candidates
-        ],
-        "leave_largest_out": None
-        if left_out is None
-        else {
-            "condition": next(
-                condition_json(p.condition)
-                for p in members
-                if (p.condition.num_params, p.condition.num_tokens) == (left_out.num_params, left_out.num_tokens)
-            ),
-            "predicted": left_out.predicted,
-            "interval": list(left_out.interval),
-            "observed": left_out.observed,
-            "error_ln": left_out.error_ln,
-        },
-        "warnings": list(result.warnings),
-        "next_size": next_prediction,
-        "band": _band(law, members),
-        # What `kitui predict` needs to go on from here.
-        "fit": law_json(law),
-        "acquisition": {"fit": law_json(acquisition.law), "equation": equation(acquisition.law, "F_acq")}
+        ),
+        leave_largest_out=_leave_out(result, conditions),
+        warnings=result.warnings,
+        next_size=_next_size(law, acquisition, condition, conditions),
+        band=_band(law, conditions),
+        fit=law_record(law),
+        acquisition=AcquisitionLaw(fit=law_record(acquisition.law), equation=equation(acquisition.law, "F_acq"))
         if acquisition.law
-        else {"fit": None, "reason": acquisition.reason},
-    }
+        else AcquisitionLaw(fit=None, reason=acquisition.reason),
+    )
 
 
-def _band(law: Law, members: list[CollapsePoint]) -> list[dict[str, float]]:
+def _leave_out(result: LawResult, conditions: list[Condition]) -> LeaveOut | None:
+    left = result.leave_largest_out
+    if left is None:
+        return None
+    return LeaveOut(
+        condition=next(c for c in conditions if (c.num_params, c.num_tokens) == (left.num_params, left.num_tokens)),
+        predicted=left.predicted,
+        interval=left.interval,
+        observed=left.observed,
+        error_ln=left.error_ln,
+    )
+
+
+def _next_size(
+    law: Law, acquisition: LawResult, condition: LawCondition, conditions: list[Condition]
+) -> Prediction | None:
+    """The prediction for the next size up: of one budget only."""
+    tokens = {c.num_tokens for c in conditions}
+    if len(tokens) != 1:
+        return None
+    next_up = next_size_up(law.largest_params)
+    return prediction_at(
+        law,
+        acquisition.law,
+        num_params=next_up.num_params,
+        num_tokens=next(iter(tokens)),
+        condition=condition,
+        ceiling=conditions[0].ceiling_frequency,
+        acquisition_reason=acquisition.reason,
+        model=next_up.name,
+    )
+
+
+def _band(law: Law, conditions: list[Condition]) -> tuple[BandPoint, ...]:
     """The law and its prediction band over the sizes and up to the next one, for drawing: one budget only."""
-    tokens = {p.condition.num_tokens for p in members}
-    if len(tokens) != 1 or (law.form == "bounded" and members[0].condition.ceiling_frequency is None):
-        return []
-    low = min(p.condition.num_params for p in members)
+    tokens, ceiling = {c.num_tokens for c in conditions}, conditions[0].ceiling_frequency
+    if len(tokens) != 1:
+        return ()
+    low = min(c.num_params for c in conditions)
     high = next_size_up(law.largest_params).num_params
     rows = []
     for i in range(33):
         size = low * (high / low) ** (i / 32)
-        p = predict(law, size, next(iter(tokens)), members[0].condition.ceiling_frequency)
-        rows.append({"num_params": size, "frequency": p.frequency, "low": p.interval[0], "high": p.interval[1]})
-    return rows
+        try:
+            p = predict(law, size, next(iter(tokens)), ceiling)
+        except FitError:  # the form needs a ceiling that is not known
+            return ()
+        rows.append(BandPoint(num_params=size, collapse_frequency=p.frequency, low=p.interval[0], high=p.interval[1]))
+    return tuple(rows)
 
 
-def _with_condition(reason: str, law_condition: tuple[Any, ...], several: bool) -> str:
-    templates, fill, stages, mixture, _ = law_condition
-    if not several:
-        return reason
-    return f"{mixture or ''} {fill or ''} {stages or ''} templates {templates}: {reason}".strip()
+def _with_condition(reason: str, condition: LawCondition, several: bool) -> str:
+    return f"{condition.words()}: {reason}" if several else reason
 
 
 def run_once(
     folder: SweepFolder, workspace: Workspace, fact_set: str, target_retention: float | None
-) -> dict[str, Any]:
+) -> AnalysisDocument:
     """Analyse now; the sweep's own analysis is kept as law.json too, unless a resident follower owns that."""
     document = Analysis(folder, workspace).document(fact_set, target_retention)
     if fact_set == "overall" and target_retention is None:
         with _Ownership(folder) as owned:
             if owned:
-                write_json(folder.law, document)
+                write_atomically(folder.law, encoded(document))
     return document
 
 
@@ -322,7 +329,7 @@ def follow(folder: SweepFolder, workspace: Workspace) -> None:
             pause_s = _POLL_S
             if digest is not None and digest != seen:
                 seen, started = digest, time.monotonic()
-                write_json(folder.law, analysis.document())
+                write_atomically(folder.law, encoded(analysis.document()))
                 # Runs train on the same cores: take two thirds of one at most.
                 pause_s = max(_POLL_S, 0.5 * (time.monotonic() - started))
             time.sleep(pause_s)
@@ -349,7 +356,7 @@ class _Ownership:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m engine.analysis.fit")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--fact-set", choices=FACT_SETS, default="overall")
+    parser.add_argument("--fact-set", choices=fact_sets.NAMES, default="overall")
     parser.add_argument("--target-retention", type=float)
     parser.add_argument("--follow", action="store_true")
     options = parser.parse_args(arguments)
@@ -360,8 +367,8 @@ def main(arguments: list[str] | None = None) -> int:
             follow(folder, workspace)
         else:
             document = run_once(folder, workspace, options.fact_set, options.target_retention)
-            sys.stdout.buffer.write(orjson.dumps(document))
-    except (KituiError, FitError) as error:
+            sys.stdout.buffer.write(encoded(document))
+    except KituiError as error:
         sys.stdout.buffer.write(orjson.dumps(error.to_json()))
         return error.exit_code
     return 0

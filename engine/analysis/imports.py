@@ -12,12 +12,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from engine.analysis.curves import SETS, Condition, Observation
+import msgspec
+
+from engine.analysis.curves import Observation, gather
 from engine.errors import DataError, KituiError
+from engine.records.conditions import Condition
 from engine.records.metrics import retention_of
+from engine.records.plan import Plan, PlannedAnalysis, PlannedCell
 from engine.records.record import plain
-from engine.records.results import Plan, PlannedAnalysis, PlannedCell
 from engine.records.workspace import SweepFolder, Workspace, write_json
+from engine.spec import fact_sets
+from engine.spec.axes import OTHER_AXES
 from engine.spec.numbers import parse_count, parse_number
 from engine.spec.sweep import check_name
 from engine.spec.tables import read_rows
@@ -105,7 +110,9 @@ def read_imported(folder: SweepFolder) -> list[Observation]:
 
 def row_of(observation: Observation) -> dict[str, Any]:
     """The observation as a row of an importable table."""
-    condition = {name: value for name, value in observation.condition._asdict().items() if value is not None}
+    known = msgspec.structs.asdict(observation.condition)
+    other_axes = known.pop("other_axes")
+    condition = {name: value for name, value in (known | other_axes).items() if value is not None}
     row = condition | {"frequency": observation.frequency, "seed": observation.seed, "fact_set": observation.fact_set}
     if observation.correct is None:
         return row | {"retention": observation.retention}
@@ -134,13 +141,13 @@ def _observation(path: Path, line: int, row: dict[str, Any]) -> Observation:
         return str(value).strip()
 
     fact_set = read("fact_set", text) or ""
-    if fact_set and fact_set not in SETS:
+    if fact_set and fact_set not in fact_sets.NAMES:
         raise DataError(
             "no such fact set.",
             where=where,
             key="fact_set",
             value=fact_set,
-            mend=f"Known: {', '.join(SETS)}, or empty.",
+            mend=f"Known: {', '.join(fact_sets.NAMES)}, or empty.",
         )
     num_questions, num_choices = read("num_questions", _positive), read("num_choices", _positive)
     correct, accuracy, retention = read("correct", parse_count), read("accuracy", _share), read("retention", _retention)
@@ -165,6 +172,7 @@ def _observation(path: Path, line: int, row: dict[str, Any]) -> Observation:
         mixture=read("mixture", text),
         num_infused_facts=read("num_infused_facts", _positive),
         ceiling_frequency=read("ceiling_frequency", _above_zero),
+        other_axes={axis.field: value for axis in OTHER_AXES if (value := read(axis.field, parse_number)) is not None},
     )
     return Observation(
         condition=condition,
@@ -220,13 +228,31 @@ def _one_type(values: list[Any]) -> list[Any]:
     return values if len(types) <= 1 else [None if v is None else str(v) for v in values]
 
 
+_Run = tuple[Condition, int, int]
+"""Condition, frequency and seed."""
+
+
+def _runs(observations: Iterable[Observation], *, simulated: bool) -> dict[_Run, str]:
+    """The runs that these rows are of, in their order, each with its id."""
+    runs = dict.fromkeys((o.condition, o.frequency, o.seed) for o in observations)
+    return {run: f"{'simulated' if simulated else 'imported'}-{index}" for index, run in enumerate(runs)}
+
+
+def read_scores(folder: SweepFolder, plan: Plan) -> dict[str, dict[str, float]]:
+    """Retention by run and fact set, `overall` included, of an imported or simulated sweep."""
+    observations = read_imported(folder)
+    run_ids = _runs(observations, simulated=plan.simulated)
+    scores: dict[str, dict[str, float]] = {}
+    for curve in gather(observations):
+        for o in curve.observations:
+            scores.setdefault(run_ids[o.condition, o.frequency, o.seed], {})[curve.fact_set] = o.retention
+    return scores
+
+
 def _plan(observations: Iterable[Observation], name: str, *, simulated: bool) -> Plan:
-    runs = {}
-    for observation in observations:
-        runs[observation.condition, observation.frequency, observation.seed] = observation.condition
     cells = tuple(
         PlannedCell(
-            run_id=f"{'simulated' if simulated else 'imported'}-{index}",
+            run_id=run_id,
             model=f"N={condition.num_params}",
             num_params=condition.num_params,
             num_params_total=condition.num_params_total,
@@ -237,8 +263,9 @@ def _plan(observations: Iterable[Observation], name: str, *, simulated: bool) ->
             total_tokens=None,
             train_flops=None,
             memory_bytes=None,
+            other_axes=condition.other_axes,
         )
-        for index, ((condition, frequency, seed), _) in enumerate(runs.items())
+        for (condition, frequency, seed), run_id in _runs(observations, simulated=simulated).items()
     )
     return Plan(
         sweep=name,
@@ -258,7 +285,7 @@ def _plan(observations: Iterable[Observation], name: str, *, simulated: bool) ->
         tokens_per_fact=None,
         prior_exposures=None,
         background_tokens=None,
-        doses=(),
+        ceilings=(),
         analysis=PlannedAnalysis(),
         cells=cells,
     )

@@ -16,37 +16,19 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_ndtr, logit
+from scipy.special import log_ndtr
 from scipy.stats import t as student_t
 
-from engine.analysis.fitting import Profile
+from engine.analysis.forms import FORMS, LawForm
+from engine.analysis.law_points import LawPoint
 from engine.analysis.shape import Array
 from engine.errors import FitError
 from engine.spec.sweep import MIN_OBSERVED_SIZES
 
 MIN_POINTS_TO_RANK = 6
-MIN_SIZES_FOR_OFFSET = 6
 _NUM_STARTS, _NUM_CLIMBS = 100, 4
 # Scatter under 2 % means nothing, and is finer than the cells that profiles are cut into.
 _SMALLEST_SIGMA = 0.02
-# N and D are one variable where they are this strongly correlated (designs such as D = 20 N).
-_LARGEST_CORRELATION = 0.98
-
-FORMS = ("power", "power N and D", "bounded", "offset")
-
-
-class LawPoint(NamedTuple):
-    """One curve's evidence. `observed` marks a verdict of `observed`; `log_frequency` is then ln F*."""
-
-    num_params: float
-    num_tokens: float
-    profile: Profile
-    log_frequency: float | None
-    ceiling: float | None
-
-    @property
-    def observed(self) -> bool:
-        return self.log_frequency is not None
 
 
 class Parameter(NamedTuple):
@@ -58,7 +40,7 @@ class Law(NamedTuple):
     """A fitted law. `beta` are its coefficients on centred logarithms, `covariance` theirs; `df` the degrees of freedom
     of its t intervals."""
 
-    form: str
+    form: LawForm
     beta: Array
     covariance: Array
     sigma: float
@@ -72,15 +54,9 @@ class Law(NamedTuple):
 
     def parameters(self) -> dict[str, Parameter]:
         width = float(student_t.ppf(0.975, self.df)) * np.sqrt(np.diag(self.covariance))
-        names = {
-            "power": ["log_coefficient", "exponent_params"],
-            "power N and D": ["log_coefficient", "exponent_params", "exponent_tokens"],
-            "bounded": ["logit_share", "slope_params"],
-            "offset": ["log_coefficient", "exponent_params", "log_offset"],
-        }[self.form]
         return {
             name: Parameter(float(b), (float(b - w), float(b + w)))
-            for name, b, w in zip(names, self.beta, width, strict=True)
+            for name, b, w in zip(self.form.parameters, self.beta, width, strict=True)
         }
 
 
@@ -132,98 +108,73 @@ def fit_law(
         )
         return LawResult(None, (), None, (), reason)
     warnings: list[str] = []
-    allowed = _allowed_forms(points, warnings)
-    fitted = {}
-    for form in allowed:
+    fitted: dict[str, Law] = {}
+    for name, form in FORMS.items():
+        refusal = form.refusal(points)
+        if refusal is not None:
+            warnings.extend([refusal] if refusal else [])
+            continue
         try:
-            fitted[form] = _fit_form(points, form)
+            fitted[name] = _fit_form(points, form)
         except FitError as error:
-            warnings.append(f"{form}: {error}")
+            warnings.append(f"{name}: {error}")
     chosen = declared_form if declared_form in fitted else "power"
-    if declared_form == "bounded" and "bounded" not in fitted:
-        warnings.append("the bounded form was asked for, but a ceiling is not known for every point")
-    if "power N and D" in fitted and len({p.num_tokens for p in points}) > 1:
-        chosen = "power N and D"
+    if declared_form not in fitted:
+        needs = FORMS[declared_form].needs
+        warnings.append(f"the {declared_form} form was asked for, but cannot be fitted{f': {needs}' if needs else ''}")
+    if len({p.num_tokens for p in points}) > 1:
+        chosen = next((name for name in fitted if FORMS[name].uses_tokens), chosen)
     if len(points) >= MIN_POINTS_TO_RANK:
-        chosen = min(fitted, key=lambda form: fitted[form].aicc)
+        chosen = min(fitted, key=lambda name: fitted[name].aicc)
     if chosen not in fitted:
         return LawResult(None, (), None, tuple(warnings), f"no form of law could be fitted to these {what}s")
     ranked = sorted(fitted.values(), key=lambda law: law.aicc)
     if len(points) < MIN_POINTS_TO_RANK:
         warnings.append(f"{len(points)} points: the form is taken as given, and the others are not ranked")
-    candidates = tuple(Candidate(law.form, law.aicc) for law in ranked)
-    left_out = _leave_largest_out(points, chosen) if leave_largest_out else None
+    candidates = tuple(Candidate(law.form.name, law.aicc) for law in ranked)
+    left_out = _leave_largest_out(points, FORMS[chosen]) if leave_largest_out else None
     return LawResult(fitted[chosen], candidates, left_out, tuple(warnings), None)
 
 
 def predict(law: Law, num_params: float, num_tokens: float, ceiling: float | None = None) -> Prediction:
     """F* at one size and budget, with a 95 % t prediction interval for that size's own collapse point."""
-    row = _design(law.form, np.array([num_params]), np.array([num_tokens]), law.centre, law.beta)
-    mean = float(_mean(law.form, law.beta, row)[0])
-    gradient = _mean_gradient(law.form, law.beta, row)[0]
+    row = _rows(law.form, np.array([num_params]), np.array([num_tokens]), law.centre)
+    mean = float(law.form.mean(law.beta, row)[0])
+    gradient = law.form.gradient(law.beta, row)[0]
     spread = np.sqrt(float(gradient @ law.covariance @ gradient) + law.sigma**2)
     half = float(student_t.ppf(0.975, law.df)) * spread
-    ends = [mean, mean - half, mean + half]
-    if law.form == "bounded":
-        if ceiling is None:
-            raise FitError("the bounded law needs the ceiling at this size and budget.")
-        values = [ceiling * float(expit(end)) for end in ends]
-    else:
-        values = [float(np.exp(np.clip(end, -300, 300))) for end in ends]
-    return Prediction(values[0], (values[1], values[2]), num_params / law.largest_params)
+    middle, low, high = (law.form.scale.to_frequency(end, ceiling) for end in (mean, mean - half, mean + half))
+    return Prediction(middle, (low, high), num_params / law.largest_params)
 
 
-def _allowed_forms(points: Sequence[LawPoint], warnings: list[str]) -> list[str]:
-    forms = ["power"]
-    sizes = np.log([p.num_params for p in points])
-    budgets = np.log([p.num_tokens for p in points])
-    if np.ptp(budgets) > 0:
-        tied = np.ptp(sizes) > 0 and abs(np.corrcoef(sizes, budgets)[0, 1]) > _LARGEST_CORRELATION
-        if tied:
-            warnings.append("size and token budget rise together: their effects cannot be told apart")
-        else:
-            forms.append("power N and D")
-    if all(p.ceiling for p in points):
-        forms.append("bounded")
-    if len({p.num_params for p in points if p.observed}) >= MIN_SIZES_FOR_OFFSET:
-        forms.append("offset")
-    return forms
-
-
-def _fit_form(points: Sequence[LawPoint], form: str) -> Law:
+def _fit_form(points: Sequence[LawPoint], form: LawForm) -> Law:
     sizes = np.array([p.num_params for p in points])
     budgets = np.array([p.num_tokens for p in points])
     centre = (_round_centre(sizes), _round_centre(budgets))
     evidence = _evidence(points, form)
     observed = evidence.peaks[[p.observed for p in points]]
-    num_coefficients = {"power": 2, "power N and D": 3, "bounded": 2, "offset": 3}[form]
+    num_coefficients = form.num_coefficients
     df = len(observed) - num_coefficients
     if df < 1:
         raise FitError(f"{len(observed)} observed points cannot carry {num_coefficients} coefficients.")
 
-    def design(beta: Array) -> Array:
-        return _design(form, sizes, budgets, centre, beta)
+    rows = _rows(form, sizes, budgets, centre)
 
     def negative(parameters: Array) -> tuple[float, Array]:
         beta, log_sigma = parameters[:-1], parameters[-1]
-        rows = design(beta)
-        values, by_mean, by_log_sigma = _marginals(evidence, _mean(form, beta, rows), float(np.exp(log_sigma)))
-        gradient = np.append(by_mean @ _mean_gradient(form, beta, rows), by_log_sigma.sum())
+        values, by_mean, by_log_sigma = _marginals(evidence, form.mean(beta, rows), float(np.exp(log_sigma)))
+        gradient = np.append(by_mean @ form.gradient(beta, rows), by_log_sigma.sum())
         return -values.sum() / len(points), -gradient / len(points)
 
-    bounds = [(-60.0, 60.0)] + [(-6.0, 6.0)] * (num_coefficients - 1) + [(np.log(_SMALLEST_SIGMA), 2.0)]
-    start = np.append(np.zeros(num_coefficients), np.log(max(0.1, float(np.std(observed)))))
-    start[0] = np.mean(observed)
-    if form == "offset":
-        bounds[2] = (-20.0, float(np.max(observed)) + 3)
-        start[2] = float(np.min(observed)) - 2
+    bounds = [*form.bounds(observed, num_coefficients), (float(np.log(_SMALLEST_SIGMA)), 2.0)]
+    start = np.append(form.start(observed, num_coefficients), np.log(max(0.1, float(np.std(observed)))))
     # The optimum is found from some starts only (Besiroglu et al. 2024 show it for the Chinchilla fit): try many, climb
     # from the best.
     starts = (
         start + np.random.default_rng(0).normal(size=(_NUM_STARTS, len(start))) * (np.arange(_NUM_STARTS) > 0)[:, None]
     )
     starts = np.clip(starts, *np.array(bounds).T)
-    means = np.stack([_mean(form, s[:-1], design(s[:-1])) for s in starts])
+    means = np.stack([form.mean(s[:-1], rows) for s in starts])
     heights = _marginals(evidence, means, np.exp(starts[:, -1:]))[0].sum(axis=-1)
     order = np.argsort(-heights)[:_NUM_CLIMBS]
     climbs = [
@@ -233,14 +184,13 @@ def _fit_form(points: Sequence[LawPoint], form: str) -> Law:
     best = min(climbs, key=lambda result: float(result.fun))
     beta = np.asarray(best.x[:-1])
     loglik = -float(best.fun) * len(points)
-    sigma = _restricted_sigma(form, evidence, beta, design(beta), float(np.exp(best.x[-1])))
-    covariance = np.asarray(np.linalg.pinv(_information(form, evidence, beta, design(beta), sigma)), dtype=np.float64)
+    sigma = _restricted_sigma(form, evidence, beta, rows, float(np.exp(best.x[-1])))
+    covariance = np.asarray(np.linalg.pinv(_information(form, evidence, beta, rows, sigma)), dtype=np.float64)
     k = num_coefficients + 1
     spare = len(points) - k - 1
     aicc = 2 * k - 2 * loglik + (2 * k * (k + 1) / spare if spare > 0 else np.inf)
-    # A density of ln F* and one of logit(F*/F_max) are measured on different scales: bring the latter to ln F*.
-    if form == "bounded":
-        aicc -= 2 * float(evidence.log_jacobians[[p.observed for p in points]].sum())
+    # Densities on different scales are not comparable: bring them all to ln F*.
+    aicc -= 2 * float(evidence.log_jacobians[[p.observed for p in points]].sum())
     return Law(
         form=form,
         beta=beta,
@@ -271,22 +221,17 @@ class _Evidence(NamedTuple):
     log_jacobians: Array
 
 
-def _evidence(points: Sequence[LawPoint], form: str) -> _Evidence:
+def _evidence(points: Sequence[LawPoint], form: LawForm) -> _Evidence:
     edges, logliks, peaks, jacobians = [], [], [], []
     for point in points:
-        grid, profile = point.profile.log_frequency, point.profile
-        peak = point.log_frequency if point.log_frequency is not None else float(grid[-1])
-        jacobian = 0.0
-        if form == "bounded":
-            assert point.ceiling is not None
-            grid = logit(np.clip(np.exp(grid - np.log(point.ceiling)), 1e-9, 1 - 1e-6))
-            share = float(np.clip(np.exp(peak) / point.ceiling, 1e-9, 1 - 1e-6))
-            peak, jacobian = float(logit(share)), -float(np.log(1 - share))  # d logit / d ln F* = 1 / (1 − share)
+        profile = point.profile
+        log_peak = point.log_frequency if point.log_frequency is not None else float(profile.log_frequency[-1])
+        grid = form.scale.of_log_frequency(profile.log_frequency, point.ceiling)
         middles = (grid[1:] + grid[:-1]) / 2
         edges.append(np.concatenate([[-np.inf], grid[:1], middles, grid[-1:], [np.inf]]))
         logliks.append(np.concatenate([[profile.below], profile.loglik, [profile.beyond]]))
-        peaks.append(peak)
-        jacobians.append(jacobian)
+        peaks.append(float(form.scale.of_log_frequency(np.array([log_peak]), point.ceiling)[0]))
+        jacobians.append(form.scale.log_jacobian(log_peak, point.ceiling))
     return _Evidence(np.stack(edges), np.stack(logliks), np.array(peaks), np.array(jacobians))
 
 
@@ -323,13 +268,13 @@ def _log_normal_mass(edges: Array) -> Array:
     return np.asarray(np.where(larger > smaller, mass, -np.inf))
 
 
-def _restricted_sigma(form: str, evidence: _Evidence, beta: Array, rows: Array, start: float) -> float:
+def _restricted_sigma(form: LawForm, evidence: _Evidence, beta: Array, rows: Array, start: float) -> float:
     """σ by restricted likelihood: the likelihood over σ less half the log-determinant of the coefficients' information,
     which with exact points is the usual division by n − p."""
 
     def score(log_sigma: float) -> float:
         sigma = float(np.exp(log_sigma))
-        values, _, _ = _marginals(evidence, _mean(form, beta, rows), sigma)
+        values, _, _ = _marginals(evidence, form.mean(beta, rows), sigma)
         sign, logdet = np.linalg.slogdet(_information(form, evidence, beta, rows, sigma))
         return float(values.sum() - 0.5 * logdet) if sign > 0 else -1e300
 
@@ -340,36 +285,21 @@ def _restricted_sigma(form: str, evidence: _Evidence, beta: Array, rows: Array, 
     return float(np.exp(refined.x))
 
 
-def _information(form: str, evidence: _Evidence, beta: Array, rows: Array, sigma: float) -> Array:
+def _information(form: LawForm, evidence: _Evidence, beta: Array, rows: Array, sigma: float) -> Array:
     """The observed information about the coefficients: the slope in each point's mean of its marginal's derivative."""
-    means = _mean(form, beta, rows)
+    means = form.mean(beta, rows)
     step = max(_SMALLEST_SIGMA, 0.3 * sigma)
     _, by_mean, _ = _marginals(evidence, means + np.array([[step], [-step]]), sigma)
     curvature = np.maximum(-(by_mean[0] - by_mean[1]) / (2 * step), 0.0)
-    gradient = _mean_gradient(form, beta, rows)
+    gradient = form.gradient(beta, rows)
     return np.asarray((gradient * curvature[:, None]).T @ gradient)
 
 
-def _design(form: str, sizes: Array, budgets: Array, centre: tuple[float, float], beta: Array) -> Array:
-    x, y = np.log(sizes / centre[0]), np.log(budgets / centre[1])
-    ones = np.ones_like(x)
-    return np.stack([ones, x, y] if form == "power N and D" else [ones, x], axis=1)
+def _rows(form: LawForm, sizes: Array, budgets: Array, centre: tuple[float, float]) -> Array:
+    return form.design(np.log(sizes / centre[0]), np.log(budgets / centre[1]))
 
 
-def _mean(form: str, beta: Array, rows: Array) -> Array:
-    if form == "offset":  # F* = A·N^α + B
-        return np.asarray(np.logaddexp(rows @ beta[:2], beta[2]))
-    return np.asarray(rows @ beta)
-
-
-def _mean_gradient(form: str, beta: Array, rows: Array) -> Array:
-    if form != "offset":
-        return rows
-    share = expit(rows @ beta[:2] - beta[2])
-    return np.column_stack([rows * share[:, None], 1 - share])
-
-
-def _leave_largest_out(points: Sequence[LawPoint], form: str) -> LeaveOut | None:
+def _leave_largest_out(points: Sequence[LawPoint], form: LawForm) -> LeaveOut | None:
     """Fit without the largest observed size and predict it; None where too little is left."""
     observed = [p for p in points if p.observed]
     largest = max(p.num_params for p in observed)

@@ -1,27 +1,30 @@
-"""A fitted law as JSON and back, and what it predicts: the window between acquisition and collapse."""
+"""A fitted law as a record and back, and what it predicts: the window between acquisition and collapse."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from engine.analysis.forms import FORMS
 from engine.analysis.law import Law, predict
+from engine.records.analysis import FittedLaw, Prediction, TargetCondition
+from engine.records.conditions import LawCondition
 from engine.spec.numbers import format_count
 
 
-def prediction_json(
+def prediction_at(
     law: Law,
     acquisition: Law | None,
     *,
     num_params: float,
     num_tokens: float,
-    condition: dict[str, Any],
+    condition: LawCondition,
     ceiling: float | None,
     acquisition_reason: str | None,
-) -> dict[str, Any]:
-    """The document of `kitui predict --json`. FitError where the law cannot be read at this size and budget."""
+    model: str | None = None,
+) -> Prediction:
+    """F* and the recommended frequency at a size and budget. FitError where the law cannot be read there."""
     predicted = predict(law, num_params, num_tokens, ceiling)
     acquired = predict(acquisition, num_params, num_tokens) if acquisition else None
     low = predicted.interval[0]
@@ -39,44 +42,72 @@ def prediction_json(
         warnings.append(f"{predicted.extrapolation:,.0f} times larger than the largest size fitted")
     if ceiling is not None and predicted.frequency > ceiling:
         warnings.append(f"above the ceiling of {ceiling:,.0f}: with this budget the collapse would not be reached")
-    return {
-        "condition": condition
-        | {"num_params": num_params, "num_params_total": None, "num_tokens": num_tokens, "ceiling_frequency": ceiling},
-        "frequency": predicted.frequency,
-        "interval": list(predicted.interval),
-        "acquisition_frequency": acquired.frequency if acquired else None,
-        "acquisition_interval": list(acquired.interval) if acquired else None,
-        "extrapolation": predicted.extrapolation,
-        "recommended_frequency": recommended,
-        "reason": reason,
-        "warnings": warnings,
-    }
+    return Prediction(
+        condition=target_condition(condition, num_params, num_tokens, ceiling),
+        collapse_frequency=predicted.frequency,
+        interval=predicted.interval,
+        acquisition_frequency=acquired.frequency if acquired else None,
+        acquisition_interval=acquired.interval if acquired else None,
+        extrapolation=predicted.extrapolation,
+        recommended_frequency=recommended,
+        reason=reason,
+        warnings=tuple(warnings),
+        model=model,
+    )
 
 
-def law_json(law: Law | None) -> dict[str, Any] | None:
-    if law is None:
-        return None
-    return law._asdict() | {"beta": law.beta.tolist(), "covariance": law.covariance.tolist(), "aicc": finite(law.aicc)}
+def target_condition(
+    condition: LawCondition, num_params: float, num_tokens: float, ceiling: float | None
+) -> TargetCondition:
+    return TargetCondition(
+        num_params=num_params,
+        num_tokens=num_tokens,
+        templates=condition.templates,
+        fill=condition.fill,
+        stages=condition.stages,
+        mixture=condition.mixture,
+        num_infused_facts=condition.num_infused_facts,
+        ceiling_frequency=ceiling,
+        other_axes=condition.other_axes,
+    )
 
 
-def law_from_json(data: dict[str, Any]) -> Law:
-    arrays = {name: np.array(data[name]) for name in ("beta", "covariance")}
-    aicc = math.inf if data["aicc"] is None else data["aicc"]
-    return Law(**(data | arrays | {"aicc": aicc, "centre": tuple(data["centre"])}))
+def law_record(law: Law) -> FittedLaw:
+    return FittedLaw(
+        form=law.form.name,
+        beta=tuple(law.beta.tolist()),
+        covariance=tuple(map(tuple, law.covariance.tolist())),
+        sigma=law.sigma,
+        df=law.df,
+        loglik=law.loglik,
+        aicc=finite(law.aicc),
+        centre=law.centre,
+        num_points=law.num_points,
+        num_censored=law.num_censored,
+        largest_params=law.largest_params,
+    )
+
+
+def law_of(record: FittedLaw) -> Law:
+    return Law(
+        form=FORMS[record.form],
+        beta=np.array(record.beta),
+        covariance=np.array(record.covariance),
+        sigma=record.sigma,
+        df=record.df,
+        loglik=record.loglik,
+        aicc=math.inf if record.aicc is None else record.aicc,
+        centre=record.centre,
+        num_points=record.num_points,
+        num_censored=record.num_censored,
+        largest_params=record.largest_params,
+    )
 
 
 def equation(law: Law, name: str = "F*") -> str:
     """The law in words, on the scale people read."""
     size, budget = (format_count(c) for c in law.centre)
-    b = [float(x) for x in law.beta]
-    if law.form == "bounded":
-        return f"{name} = ceiling · S({b[0]:.3g} + {b[1]:.3g} · ln(N / {size})),  S the logistic function"
-    text = f"{name} = {math.exp(b[0]):.3g} · (N / {size})^{b[1]:.3g}"
-    if law.form == "power N and D":
-        text += f" · (D / {budget})^{b[2]:.3g}"
-    if law.form == "offset":
-        text += f" + {math.exp(b[2]):.3g}"
-    return text
+    return law.form.equation(law.beta, size, budget, name)
 
 
 def finite(value: float) -> float | None:

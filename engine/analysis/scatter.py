@@ -43,14 +43,14 @@ def pooled_scatter(curves: Iterable[Curve]) -> Scatter:
             rho[fact_set] = _round(max(_SMALLEST_RHO, _rho(cells)))
         dfs.append(df)
     excess, expected = 0.0, 0.0
-    for curve in (c for c in curves if c.fact_set == "overall" and len(c.parts) == 2):
+    for curve in (c for c in curves if c.fact_set == "overall" and len(c.parts) > 1):
         of_parts = [{(o.frequency, o.seed): o for o in part.observations} for part in curve.parts]
         for cell in _replicated(curve):
             excess += _squares([o.retention for o in cell])
             for part, observed in zip(curve.parts, of_parts, strict=True):
                 same = [observed[o.frequency, o.seed] for o in cell]
                 variance = _variance(same, rho[part.fact_set])
-                expected += (len(cell) - 1) * variance / 4
+                expected += (len(cell) - 1) * variance / len(curve.parts) ** 2
     dispersion = _round(min(4.0, max(1.0, _ratio(excess, expected)))) if expected else 1.0
     return Scatter(rho, sd, dispersion, _round_down(max(dfs)))
 

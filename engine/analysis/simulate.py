@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.analysis.curves import Condition, Observation, observation_of_counts
+from engine.analysis.curves import Observation, observation_of_counts
 from engine.analysis.shape import COLLAPSE_SHARE, last_crossing, shape
+from engine.records.conditions import Condition
 
 
 class Truth(NamedTuple):
@@ -42,7 +43,14 @@ def simulate(truth: Truth, seed: int) -> list[Observation]:
     observations = []
     for size in truth.sizes:
         theta = _true_shapes(truth, doses, None if truth.collapse is None else float(truth.collapse(size)))
-        condition = Condition(size, None, truth.num_tokens, 1, "infused", None, "displace", None, truth.ceiling)
+        condition = Condition(
+            num_params=size,
+            num_tokens=truth.num_tokens,
+            templates=1,
+            fill="infused",
+            mixture="displace",
+            ceiling_frequency=truth.ceiling,
+        )
         for run_seed in range(truth.num_seeds):
             shifted = theta.copy()
             shifted[:, 5] += truth.seed_shift_octaves * rng.standard_normal()

@@ -7,12 +7,11 @@ import os
 import shutil
 import statistics
 import time
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from engine.records.metrics import StepRecord, parse_lines
+from engine.records.metrics import AnyRecord, StepRecord, parse_lines
+from engine.records.states import Runs
 from engine.records.workspace import Workspace
 
 STALL_S = 120.0
@@ -23,13 +22,13 @@ MIN_FREE_BYTES = 1e9
 _TAIL_BYTES = 16_384
 
 
-def run_alerts(workspace: Workspace, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def run_alerts(workspace: Workspace, runs: Runs) -> dict[str, str]:
     """What is odd about runs that count as running, by run."""
     now = time.time()
     found = {}
     for run_id, run in runs.items():
-        if run["state"] == "running":
-            words = _run_alert(workspace.run(run_id).metrics, run.get("started_s") or now, now)
+        if run.is_running:
+            words = _run_alert(workspace.run(run_id).metrics, run.started_s or now, now)
             if words:
                 found[run_id] = words
     return found
@@ -61,7 +60,7 @@ def _run_alert(metrics: Path, started_s: float, now: float) -> str | None:
     return None
 
 
-def _last_records(path: Path) -> list[Any]:
+def _last_records(path: Path) -> list[AnyRecord]:
     try:
         with path.open("rb") as handle:
             handle.seek(max(0, os.fstat(handle.fileno()).st_size - _TAIL_BYTES))

@@ -26,9 +26,10 @@ from engine.corpus.schedule import ceiling, fits
 from engine.corpus.tokenizer import Tokenizer, load_tokenizer, make_tokenizer, save_tokenizer
 from engine.errors import DataError, KituiError, SpecError
 from engine.records.bundle import SweepBundle, read_bundle
+from engine.records.plan import Ceiling, Plan, PlannedAnalysis, PlannedCell
 from engine.records.record import encoded, plain
-from engine.records.results import Dose, Plan, PlannedAnalysis, PlannedCell
 from engine.records.workspace import SweepFolder, Workspace, sync_folder, write_json
+from engine.spec.axes import OTHER_AXES
 from engine.spec.resolve import background_hashes, resolve
 from engine.spec.runspec import CorpusSpec, FactSets, RunSpec
 
@@ -185,7 +186,7 @@ def _measure(
         for fact_set, renderings in (("infused", infused), ("prior", prior)):
             _check_lengths(renderings.lengths_FT, length, fact_set, where)
 
-    doses = {}
+    ceilings = {}
     for num_tokens in sorted({run.num_tokens for run in runs}):
         if tokenizer:
             _check_prior(prior.lengths_FT, first, num_tokens, where)
@@ -195,9 +196,11 @@ def _measure(
                 top = ceiling(infused.lengths_FT[:, :templates], num_tokens // length, length)
             elif first.mixture.kind == "displace":
                 top = int(num_tokens / (tokens_per_fact * len(facts.infused)))
-            doses[num_tokens, templates] = Dose(num_tokens=num_tokens, num_templates=templates, ceiling_frequency=top)
+            ceilings[num_tokens, templates] = Ceiling(
+                num_tokens=num_tokens, num_templates=templates, ceiling_frequency=top
+            )
     for run in runs:
-        top = doses[run.num_tokens, run.num_templates].ceiling_frequency
+        top = ceilings[run.num_tokens, run.num_templates].ceiling_frequency
         if top is not None and run.frequency > top:
             raise SpecError(
                 f"above the ceiling: {run.num_tokens:,} tokens hold {len(facts.infused):,} facts of "
@@ -226,7 +229,7 @@ def _measure(
         tokens_per_fact=tokens_per_fact,
         prior_exposures=first.mixture.prior_rate * first.num_tokens / 1e6,
         background_tokens=background_tokens,
-        doses=tuple(doses.values()),
+        ceilings=tuple(ceilings.values()),
         analysis=analysis,
         cells=cells,
         notes=notes,
@@ -263,6 +266,7 @@ def _cell(run: RunSpec, vocab_size: int | None, total_tokens: int | None) -> Pla
         train_flops=run.model.train_flops_per_token(vocabulary, length) * (total_tokens or run.num_tokens),
         memory_bytes=run.memory_bytes(vocabulary, run.num_processes, run.data_parallel),
         num_processes=run.num_processes,
+        other_axes={axis.field: getattr(run, axis.spec_field) for axis in OTHER_AXES},
     )
 
 

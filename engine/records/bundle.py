@@ -8,8 +8,9 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from engine.errors import DataError, StateError
-from engine.records.record import Record, read_record
-from engine.records.results import Plan
+from engine.records.plan import Plan
+from engine.records.raw_bundle import RawBundle
+from engine.records.record import Record, decoded, encoded, read_record
 from engine.records.workspace import read_json
 from engine.spec.runspec import CorpusSpec, FactSets, RunSpec
 from engine.spec.sweep import Section
@@ -30,6 +31,15 @@ class SweepBundle(Record, frozen=True, kw_only=True):
     """Each run once, in the order to start them; cells refer to them by id."""
     slots: int | None
     max_attempts: int
+
+
+def whole_bundle(raw: RawBundle) -> SweepBundle:
+    """Everything in it, validated. msgspec.MsgspecError where it is something else."""
+    return decoded(SweepBundle, encoded(raw))
+
+
+def raw_bundle(bundle: SweepBundle) -> RawBundle:
+    return decoded(RawBundle, encoded(bundle))
 
 
 def read_bundle(path: Path) -> SweepBundle | None:

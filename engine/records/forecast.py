@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from engine.records.plan import Plan, PlannedCell
 from engine.records.record import Record
-from engine.records.results import Plan, PlannedCell
+from engine.records.states import Runs, RunSummary
 from engine.spec.runspec import RunSpec, content_id
 
 # Beside training itself: scoring, checkpoints, start.
@@ -94,30 +95,35 @@ def eta_s(remaining: Cost, num_slots: int) -> float:
     return max(remaining.longest_s, remaining.slot_s / max(1, num_slots))
 
 
-def rates_of_runs(plan: Plan, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+def rates_of_runs(plan: Plan, runs: Runs) -> dict[str, float]:
     """Tokens/s of a process by model over whole runs, all included, from the state's summaries of finished runs."""
     tokens: dict[str, float] = {}
     seconds: dict[str, float] = {}
     for cell in plan.cells:
-        summary = runs.get(cell.run_id, {}).get("results", {}).get(plan.evaluation_id)
+        summary = _summary(plan, runs, cell)
         # A first attempt that trained: others took over from a checkpoint, and their time is not that of the whole run.
-        if summary and summary["attempt"] == 1 and summary["tokens_per_s"]:
-            tokens[cell.model] = tokens.get(cell.model, 0.0) + summary["trained_tokens"]
-            seconds[cell.model] = seconds.get(cell.model, 0.0) + summary["elapsed_s"] * cell.num_processes
+        if summary and summary.attempt == 1 and summary.tokens_per_s:
+            tokens[cell.model] = tokens.get(cell.model, 0.0) + summary.trained_tokens
+            seconds[cell.model] = seconds.get(cell.model, 0.0) + summary.elapsed_s * cell.num_processes
     return {model: tokens[model] / seconds[model] for model in tokens if seconds[model] > 0}
 
 
-def spread_of_runs(plan: Plan, runs: Mapping[str, Mapping[str, Any]]) -> float | None:
+def spread_of_runs(plan: Plan, runs: Runs) -> float | None:
     """How far whole runs lie from their model's mean time: the sample standard deviation of ln(time / mean time).
     None with fewer than three runs."""
     times: dict[str, list[float]] = {}
     for cell in plan.cells:
-        summary = runs.get(cell.run_id, {}).get("results", {}).get(plan.evaluation_id)
-        if summary and summary["attempt"] == 1 and summary["elapsed_s"]:
-            times.setdefault(cell.model, []).append(summary["elapsed_s"] / (cell.total_tokens or cell.num_tokens))
+        summary = _summary(plan, runs, cell)
+        if summary and summary.attempt == 1 and summary.elapsed_s:
+            times.setdefault(cell.model, []).append(summary.elapsed_s / (cell.total_tokens or cell.num_tokens))
     logs = [math.log(t / (sum(ts) / len(ts))) for ts in times.values() for t in ts]
     freedom = len(logs) - len(times)
     return math.sqrt(sum(x * x for x in logs) / freedom) if freedom >= 2 else None
+
+
+def _summary(plan: Plan, runs: Runs, cell: PlannedCell) -> RunSummary | None:
+    run = runs.get(cell.run_id)
+    return run.results.get(plan.evaluation_id) if run is not None else None
 
 
 def eta_interval_s(remaining: Cost, num_slots: int, spread: float) -> tuple[float, float]:

@@ -10,8 +10,7 @@ from pathlib import Path
 import msgspec
 
 from engine.records.record import Record, encoded
-
-FACT_SETS = ("infused", "prior", "unseen", "verbatim")
+from engine.spec import fact_sets
 
 
 class SetScore(Record, frozen=True, kw_only=True):
@@ -43,8 +42,8 @@ def retention_of(accuracy: float, num_choices: int) -> float:
 
 def overall_retention(sets: dict[str, SetScore]) -> float | None:
     """The plain mean of infused and prior retention; of the infused alone where there are no prior facts."""
-    parts = [sets[name].retention for name in ("infused", "prior") if name in sets]
-    return sum(parts) / len(parts) if "infused" in sets else None
+    parts = [sets[name].retention for name in fact_sets.PARTS_OF_OVERALL if name in sets]
+    return sum(parts) / len(parts) if fact_sets.INFUSED.name in sets else None
 
 
 class Exposures(Record, frozen=True, kw_only=True):
@@ -151,20 +150,39 @@ def parse_lines(lines: Iterable[bytes]) -> tuple[list[AnyRecord], int]:
     return records, num_unreadable
 
 
+class Attempts:
+    """Decides which records of a run count: a resumed attempt goes back to its checkpoint, and what earlier attempts
+    did after that is void. Records are given in the order of the file."""
+
+    def __init__(self) -> None:
+        self._current = 0
+
+    def void_after(self, record: AnyRecord) -> int | None:
+        """The step after which nothing recorded before counts any more, if this record begins another attempt."""
+        if record.attempt == self._current:
+            return None
+        self._current = record.attempt
+        return record.step
+
+
 def read_metrics(path: Path) -> list[AnyRecord]:
-    """All records so far, of each (kind, step) the last attempt's."""
+    """All records that count so far."""
     tail = MetricsTail(path)
     records: list[AnyRecord] = []
     while new := tail.read_new():
         records.extend(new)
-    return last_attempts(records)
+    return records_that_count(records)
 
 
-def last_attempts(records: Iterable[AnyRecord]) -> list[AnyRecord]:
-    """Without what a later attempt did again: a resumed run repeats the steps after its checkpoint."""
+def records_that_count(records: Iterable[AnyRecord]) -> list[AnyRecord]:
+    """Without what a later attempt has made void, and of each step the last record. Events are a history: all stay."""
+    attempts = Attempts()
     kept: dict[tuple[object, ...], AnyRecord] = {}
     for record in records:
-        # Events are a history, and none replaces another; nor do scores by other questions.
+        void_after = attempts.void_after(record)
+        if void_after is not None:
+            kept = {key: old for key, old in kept.items() if isinstance(old, EventRecord) or old.step <= void_after}
+        # No event replaces another; nor do scores by other questions.
         key: tuple[object, ...] = (type(record), record.step)
         if isinstance(record, EventRecord):
             key = (EventRecord, record.step, record.attempt, record.name)

@@ -12,6 +12,9 @@ import msgspec
 
 from engine.errors import StateError
 
+SCHEMA_VERSION = 1
+"""Of every document: fields may be added; none is renamed or dropped without raising it."""
+
 _T = TypeVar("_T", bound="Record")
 
 

@@ -60,6 +60,8 @@ class Workspace:
 
 
 class SweepFolder:
+    """What lies in `sweeps/<name>`."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.sweep_toml = root / "sweep.toml"
@@ -68,11 +70,14 @@ class SweepFolder:
         self.law = root / "law.json"
         self.results = root / "results.parquet"
         self.archived = root / "archived"
+        self.prepared = root / "prepared.json"
         self.prepare_log = root / "prepare.log"
         self.prepare_error = root / "prepare-error.json"
 
 
 class RunFolder:
+    """What lies in `runs/<run_id>`."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.spec = root / "spec.json"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import DataError, SpecError
+from engine.spec import fact_sets
 from engine.spec.facts import Partition, partition, read_facts
 from engine.spec.models import preset
 from engine.spec.runspec import (
@@ -42,7 +43,7 @@ def resolve(path: Path) -> ResolvedSweep:
     """Read a sweep and all it refers to. SpecError or DataError name file, key and value; nothing is written."""
     path = path.resolve()
     sweep = read_sweep(path)
-    facts, notes = fact_sets(path, sweep)
+    facts, notes = read_fact_sets(path, sweep)
     corpus = _corpus_spec(path, sweep, facts)
     if sweep.background.source == "hub" and not sweep.background.revision:
         notes.append("background.revision is not pinned: the dataset may change between runs")
@@ -50,7 +51,7 @@ def resolve(path: Path) -> ResolvedSweep:
     return ResolvedSweep(sweep, path, facts, corpus, runs, tuple(notes))
 
 
-def fact_sets(path: Path, sweep: Sweep) -> tuple[FactSets, list[str]]:
+def read_fact_sets(path: Path, sweep: Sweep) -> tuple[FactSets, list[str]]:
     """The facts of a sweep file, partitioned, with their templates; and what was left out, in words."""
     settings = sweep.facts
     facts_path = path.parent / settings.path
@@ -86,7 +87,7 @@ def fact_sets(path: Path, sweep: Sweep) -> tuple[FactSets, list[str]]:
         questions={r: t.questions for r, t in used.items()},
         facts_seed=settings.facts_seed,
     )
-    for name in ("infused", "prior", "unseen"):
+    for name in fact_sets.DRAWN:
         blocks, not_asked = sets.blocks(name, sweep.evaluation)
         size = len(getattr(sets, name))
         if not_asked:

@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from engine.corpus.audit import SETS, ExposureAudit
+from engine.corpus.audit import ExposureAudit
 from engine.corpus.background import Background
 from engine.corpus.facts import Question, block_questions, infused_renderings, prior_renderings
 from engine.corpus.mixture import Mixture
 from engine.corpus.tokenizer import Tokenizer
 from engine.errors import DataError
 from engine.records.metrics import (
-    FACT_SETS,
     EventRecord,
     Exposures,
     MetricsWriter,
@@ -32,6 +31,7 @@ from engine.records.metrics import (
 )
 from engine.records.results import QuestionOutcomes
 from engine.records.workspace import RunFolder
+from engine.spec import fact_sets
 from engine.spec.questions import Block
 from engine.spec.runspec import FactSets, RunSpec
 from engine.training.checkpoint import drop_checkpoints, latest_checkpoint, load_checkpoint, save_checkpoint
@@ -98,7 +98,7 @@ class Trainer:
         self.audit = ExposureAudit(facts, tokenizer)
         self.planned = {name: np.zeros_like(counts) for name, counts in self.audit.counts.items()}
         self.questions: dict[str, tuple[list[Block], list[Question]]] = {}
-        for name in FACT_SETS:
+        for name in fact_sets.ASKED:
             blocks, questions = block_questions(facts, name, spec.evaluation, tokenizer)
             if questions:
                 self.questions[name] = (blocks, questions)
@@ -312,7 +312,7 @@ class Trainer:
 
     def _exposures(self) -> dict[str, Exposures]:
         summary, counts = {}, self._counts()
-        for name in SETS:
+        for name in fact_sets.DRAWN:
             found = counts[f"found.{name}"].sum(axis=1)
             if len(found):
                 summary[name] = Exposures(
@@ -360,7 +360,7 @@ class Trainer:
         self.step, self.num_tokens, self.loss_tokens = (progress[k] for k in ("step", "num_tokens", "loss_tokens"))
         if self.ranks.is_first:  # sums over all ranks: one of them goes on from there
             self.loss_sum = progress["loss_sum"]
-            for name in SETS:
+            for name in fact_sets.DRAWN:
                 self.audit.counts[name][:] = counts[f"found.{name}"]
                 self.planned[name][:] = counts[f"planned.{name}"]
         self._event("resumed", f"after step {self.step} of {self.num_steps}")
@@ -374,7 +374,9 @@ class Trainer:
             sets=record.sets if record else {},
             background_loss=record.background_loss if record else None,
             exposures=self._exposures(),
-            exposures_as_planned=all(np.array_equal(counts[f"found.{s}"], counts[f"planned.{s}"]) for s in SETS),
+            exposures_as_planned=all(
+                np.array_equal(counts[f"found.{name}"], counts[f"planned.{name}"]) for name in fact_sets.DRAWN
+            ),
             questions=outcomes,
             num_params=self.spec.model.num_params,
             num_params_total=sum(p.numel() for p in self.parameters),

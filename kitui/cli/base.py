@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, NamedTuple, cast
 
 import typer
 
@@ -59,14 +59,9 @@ def workspace_of(context: typer.Context, given: Path | None) -> Workspace:
     return Workspace(given or session_of(context).workspace or default_workspace())
 
 
-def order(workspace: Workspace, command: str, names: list[str], **details: Any) -> None:
-    from engine.control.commands.queue import submit
-    from engine.errors import SpecError
+def order(workspace: Workspace, verb: str, names: list[str], **details: object) -> None:
+    from kitui.cli.asking import with_current_supervisor
     from kitui.cli.console import note
-    from kitui.services.orders import answer_words
+    from kitui.services.orders import give
 
-    if not workspace.root.is_dir():
-        raise SpecError(
-            "there is no workspace here.", where=str(workspace.root), mend="kitui launch SWEEP.toml makes one."
-        )
-    note(answer_words(command, submit(workspace, {"command": command, "names": names} | details)))
+    note(with_current_supervisor(workspace, lambda: give(workspace, verb, names, **details)))

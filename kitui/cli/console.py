@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import orjson
 from rich.console import Console
 from rich.text import Text
 
 from engine.errors import KituiError
+from engine.records.record import Record, plain
 from kitui.services.text import printable
 
 
@@ -23,8 +24,9 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, markup=False)
 
 
-def print_json(document: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+def print_json(document: Record | dict[str, object]) -> None:
+    content = plain(document) if isinstance(document, Record) else document
+    sys.stdout.buffer.write(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
     sys.stdout.buffer.flush()
 
 

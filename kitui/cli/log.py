@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 from engine.records.metrics import MetricsTail
-from engine.records.workspace import RunFolder, Workspace, read_json
+from engine.records.processes import ExitRecord, LaunchRecord
+from engine.records.record import read_record
+from engine.records.workspace import RunFolder, Workspace
 from kitui.services.learning_curve import record_line
-from kitui.services.runs import known_run
+from kitui.services.sweeps import known_run
 from kitui.services.text import printable
 
 
@@ -30,5 +32,5 @@ def print_log(workspace: Workspace, run: str, *, follow: bool) -> None:
 
 def _has_ended(folder: RunFolder) -> bool:
     """Whether the last attempt that was launched is over."""
-    launch, ending = read_json(folder.launch), read_json(folder.exit)
-    return launch is None or (ending is not None and ending["attempt"] == launch["attempt"])
+    launch, ending = read_record(LaunchRecord, folder.launch), read_record(ExitRecord, folder.exit)
+    return launch is None or (ending is not None and ending.attempt == launch.attempt)

@@ -90,3 +90,15 @@ def drain(
 def reopen(context: typer.Context, names: HostsArgument, workspace: WorkspaceOption = None) -> None:
     """Start runs again on hosts that were drained, or set aside after failures in a row."""
     order(workspace_of(context, workspace), "reopen", names)
+
+
+@app.command("restart-supervisor")
+def restart(context: typer.Context, workspace: WorkspaceOption = None) -> None:
+    """Put this kitui's supervisor in the place of the one that runs, of an older kitui, say; all runs go on."""
+    from engine.control.commands.queue import restart_supervisor
+    from kitui.cli.console import note
+
+    found = workspace_of(context, workspace)
+    found.create()
+    restart_supervisor(found)
+    note("a supervisor of this kitui runs now")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from rich.table import Table
 
-from engine.control.store import State
+from engine.control.ledger.state_file import read_state
+from engine.records.analysis import AnalysisDocument, CurvesDocument, LawDocument, PredictionDocument
+from engine.records.plan import Ceiling
+from engine.records.states import RunStatus
+from engine.records.status import StatusDocument
 from engine.records.workspace import Workspace
+from engine.spec import fact_sets
 from engine.spec.numbers import format_count
 from kitui.cli.console import out
 from kitui.services.actions import PLACES, key_name
-from kitui.services.comparison import comparison_tables
+from kitui.services.columns import with_sd
+from kitui.services.comparison import ComparisonDocument, comparison_tables
 from kitui.services.format import counted, duration, number, retention, size_of_bytes
-from kitui.services.planning import launched_words, memory_words
+from kitui.services.key_list import KeysDocument
+from kitui.services.planning import PlanDocument, memory_words, relaunch_words
 from kitui.services.report import (
-    FACT_SETS,
     background_words,
     collapse_table,
     law_lines,
@@ -23,79 +29,75 @@ from kitui.services.report import (
     retention_table,
     simulated_label,
 )
+from kitui.services.rows import Row, RunRow
 from kitui.services.text import printable
 
 
-def print_status(document: dict[str, Any]) -> None:
+def print_status(document: StatusDocument) -> None:
     console = out()
-    if not document["sweeps"]:
+    if not document.sweeps:
         console.print("No sweeps yet. kitui demo shows one; kitui init writes a sweep file to start from.")
         return
     table = Table(box=None, pad_edge=False)
     for column in ("sweep", "cells", "done", "running", "queued", "failed", "ETA"):
         table.add_column(column, justify="left" if column == "sweep" else "right")
-    for row in document["sweeps"]:
-        failed = row["failed"] + row["diverged"] + row["lost"]
-        waiting = row["queued"] + row["preparing"]
+    for row in document.sweeps:
         table.add_row(
-            printable(row["name"]) + (" (simulated)" if row["simulated"] else ""),
-            f"{row['cells']:,}",
-            f"{row['done']:,}",
-            f"{row['running']:,}",
-            f"{waiting:,}",
-            f"{failed:,}",
-            duration(row["eta_s"]) if row["eta_s"] is not None else "–",
+            printable(row.name) + (" (simulated)" if row.simulated else ""),
+            f"{row.cells:,}",
+            f"{row.num(RunStatus.DONE):,}",
+            f"{row.num(RunStatus.RUNNING):,}",
+            f"{row.num_waiting:,}",
+            f"{row.num_in_trouble:,}",
+            duration(row.eta_s) if row.eta_s is not None else "–",
         )
     console.print(table)
-    for row in document["sweeps"]:
-        for alert in row["alerts"][:10]:
-            console.print(f"! {row['name']}: {printable(alert)}")
-    supervisor = document["supervisor"]
+    for row in document.sweeps:
+        for alert in row.alerts[:10]:
+            console.print(f"! {row.name}: {printable(alert)}")
+    supervisor = document.supervisor
     console.print(
-        f"supervisor: {'process ' + str(supervisor['pid']) if supervisor['alive'] else 'not running (nothing to do)'}"
+        f"supervisor: {'process ' + str(supervisor.pid) if supervisor.alive else 'not running (nothing to do)'}"
     )
 
 
-def print_curves(document: dict[str, Any]) -> None:
+def print_curves(document: CurvesDocument) -> None:
     console = out()
-    console.print(f"{document['sweep']}{simulated_label(document)}: retention, mean over seeds ± sd")
-    for fact_set in FACT_SETS:
-        curves = [c for c in document["curves"] if c["fact_set"] == fact_set]
+    console.print(f"{document.sweep}{simulated_label(document)}: retention, mean over seeds ± sd")
+    for fact_set in fact_sets.NAMES:
+        curves = [c for c in document.curves if c.fact_set == fact_set]
         if curves:
             console.print()
             console.print(retention_table(curves, fact_set, with_sd=True))
 
 
-def print_law(law: dict[str, Any]) -> None:
+def print_law(law: LawDocument) -> None:
     console = out()
-    console.print(f"{law['sweep']}{simulated_label(law)}: collapse points, {law['fact_set']} retention")
+    console.print(f"{law.sweep}{simulated_label(law)}: collapse points, {law.fact_set} retention")
     console.print()
-    console.print(collapse_table(law["collapse_points"]))
+    console.print(collapse_table(law.collapse_points))
     console.print()
     for line in law_lines(law):
         console.print(line)
 
 
-def print_summary(workspace: Workspace, name: str, analysis: dict[str, Any]) -> None:
+def print_summary(workspace: Workspace, name: str, analysis: AnalysisDocument) -> None:
     """What a sweep has shown, at its end: retention, collapse points, the law or why there is none, and the files."""
     console = out()
-    law = analysis["law"]
+    law = analysis.law
     console.rule(f"{name}{simulated_label(analysis)}")
     console.print("Retention R, mean over seeds (0 chance, 1 perfect; * runs missing)")
     for fact_set in ("prior", "infused", "overall"):
-        curves = [c for c in analysis["curves"] if c["fact_set"] == fact_set]
+        curves = [c for c in analysis.curves if c.fact_set == fact_set]
         if curves:
             console.print(retention_table(curves, fact_set, with_sd=False))
     console.print()
     console.print("Collapse points F* (the last frequency with at least 90 % of the highest overall retention)")
-    console.print(collapse_table(law["collapse_points"]))
+    console.print(collapse_table(law.collapse_points))
     console.print()
     for line in law_lines(law):
         console.print(line)
-    state = State(workspace)
-    state.refresh()
-    scored = [run["results"].get(state.sweeps[name]["evaluation_id"]) for run in _runs_of(state, name)]
-    epochs = [result["background_epochs"] for result in scored if result is not None]
+    epochs = _background_epochs(workspace, name)
     if epochs:
         console.print(f"background text was read {min(epochs):.2g} to {max(epochs):.2g} times")
     folder = workspace.sweep(name)
@@ -105,29 +107,35 @@ def print_summary(workspace: Workspace, name: str, analysis: dict[str, Any]) -> 
     console.print(f"runs     {workspace.root / 'runs'}", soft_wrap=True)
 
 
-def _runs_of(state: State, name: str) -> list[dict[str, Any]]:
-    return [state.runs[run_id] for run_id in state.sweeps[name]["run_ids"]] if name in state.sweeps else []
+def _background_epochs(workspace: Workspace, name: str) -> list[float]:
+    """How often each finished run read the background text."""
+    state = read_state(workspace)
+    sweep = state.sweeps.get(name)
+    if sweep is None:
+        return []
+    found = [state.runs[run_id].results.get(sweep.evaluation_id) for run_id in sweep.run_ids if run_id in state.runs]
+    return [one.background_epochs for one in found if one is not None and one.background_epochs is not None]
 
 
-def print_plan(document: dict[str, Any]) -> None:
+def print_plan(document: PlanDocument) -> None:
     console = out()
-    cells = document["cells"]
-    first_budget = format_count(document["ceilings"][0]["num_tokens"])
-    budgets = sorted({dose["num_tokens"] for dose in document["ceilings"]})
+    cells = document.cells
+    first_budget = format_count(document.ceilings[0].num_tokens)
+    budgets = sorted({dose.num_tokens for dose in document.ceilings})
     table = Table.grid(padding=(0, 2))
     rows = [
-        ("sweep", document["sweep"] + ("  (estimated)" if document["estimated"] else "")),
-        ("cells", f"{cells['total']:,}: {cells['new']:,} new, {cells['trained']:,} already trained"),
-        *([("launched", launched_words(document["launched"]))] if document["launched"] else []),
-        ("facts", f"{document['facts']['infused']:,} infused, {document['facts']['prior']:,} prior"),
-        ("tokens a fact", f"{document['tokens_per_fact']:.1f}"),
-        ("prior exposures", f"{document['prior_exposures']:.0f} of each prior fact at F = 0, D = {first_budget}"),
-        ("background", background_words(document["background_tokens"], budgets)),
-        *((_dose_label(d), _ceiling_words(d)) for d in document["ceilings"]),
-        ("to train", f"{format_count(document['train_tokens'])} tokens, {document['train_flops']:.2g} FLOP"),
-        ("GPU-hours", f"{number(document['gpu_hours'])}  ({document['gpu_hours_basis']})"),
-        ("time here", f"{duration(document['eta_s'])}  ({document['eta_basis']})"),
-        ("disk", size_of_bytes(document["disk_bytes"])),
+        ("sweep", document.sweep + ("  (estimated)" if document.estimated else "")),
+        ("cells", f"{cells.total:,}: {cells.new:,} new, {cells.trained:,} already trained"),
+        *([("launched", relaunch_words(document.launched))] if document.launched else []),
+        ("facts", f"{document.facts.infused:,} infused, {document.facts.prior:,} prior"),
+        ("tokens a fact", f"{document.tokens_per_fact:.1f}"),
+        ("prior exposures", f"{document.prior_exposures:.0f} of each prior fact at F = 0, D = {first_budget}"),
+        ("background", background_words(document.background_tokens, budgets)),
+        *((_ceiling_label(d), _ceiling_words(d)) for d in document.ceilings),
+        ("to train", f"{format_count(document.train_tokens)} tokens, {document.train_flops:.2g} FLOP"),
+        ("GPU-hours", f"{number(document.gpu_hours)}  ({document.gpu_hours_basis})"),
+        ("time here", f"{duration(document.eta_s)}  ({document.eta_basis})"),
+        ("disk", size_of_bytes(document.disk_bytes)),
         ("memory a run", memory_words(document) + " at the largest size"),
     ]
     for name, value in rows:
@@ -136,25 +144,25 @@ def print_plan(document: dict[str, Any]) -> None:
     sizes = Table(box=None, pad_edge=False)
     for column in ("size", "N", "total", "cells"):
         sizes.add_column(column, justify="left" if column == "size" else "right")
-    for model in document["models"]:
-        total = format_count(model["num_params_total"]) if model["num_params_total"] else "–"
-        sizes.add_row(model["name"], f"{model['num_params']:,}", total, str(model["cells"]))
+    for model in document.models:
+        total = format_count(model.num_params_total) if model.num_params_total else "–"
+        sizes.add_row(model.name, f"{model.num_params:,}", total, str(model.cells))
     console.print()
     console.print(sizes)
-    for text in document["notes"]:
+    for text in document.notes:
         console.print(f"note: {text}")
 
 
-def _dose_label(dose: dict[str, Any]) -> str:
-    return f"ceiling, D = {format_count(dose['num_tokens'])}, {counted(dose['num_templates'], 'template')}"
+def _ceiling_label(dose: Ceiling) -> str:
+    return f"ceiling, D = {format_count(dose.num_tokens)}, {counted(dose.num_templates, 'template')}"
 
 
-def _ceiling_words(dose: dict[str, Any]) -> str:
-    ceiling = dose["ceiling_frequency"]
+def _ceiling_words(dose: Ceiling) -> str:
+    ceiling = dose.ceiling_frequency
     return "none: exposures come on top" if ceiling is None else f"F ≤ {ceiling:,}"
 
 
-def print_comparison(document: dict[str, Any]) -> None:
+def print_comparison(document: ComparisonDocument) -> None:
     console = out()
     for index, part in enumerate(comparison_tables(document)):
         if index:
@@ -162,19 +170,17 @@ def print_comparison(document: dict[str, Any]) -> None:
         console.print(part)
 
 
-def print_prediction(document: dict[str, Any]) -> None:
+def print_prediction(document: PredictionDocument) -> None:
     console = out()
-    if document["frequency"] is None:
-        console.print(
-            f"{document['sweep']}{simulated_label(document)}: no prediction: {document['reason']}", soft_wrap=True
-        )
+    if document.collapse_frequency is None:
+        console.print(f"{document.sweep}{simulated_label(document)}: no prediction: {document.reason}", soft_wrap=True)
         return
-    console.print(f"{document['sweep']}{simulated_label(document)}")
+    console.print(f"{document.sweep}{simulated_label(document)}")
     for line in prediction_lines(document):
         console.print(line, soft_wrap=True)
 
 
-def print_keys(document: dict[str, Any]) -> None:
+def print_keys(document: KeysDocument) -> None:
     console = out()
     for where, title in PLACES.items():
         table = Table(
@@ -182,35 +188,29 @@ def print_keys(document: dict[str, Any]) -> None:
         )
         for column in ("keys", "help", "id"):
             table.add_column(column, no_wrap=column == "keys")
-        for action in document["actions"]:
-            if action["where"] == where:
-                table.add_row(key_name(",".join(action["keys"])), action["help"], action["id"])
+        for action in document.actions:
+            if action.where == where:
+                table.add_row(key_name(",".join(action.keys)), action.help, action.id)
         console.print(table)
         console.print()
-    console.print(f"To change them, in {document['configuration']}:", soft_wrap=True)
+    console.print(f"To change them, in {document.configuration}:", soft_wrap=True)
     console.print('  [keys]\n  "monitor.cancel" = "x"\n  "everywhere.quit" = "ctrl+q"')
 
 
-def print_runs(document: dict[str, Any]) -> None:
-    by_seed = document["by_seed"]
+def print_runs(rows: Sequence[Row], *, by_seed: bool) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("run" if by_seed else "size", no_wrap=True)
     for column in (("state",) if by_seed else ("n", "missing")) + ("F", "overall", "prior", "infused", "unseen"):
         table.add_column(column, justify="left" if column == "state" else "right")
     table.add_column("time" if by_seed else "", justify="right")
-    for row in document["runs"]:
-        dose = f"{row['frequency']:,}"
-        if by_seed:
-            scores = [retention(row[s]) for s in ("overall", "prior", "infused", "unseen")]
-            time_text = duration(row["elapsed_s"]) if row["elapsed_s"] else printable(row["reason"])[:40]
-            table.add_row(row["run_id"], row["state"], dose, *scores, time_text)
+    for row in rows:
+        frequency, unseen = f"{row.frequency:,}", retention(row.score("unseen"))
+        if isinstance(row, RunRow):
+            scores = [retention(row.score(name)) for name in ("overall", "prior", "infused")]
+            time_text = duration(row.elapsed_s) if row.elapsed_s else printable(row.reason)[:40]
+            table.add_row(row.run_id, row.status, frequency, *scores, unseen, time_text)
         else:
-            name = f"{row['model']}  D={format_count(row['num_tokens'])}"
-            scores = [_with_sd(row[s], row[f"{s}_sd"]) for s in ("overall", "prior", "infused")]
-            scores.append(retention(row["unseen"]))
-            table.add_row(name, str(row["n"]), str(row["missing"] or ""), dose, *scores, "")
+            name = f"{row.model}  D={format_count(row.num_tokens)}"
+            scores = [with_sd(row.score(s), row.sds.get(s), "±") or "–" for s in ("overall", "prior", "infused")]
+            table.add_row(name, str(row.n), str(row.missing or ""), frequency, *scores, unseen, "")
     out().print(table)
-
-
-def _with_sd(mean: float | None, sd: float | None) -> str:
-    return retention(mean) if sd is None else f"{retention(mean)}±{retention(sd)}"

@@ -17,8 +17,8 @@ def curves(
     """Print retention curves: retention over infusion frequency by size, for every fact set."""
     from kitui.cli.console import print_json
     from kitui.cli.printing import print_curves
+    from kitui.services.engine_commands import analysis
     from kitui.services.report import curves_document
-    from kitui.services.sweeps import analysis
 
     document = curves_document(analysis(workspace_of(context, workspace), sweep))
     print_json(document) if json else print_curves(document)
@@ -33,14 +33,15 @@ def law(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Print collapse points with their verdicts, the infusion law, and its check on the largest size left out."""
+    from engine.records.analysis import law_json
     from kitui.cli.console import print_json
     from kitui.cli.printing import print_law
-    from kitui.services.report import checked_fact_set, law_document
-    from kitui.services.sweeps import analysis
+    from kitui.services.engine_commands import analysis
+    from kitui.services.report import checked_fact_set
 
-    document = analysis(workspace_of(context, workspace), sweep, checked_fact_set(fact_set))["law"]
-    print_json(law_document(document)) if json else print_law(document)
-    if not document["laws"]:
+    document = analysis(workspace_of(context, workspace), sweep, checked_fact_set(fact_set)).law
+    print_json(law_json(document)) if json else print_law(document)
+    if not document.laws:
         raise typer.Exit(4)
 
 
@@ -63,9 +64,9 @@ def predict(
     """Predict the collapse point at a size, and the frequency to use there."""
     from kitui.cli.console import print_json
     from kitui.cli.printing import print_prediction
-    from kitui.services.prediction import predict_document
+    from kitui.services.prediction import predict as predict_at
 
-    document = predict_document(
+    document = predict_at(
         workspace_of(context, workspace),
         sweep,
         params=params,
@@ -74,7 +75,7 @@ def predict(
         where=where,
     )
     print_json(document) if json else print_prediction(document)
-    if document["frequency"] is None:
+    if document.collapse_frequency is None:
         raise typer.Exit(4)
 
 
@@ -89,9 +90,9 @@ def compare(
     """Say what differs between two sweeps: settings, curves, collapse points."""
     from kitui.cli.console import print_json
     from kitui.cli.printing import print_comparison
-    from kitui.services.comparison import compare_document
+    from kitui.services.comparison import compare as compare_sweeps
 
-    document = compare_document(workspace_of(context, workspace), first, second)
+    document = compare_sweeps(workspace_of(context, workspace), first, second)
     print_json(document) if json else print_comparison(document)
 
 

@@ -22,6 +22,7 @@ from kitui.cli.base import (
     session_of,
     workspace_of,
 )
+from kitui.services.orders import VERBS, Verb
 
 
 @app.command()
@@ -123,12 +124,13 @@ def status(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Show the state of everything, quickly."""
+    from engine.records.status import status_json
     from kitui.cli.console import print_json
     from kitui.cli.printing import print_status
     from kitui.services.report import status_document
 
     document = status_document(workspace_of(context, workspace), sweep)
-    print_json(document) if json else print_status(document)
+    print_json(status_json(document)) if json else print_status(document)
 
 
 @app.command()
@@ -148,10 +150,14 @@ def runs(
     """List a sweep's runs with their scores."""
     from kitui.cli.console import print_json
     from kitui.cli.printing import print_runs
-    from kitui.services.runs import runs_document
+    from kitui.services.runs import runs_document, runs_of
+    from kitui.services.sweeps import sweep_name
 
-    document = runs_document(workspace_of(context, workspace), sweep, where=where, sort=sort, by_seed=by_seed)
-    print_json(document) if json else print_runs(document)
+    rows = runs_of(workspace_of(context, workspace), sweep, where=where, sort=sort, by_seed=by_seed)
+    if json:
+        print_json(runs_document(sweep_name(sweep), rows, by_seed=by_seed))
+    else:
+        print_runs(rows, by_seed=by_seed)
 
 
 @app.command()
@@ -167,28 +173,18 @@ def logs(
     print_log(workspace_of(context, workspace), run, follow=follow)
 
 
-@app.command()
-def cancel(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
-    """End runs; what a sweep shares with another active sweep goes on. Checkpoints are kept."""
-    order(workspace_of(context, workspace), "cancel", names)
+def _add_command(verb: Verb) -> None:
+    """The command of a verb that takes names of sweeps and runs, and nothing else."""
+
+    def command(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
+        order(workspace_of(context, workspace), verb.name, names)
+
+    app.command(verb.name, help=verb.about)(command)
 
 
-@app.command()
-def pause(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
-    """End runs after a checkpoint, and start none of them until resumed."""
-    order(workspace_of(context, workspace), "pause", names)
-
-
-@app.command()
-def resume(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
-    """Go on with paused runs, from their checkpoints."""
-    order(workspace_of(context, workspace), "resume", names)
-
-
-@app.command()
-def retry(context: typer.Context, names: NamesArgument, workspace: WorkspaceOption = None) -> None:
-    """Queue failed, lost and cancelled runs again, from their last checkpoints."""
-    order(workspace_of(context, workspace), "retry", names)
+for _verb in VERBS.values():
+    if _verb.takes_names_only:
+        _add_command(_verb)
 
 
 @app.command()

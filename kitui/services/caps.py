@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from engine.control.hosts.config import LOCAL, Host, known_host
 from engine.errors import SpecError
+from engine.records.hosts import Host, known_host
 from engine.records.workspace import Workspace
 
 
@@ -14,17 +14,16 @@ def caps_of(workspace: Workspace, words: list[str]) -> dict[str, float | None]:
     caps = {}
     for word in words:
         name, _, amount = word.partition("=")
-        host = None if name == LOCAL else known_host(workspace, name)
-        caps[name] = cap_of(host, amount, word)
+        caps[name] = cap_of(known_host(workspace, name), amount, word)
     return caps
 
 
-def cap_of(host: Host | None, amount: str, shown: str) -> float | None:
+def cap_of(host: Host, amount: str, shown: str) -> float | None:
     """GPU-hours from a number of them, from `$` and a sum at the host's price, or None from `none`."""
     text = amount.strip().lower()
     if text == "none":
         return None
-    price = host.price_per_gpu_hour if host is not None else None
+    price = host.price_per_gpu_hour
     try:
         number = float(text.removeprefix("$"))
     except ValueError:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from engine.control.hosts.config import LOCAL, Host, hosts_path, read_hosts
 from engine.errors import KituiError
+from engine.records.hosts import Host, hosts_path, read_hosts
+from engine.records.states import LOCAL
+from engine.records.status import HostStatus
 from engine.records.workspace import Workspace
 from engine.spec.facts import Fact, read_facts
 from engine.spec.models import PRESETS
@@ -65,13 +67,13 @@ def field_offer(draft: Draft, field: Field) -> Offer:
     )
 
 
-def host_offer(workspace: Workspace, seen: Sequence[Mapping[str, Any]], chosen: list[str]) -> Offer:
-    """The hosts of hosts.toml, with what the status document has `seen` of them, and this machine."""
-    slots = {host["name"]: host for host in seen}
+def host_offer(workspace: Workspace, known_hosts: Sequence[HostStatus], chosen: list[str]) -> Offer:
+    """The hosts of hosts.toml, with what the status document says of them, and this machine."""
+    met = {host.name: host for host in known_hosts}
 
     def listed(_folder: Path | None) -> list[Choice]:
         known = read_hosts(workspace)
-        return [Choice(name, name, _about_host(name, known.get(name), slots.get(name))) for name in (LOCAL, *known)]
+        return [Choice(name, name, _about_host(known.get(name), met.get(name))) for name in (LOCAL, *known)]
 
     def more(choice: Choice) -> list[str]:
         if choice.value == LOCAL:
@@ -79,14 +81,15 @@ def host_offer(workspace: Workspace, seen: Sequence[Mapping[str, Any]], chosen: 
                 f"other machines stand in {hosts_path(workspace)}",
                 "kitui hosts says how; kitui hosts check tries them",
             ]
-        return [part for part in (slots.get(choice.value, {}).get("fault", ""),) if part]
+        host = met.get(choice.value)
+        return [host.fault] if host is not None and host.fault else []
 
     return Offer("hosts", True, chosen, None, listed, more)
 
 
-def _about_host(name: str, host: Host | None, seen: Mapping[str, Any] | None) -> str:
+def _about_host(host: Host | None, status: HostStatus | None) -> str:
     where = "this machine" if host is None else f"{host.kind} {host.ssh or ''}".strip()
-    return f"{where}, {counted(seen['slots'], 'slot')}" if seen and seen["slots"] else where
+    return f"{where}, {counted(status.slots, 'slot')}" if status and status.slots else where
 
 
 def has_choices(key: str) -> bool:

@@ -4,40 +4,93 @@ from __future__ import annotations
 
 import math
 import tomllib
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+from rich.console import RenderableType
 from rich.table import Table
 
-from engine.records.results import SCHEMA_VERSION
+from engine.records.analysis import AnalysisDocument, CollapsePoint, DosePoint, Interval, Verdict
+from engine.records.conditions import Condition
+from engine.records.record import SCHEMA_VERSION, Record
 from engine.records.workspace import Workspace
 from engine.spec.numbers import format_count
+from kitui.services.engine_commands import analysis
 from kitui.services.format import interval, number, retention
-from kitui.services.sweeps import analysis, known_sweep
+from kitui.services.sweeps import known_sweep
 from kitui.services.text import printable
 
-_MATCHED = ("num_params", "num_tokens", "templates")
+
+class SettingDifference(Record, frozen=True, kw_only=True):
+    key: str
+    values: tuple[Any, ...]
+    """As the two sweep files have it; None where one says nothing."""
 
 
-def compare_document(workspace: Workspace, first: str, second: str) -> dict[str, Any]:
-    """The document of `kitui compare --json`. Conditions are matched by size, budget and templates."""
+class CurveDifference(Record, frozen=True, kw_only=True):
+    """A dose at which both sweeps have runs."""
+
+    fact_set: str
+    num_params: int
+    num_tokens: int
+    templates: int | None
+    frequency: int
+    means: tuple[float, float]
+    n: tuple[int, int]
+    difference: float
+    interval: tuple[float, float] | None
+    """95 %, by the seeds' spread; None with fewer than two seeds on either side."""
+
+
+class PointComparison(Record, frozen=True, kw_only=True):
+    """The collapse points of one size, budget and number of templates; None for a sweep that has none there."""
+
+    num_params: int
+    num_tokens: int
+    templates: int | None
+    status: tuple[Verdict | None, ...]
+    frequency: tuple[float | None, ...]
+    interval: tuple[Interval | None, ...]
+
+
+class ComparisonDocument(Record, frozen=True, kw_only=True):
+    """`kitui compare --json`. Conditions are matched by size, budget and templates."""
+
+    schema_version: int = SCHEMA_VERSION
+    sweeps: tuple[str, ...]
+    simulated: tuple[bool, ...]
+    settings: tuple[SettingDifference, ...]
+    curves: tuple[CurveDifference, ...]
+    collapse_points: tuple[PointComparison, ...]
+
+
+class _Matched(NamedTuple):
+    num_params: int
+    num_tokens: int
+    templates: int | None
+
+
+def compare(workspace: Workspace, first: str, second: str) -> ComparisonDocument:
+    """Raises what is wrong with either sweep."""
     names = [known_sweep(workspace, sweep)[0] for sweep in (first, second)]
     analyses = [analysis(workspace, name) for name in names]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "sweeps": names,
-        "simulated": [a["simulated"] for a in analyses],
-        "settings": _settings(workspace, names),
-        "curves": _curves(analyses),
-        "collapse_points": _points(analyses),
-    }
+    return ComparisonDocument(
+        sweeps=tuple(names),
+        simulated=tuple(a.simulated for a in analyses),
+        settings=_settings(workspace, names),
+        curves=_curves(*analyses),
+        collapse_points=_points(analyses),
+    )
 
 
-def _settings(workspace: Workspace, names: list[str]) -> list[dict[str, Any]]:
+def _settings(workspace: Workspace, names: Sequence[str]) -> tuple[SettingDifference, ...]:
     tables = [_flat(workspace, name) for name in names]
     keys = sorted(tables[0].keys() | tables[1].keys())
-    return [
-        {"key": key, "values": [t.get(key) for t in tables]} for key in keys if tables[0].get(key) != tables[1].get(key)
-    ]
+    return tuple(
+        SettingDifference(key=key, values=tuple(t.get(key) for t in tables))
+        for key in keys
+        if tables[0].get(key) != tables[1].get(key)
+    )
 
 
 def _flat(workspace: Workspace, name: str) -> dict[str, Any]:
@@ -59,88 +112,105 @@ def _flat(workspace: Workspace, name: str) -> dict[str, Any]:
     return flat
 
 
-def _curves(analyses: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _matched(condition: Condition) -> _Matched:
+    return _Matched(condition.num_params, condition.num_tokens, condition.templates)
+
+
+def _curves(first: AnalysisDocument, second: AnalysisDocument) -> tuple[CurveDifference, ...]:
     """Where both have runs: the means, their difference, and its 95 % interval by the seeds' spread (Welch's standard
-    error, normal quantile); none with fewer than two seeds on either side."""
-    by_place: list[dict[tuple[Any, ...], dict[str, Any]]] = []
-    for document in analyses:
-        places = {}
-        for curve in document["curves"]:
-            for point in curve["points"]:
-                if point["mean"] is not None:
-                    key = (curve["fact_set"], *(curve["condition"][c] for c in _MATCHED), point["frequency"])
-                    places[key] = point
-        by_place.append(places)
-    rows = []
-    for key in by_place[0]:
-        if key in by_place[1]:
-            a, b = by_place[0][key], by_place[1][key]
-            difference = b["mean"] - a["mean"]
-            error = None
-            if a["sd"] is not None and b["sd"] is not None:
-                error = math.sqrt(a["sd"] ** 2 / a["n"] + b["sd"] ** 2 / b["n"])
-            rows.append(
-                dict(zip(("fact_set", *_MATCHED, "frequency"), key, strict=True))
-                | {
-                    "means": [a["mean"], b["mean"]],
-                    "n": [a["n"], b["n"]],
-                    "difference": difference,
-                    "interval": None if error is None else [difference - 1.96 * error, difference + 1.96 * error],
-                }
-            )
-    return rows
+    error, normal quantile)."""
+    points, others = (_points_by_place(document) for document in (first, second))
+    return tuple(_curve_difference(*place, point, others[place]) for place, point in points.items() if place in others)
 
 
-def _points(analyses: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    sides = [{tuple(p["condition"][c] for c in _MATCHED): p for p in a["law"]["collapse_points"]} for a in analyses]
+def _points_by_place(document: AnalysisDocument) -> dict[tuple[str, _Matched], DosePoint]:
+    return {
+        (f"{curve.fact_set} {point.frequency}", _matched(curve.condition)): point
+        for curve in document.curves
+        for point in curve.points
+        if point.mean is not None
+    }
+
+
+def _curve_difference(name: str, matched: _Matched, a: DosePoint, b: DosePoint) -> CurveDifference:
+    assert a.mean is not None
+    assert b.mean is not None
+    difference, ends = b.mean - a.mean, None
+    if a.sd is not None and b.sd is not None:
+        error = math.sqrt(a.sd**2 / a.n + b.sd**2 / b.n)
+        ends = (difference - 1.96 * error, difference + 1.96 * error)
+    return CurveDifference(
+        fact_set=name.partition(" ")[0],
+        **matched._asdict(),
+        frequency=a.frequency,
+        means=(a.mean, b.mean),
+        n=(a.n, b.n),
+        difference=difference,
+        interval=ends,
+    )
+
+
+def _points(analyses: Sequence[AnalysisDocument]) -> tuple[PointComparison, ...]:
+    sides: list[dict[_Matched, CollapsePoint]] = [
+        {_matched(point.condition): point for point in a.law.collapse_points} for a in analyses
+    ]
     rows = []
     for key in dict.fromkeys([*sides[0], *sides[1]]):
         points = [side.get(key) for side in sides]
         rows.append(
-            dict(zip(_MATCHED, key, strict=True))
-            | {
-                "status": [p["status"] if p else None for p in points],
-                "frequency": [p["frequency"] if p else None for p in points],
-                "interval": [p["interval"] if p else None for p in points],
-            }
+            PointComparison(
+                **key._asdict(),
+                status=tuple(p.status if p else None for p in points),
+                frequency=tuple(p.collapse_frequency if p else None for p in points),
+                interval=tuple(p.interval if p else None for p in points),
+            )
         )
-    return rows
+    return tuple(rows)
 
 
-def comparison_tables(document: dict[str, Any]) -> list[Any]:
+def comparison_tables(document: ComparisonDocument) -> list[RenderableType]:
     """The comparison as tables and lines, for the terminal and the app."""
     names = [
-        printable(n) + (" (simulated)" if s else "")
-        for n, s in zip(document["sweeps"], document["simulated"], strict=True)
+        printable(n) + (" (simulated)" if s else "") for n, s in zip(document.sweeps, document.simulated, strict=True)
     ]
-    parts: list[Any] = []
-    settings = _table("Settings that differ", ["key", *names])
-    for row in document["settings"]:
-        settings.add_row(row["key"], *(_setting(value) for value in row["values"]))
-    parts.append(settings if document["settings"] else "Settings: the same, or not known of an imported sweep.")
-    points = _table("Collapse points F*", ["N", "D", "templ.", *names])
-    for row in document["collapse_points"]:
+    return [
+        _settings_table(document, names) if document.settings else "Settings: the same, or not known of imported ones.",
+        _points_table(document, names),
+        _curves_table(document, names) or "They have no size, budget, templates and frequency in common.",
+    ]
+
+
+def _settings_table(document: ComparisonDocument, names: list[str]) -> Table:
+    table = _table("Settings that differ", ["key", *names])
+    for row in document.settings:
+        table.add_row(row.key, *(_setting(value) for value in row.values))
+    return table
+
+
+def _points_table(document: ComparisonDocument, names: list[str]) -> Table:
+    table = _table("Collapse points F*", ["N", "D", "templ.", *names])
+    for row in document.collapse_points:
         cells = [
             "–" if status is None else f"{number(frequency)} {interval(ends)} {status}"
-            for status, frequency, ends in zip(row["status"], row["frequency"], row["interval"], strict=True)
+            for status, frequency, ends in zip(row.status, row.frequency, row.interval, strict=True)
         ]
-        points.add_row(
-            format_count(row["num_params"]), format_count(row["num_tokens"]), str(row["templates"] or "–"), *cells
-        )
-    parts.append(points)
-    shown = [row for row in document["curves"] if row["fact_set"] == "overall"]
-    curves = _table("Overall retention where both have runs", ["N", "D", "F", *names, "difference", "95 %"])
+        table.add_row(format_count(row.num_params), format_count(row.num_tokens), str(row.templates or "–"), *cells)
+    return table
+
+
+def _curves_table(document: ComparisonDocument, names: list[str]) -> Table | None:
+    shown = [row for row in document.curves if row.fact_set == "overall"]
+    table = _table("Overall retention where both have runs", ["N", "D", "F", *names, "difference", "95 %"])
     for row in shown:
-        curves.add_row(
-            format_count(row["num_params"]),
-            format_count(row["num_tokens"]),
-            f"{row['frequency']:,}",
-            *(retention(m) for m in row["means"]),
-            f"{row['difference']:+.2f}",
-            "–" if row["interval"] is None else f"[{row['interval'][0]:+.2f}, {row['interval'][1]:+.2f}]",
+        table.add_row(
+            format_count(row.num_params),
+            format_count(row.num_tokens),
+            f"{row.frequency:,}",
+            *(retention(m) for m in row.means),
+            f"{row.difference:+.2f}",
+            "–" if row.interval is None else f"[{row.interval[0]:+.2f}, {row.interval[1]:+.2f}]",
         )
-    parts.append(curves if shown else "They have no size, budget, templates and frequency in common.")
-    return parts
+    return table if shown else None
 
 
 def _setting(value: Any) -> str:

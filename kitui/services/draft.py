@@ -16,8 +16,9 @@ from tomlkit.exceptions import TOMLKitError
 
 from engine.errors import KituiError, SpecError
 from engine.records.workspace import Workspace, write_atomically
+from engine.spec import fact_sets
 from engine.spec.facts import Fact
-from engine.spec.resolve import fact_sets
+from engine.spec.resolve import read_fact_sets
 from engine.spec.sweep import check_name
 from engine.spec.sweep_file import faults_of, read_sweep, setting_default
 from engine.spec.templates import ask, render
@@ -242,9 +243,9 @@ def default_text(key: str) -> str:
 def preview(path: Path, num_facts: int = 2) -> list[str]:
     """Some facts of each set as they are written and asked. Raises what is wrong with the file or its facts."""
     sweep = read_sweep(path)
-    sets, notes = fact_sets(path, sweep)
+    sets, notes = read_fact_sets(path, sweep)
     lines = []
-    for name in ("infused", "prior", "unseen"):
+    for name in fact_sets.DRAWN:
         facts = getattr(sets, name)
         lines.append(f"{name}: {len(facts):,} facts")
         written = {"infused": max(sweep.grid.num_templates), "prior": sweep.mixture.num_prior_templates, "unseen": 0}

@@ -14,16 +14,16 @@ import orjson
 
 from engine.analysis.curves import Results, sweep_observations
 from engine.analysis.imports import read_imported, row_of
-from engine.control.hosts.config import LOCAL, host_of, known_host
-from engine.control.store import State
-from engine.control.transport.local_process import Here, way_to
-from engine.control.transport.ssh import Ssh, UnreachableError
+from engine.control.ledger.state_file import read_state
+from engine.control.transport.base import Transport, UnreachableError
+from engine.control.transport.registry import transport_to
 from engine.errors import DataError, LaunchError, SpecError, nearest
 from engine.records.bundle import read_section
+from engine.records.hosts import known_host
+from engine.records.states import LOCAL
 from engine.records.workspace import Workspace
 from engine.spec.runspec import RunSpec
-from kitui.services.runs import known_run
-from kitui.services.sweeps import known_sweep
+from kitui.services.sweeps import known_run, known_sweep
 
 FORMATS = ("csv", "parquet", "json")
 
@@ -80,21 +80,20 @@ def export_run(workspace: Workspace, run: str, target: Path) -> str:
 
 def _kept_files(workspace: Workspace, run_id: str, spec: RunSpec, scratch: Path) -> tuple[int, list[Path]]:
     """The step of a run's last weights, with their files and the tokenizer's, fetched from its host if need be."""
-    state = State(workspace)
-    state.refresh()
-    host = host_of(state.runs.get(run_id, {}))
+    run = read_state(workspace).runs.get(run_id)
+    host = run.host if run is not None else LOCAL
     latest, checkpoints = f"runs/{run_id}/latest", f"runs/{run_id}/checkpoints"
     tokenizer = [f"tokens/{spec.tokens_id}/{name}" for name in ("tokenizer.json", "tokenizer_config.json")]
     root = workspace.root if host == LOCAL else scratch
     if host != LOCAL:
-        way = way_to(known_host(workspace, host))
+        transport = transport_to(known_host(workspace, host))
         try:
-            _fetch(way, latest, root)
+            _fetch(transport, latest, root)
             step = (root / latest).read_text(errors="replace").strip()
             if not step.isdigit():  # a host names no other path
                 raise LaunchError("not a step.", value=step)
             for name in (f"{checkpoints}/{step}", *tokenizer):
-                _fetch(way, name, root)
+                _fetch(transport, name, root)
         except UnreachableError:
             raise
         except LaunchError:  # it is not there: said below
@@ -111,6 +110,6 @@ def _kept_files(workspace: Workspace, run_id: str, spec: RunSpec, scratch: Path)
     return int(step), files
 
 
-def _fetch(way: Ssh | Here, name: str, root: Path) -> None:
+def _fetch(transport: Transport, name: str, root: Path) -> None:
     (root / name).parent.mkdir(parents=True, exist_ok=True)
-    way.fetch(name, (root / name).parent)
+    transport.fetch(name, (root / name).parent)

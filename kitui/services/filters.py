@@ -9,22 +9,20 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engine.errors import SpecError, nearest
 from engine.spec.numbers import parse_number
 
-Row = Any  # anything with the columns as attributes
+Row = Any  # anything that the given getters can read
+Getter = Callable[[Row], Any]
 Predicate = Callable[[Row], bool]
+_NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<op><=|>=|!=|==|=|<|>|~)|(?P<paren>[()])|(?P<text>"[^"]*"|'[^']*')|(?P<word>[^\s()<>=!~"']+))"""
 )
-# As the heads of tables and the papers call them.
-ALIASES = {
-    "size": "model", "N": "params", "F": "frequency", "D": "num_tokens", "T": "templates", "R": "overall",
-    "tokens": "num_tokens",
-}  # fmt: skip
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -63,10 +61,11 @@ class _Token(NamedTuple):
     position: int
 
 
-def parse_filter(expression: str, columns: tuple[str, ...]) -> Predicate:
-    """The expression as a function of a row. SpecError points at what is wrong."""
+def parse_filter(expression: str, values: Mapping[str, Getter], aliases: Mapping[str, str] = _NO_ALIASES) -> Predicate:
+    """The expression as a function of a row. `values`: how a column's value is read from a row. SpecError points at
+    what is wrong."""
     tokens = _tokenise(expression)
-    parser = _Parser(expression, tokens, columns)
+    parser = _Parser(expression, tokens, values, aliases)
     predicate = parser.any_of()
     if parser.place < len(tokens):
         parser.complain("expected and, or, or the end here")
@@ -88,8 +87,11 @@ def _tokenise(expression: str) -> list[_Token]:
 class _Parser:
     """Recursive descent: any_of → all_of → one_of → comparison."""
 
-    def __init__(self, expression: str, tokens: list[_Token], columns: tuple[str, ...]) -> None:
-        self.expression, self.tokens, self.columns, self.place = expression, tokens, columns, 0
+    def __init__(
+        self, expression: str, tokens: list[_Token], values: Mapping[str, Getter], aliases: Mapping[str, str]
+    ) -> None:
+        self.expression, self.tokens, self.values, self.aliases = expression, tokens, values, aliases
+        self.place = 0
 
     def any_of(self) -> Predicate:
         parts = [self.all_of()]
@@ -116,18 +118,19 @@ class _Parser:
         return self.comparison(token)
 
     def comparison(self, column: _Token) -> Predicate:
-        name = ALIASES.get(column.text, column.text)
-        if column.kind != "word" or name not in self.columns:
-            raise SpecError(
-                f"no column {column.text!r}.", key="--where", value=self.expression, mend=nearest(name, self.columns)
-            )
+        name = self.aliases.get(column.text, column.text)
+        if column.kind != "word" or name not in self.values:
+            mend = nearest(name, tuple(self.values))
+            raise SpecError(f"no column {column.text!r}.", key="--where", value=self.expression, mend=mend)
         symbol = self.next("a comparison such as = or >=")
         if symbol.kind != "op":
             self.complain("expected one of = != < <= > >= ~ here", back=1)
         value = self.next("a value")
         if value.kind not in ("word", "text"):
             self.complain("expected a value here", back=1)
-        return _comparison(name, symbol.text, value.text.strip("\"'") if value.kind == "text" else value.text)
+        return _comparison(
+            self.values[name], symbol.text, value.text.strip("\"'") if value.kind == "text" else value.text
+        )
 
     def take_word(self, word: str) -> bool:
         token = self.tokens[self.place] if self.place < len(self.tokens) else None
@@ -153,14 +156,12 @@ class _Parser:
         )
 
 
-def _comparison(name: str, symbol: str, text: str) -> Predicate:
+def _comparison(get: Getter, symbol: str, text: str) -> Predicate:
     number: float | None
     try:
         number = float(parse_number(text))
     except ValueError:
         number = None
-
-    get = operator.attrgetter(name)
 
     def holds(row: Row) -> bool:
         value = get(row)

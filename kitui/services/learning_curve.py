@@ -7,7 +7,15 @@ from array import array
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.records.metrics import AnyRecord, EventRecord, MetricsTail, RetentionRecord, StepRecord, overall_retention
+from engine.records.metrics import (
+    AnyRecord,
+    Attempts,
+    EventRecord,
+    MetricsTail,
+    RetentionRecord,
+    StepRecord,
+    overall_retention,
+)
 from kitui.services.format import retention
 
 _LOG_LINES = 200
@@ -44,6 +52,7 @@ class CurveTail:
 
     def __init__(self, path: Path) -> None:
         self._tail = MetricsTail(path)
+        self._attempts = Attempts()
         self._score_steps: list[int] = []
         self._tokens = array("d")
         self._retention: dict[str, array[float]] = {}
@@ -76,10 +85,12 @@ class CurveTail:
         return self._curve
 
     def _take(self, record: AnyRecord) -> None:
+        void_after = self._attempts.void_after(record)
+        if void_after is not None:
+            self._drop_losses(void_after + 1)
+            self._drop_scores(void_after + 1)
         if isinstance(record, StepRecord):
-            while self._loss_steps and self._loss_steps[-1] >= record.step:
-                for values in (self._loss_steps, self._loss_tokens, self._loss):
-                    values.pop()
+            self._drop_losses(record.step)
             self._loss_steps.append(record.step)
             self._loss_tokens.append(record.num_tokens)
             self._loss.append(_NAN if record.loss is None else record.loss)
@@ -88,13 +99,7 @@ class CurveTail:
         if isinstance(record, EventRecord):
             self._log.append((record.step, record_line(record)))
             return
-        while self._score_steps and self._score_steps[-1] >= record.step:
-            self._score_steps.pop()
-            for values in (self._tokens, *self._retention.values()):
-                values.pop()
-        while self._loss_steps and self._loss_steps[-1] > record.step:
-            for values in (self._loss_steps, self._loss_tokens, self._loss):
-                values.pop()
+        self._drop_scores(record.step)
         self._score_steps.append(record.step)
         self._tokens.append(record.num_tokens)
         scores = {name: score.retention for name, score in record.sets.items()}
@@ -106,6 +111,18 @@ class CurveTail:
         for name, values in self._retention.items():
             values.append(scores.get(name, _NAN))
         self._log.append((record.step, record_line(record)))
+
+    def _drop_losses(self, from_step: int) -> None:
+        while self._loss_steps and self._loss_steps[-1] >= from_step:
+            self._loss_steps.pop()
+            self._loss_tokens.pop()
+            self._loss.pop()
+
+    def _drop_scores(self, from_step: int) -> None:
+        while self._score_steps and self._score_steps[-1] >= from_step:
+            self._score_steps.pop()
+            for values in (self._tokens, *self._retention.values()):
+                values.pop()
 
 
 def record_line(record: AnyRecord) -> str:

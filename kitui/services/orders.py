@@ -1,30 +1,109 @@
-"""What came of a command to the supervisor, for a person: in the terminal and in the app."""
+"""Orders about sweeps, runs and hosts: the verbs that a person has for them, what is asked before, what is said after.
+The command line and the app both read this list."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import msgspec
+
+from engine.errors import SpecError
+from engine.records.workspace import Workspace
 from kitui.services.format import counted
 
 
-def answer_words(command: str, answer: dict[str, Any]) -> str:
-    """What came of a command, for a person."""
-    done = {"cancel": "cancelled", "retry": "queued again", "pause": "paused", "resume": "queued again"}
-    if command in done:
-        return f"{counted(answer['runs'], 'run')} {done[command]}"
-    if command == "delete":
-        return f"deleted, with {counted(answer['runs'], 'run')} that no other sweep wants"
-    if command == "archive":
-        return "archived" if answer["archived"] else "back in the list"
-    if command == "move":
-        return f"{counted(answer['runs'], 'run')} to start there"
-    if command == "drain":
-        return f"nothing more is started there; {counted(answer['runs'], 'run')} still there"
-    if command == "reopen":
-        return f"runs may start again on {', '.join(answer['hosts'])}"
-    if command == "prioritise":
-        return f"priority {answer['priority']}"
-    if command == "cap":
-        caps = {host: "none" if hours is None else f"{hours:g} GPU-hours" for host, hours in answer["caps"].items()}
-        return "cap on " + ", ".join(f"{host}: {words}" for host, words in caps.items())
-    return "done"
+class Verb(NamedTuple):
+    name: str
+    about: str
+    """For the help of the command line."""
+    done: Callable[[Any, int], str]
+    """What came of it, from the order and the number of runs that it has changed."""
+    about_sweeps: str = ""
+    """What it means for sweeps; where there is something here, it is asked before."""
+    about_runs: str = ""
+    about_hosts: str = ""
+    needs_open: bool = False
+    """Whether it means nothing for what has ended."""
+    takes_names_only: bool = False
+    """Whether sweeps or runs are all that it takes: the command line makes its command of what stands here."""
+
+
+def _runs(words: str) -> Callable[[Any, int], str]:
+    return lambda _order, runs: f"{counted(runs, 'run')} {words}"
+
+
+def _cap_words(order: Any, _runs: int) -> str:
+    caps = {host: "none" if hours is None else f"{hours:g} GPU-hours" for host, hours in order.caps.items()}
+    return "cap on " + ", ".join(f"{host}: {words}" for host, words in caps.items())
+
+
+_VERBS = (
+    Verb(
+        "cancel", "End runs; what a sweep shares with another active sweep goes on. Checkpoints are kept.",
+        _runs("cancelled"),
+        about_sweeps="Running runs end after a checkpoint; what another sweep wants goes on.",
+        about_runs="A running one ends after a checkpoint.", needs_open=True, takes_names_only=True,
+    ),
+    Verb(
+        "pause", "End runs after a checkpoint, and start none of them until resumed.", _runs("paused"),
+        about_sweeps="Running runs end after a checkpoint, and go on from there when resumed.",
+        about_runs="A running one ends after a checkpoint, and goes on from there when resumed.",
+        needs_open=True, takes_names_only=True,
+    ),
+    Verb(
+        "resume", "Go on with paused runs, from their checkpoints.", _runs("queued again"), takes_names_only=True,
+    ),
+    Verb(
+        "retry", "Queue failed, lost and cancelled runs again, from their last checkpoints.",
+        _runs("queued again"), takes_names_only=True,
+    ),
+    Verb(
+        "archive", "Take sweeps out of the lists; nothing else about them changes.",
+        lambda order, _: "archived" if order.archived else "back in the list",
+    ),
+    Verb(
+        "delete", "Delete sweeps with their results, and the runs that no other sweep wants.",
+        lambda _, runs: f"deleted, with {counted(runs, 'run')} that no other sweep wants",
+        about_sweeps="Its results and the runs that no other sweep wants are gone for good.",
+    ),
+    Verb(
+        "prioritise", "Have a sweep's queued runs start before those of sweeps with a lower number.",
+        lambda order, _: f"priority {order.priority}",
+    ),
+    Verb("cap", "Limit the GPU-hours that a sweep takes on a host.", _cap_words),
+    Verb(
+        "move", "Have queued runs, or such as wait in a cluster's queue, start on this host.",
+        _runs("to start there"),
+    ),
+    Verb(
+        "drain", "Start nothing more on these hosts; what runs there goes on to its end.",
+        lambda _, runs: f"nothing more is started there; {counted(runs, 'run')} still there",
+        about_hosts="Its runs end after a checkpoint, and start again on other hosts. Nothing more is started there.",
+    ),
+    Verb(
+        "reopen", "Start runs again on hosts that were drained, or set aside after failures in a row.",
+        lambda order, _: f"runs may start again on {', '.join(order.names)}",
+    ),
+)  # fmt: skip
+VERBS = {verb.name: verb for verb in _VERBS}
+
+
+def give(workspace: Workspace, verb: str, names: Sequence[str], **details: object) -> str:
+    """Hand an order to the supervisor; what came of it, in words. Raises as `queue.order` does, and SpecError where
+    there is no workspace."""
+    from engine.control.commands import queue
+    from engine.records.commands import Order
+
+    if not workspace.root.is_dir():
+        raise SpecError(
+            "there is no workspace here.", where=str(workspace.root), mend="kitui launch SWEEP.toml makes one."
+        )
+    order: Order = msgspec.convert({"command": verb, "names": list(names), **details}, Order)
+    return VERBS[verb].done(order, queue.order(workspace, order).runs)
+
+
+def question(verb: str, names: Sequence[str], consequences: str) -> str:
+    """What is asked before an order is given. `consequences`: of the verb, for what the names are of."""
+    subject = names[0] if len(names) == 1 else counted(len(names), "run")
+    return f"{verb.capitalize()} {subject}? {consequences}"

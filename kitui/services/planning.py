@@ -5,89 +5,166 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from engine.control.launchers.local import visible_gpus
-from engine.control.store import State
+from engine.control.ledger.state_file import read_state
 from engine.records import forecast
-from engine.records.bundle import SweepBundle
 from engine.records.forecast import Probe
-from engine.records.record import plain, read_record, validated
-from engine.records.results import SCHEMA_VERSION, Plan, PlannedCell
+from engine.records.plan import Ceiling, Plan, PlannedCell
+from engine.records.record import SCHEMA_VERSION, Record, read_record
+from engine.records.states import Runs, SweepState
 from engine.records.workspace import Workspace
+from engine.spec.axes import AxisValue
 from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, GPU_MEMORY_BYTES, PEAK_FLOPS_PER_S
 from engine.spec.models import preset
 from engine.spec.sweep import MIN_DOSES, MIN_OBSERVED_SIZES
+from kitui.services.engine_commands import PlannedSweep, plan_sweep, probe
 from kitui.services.format import counted, size_of_bytes
-from kitui.services.sweeps import plan_sweep, probe
 
 
-def plan_document(path: Path, workspace: Workspace) -> dict[str, Any]:
-    """The document of `kitui plan --json`."""
-    bundle = plan_sweep(path, workspace)
-    return document_of(bundle, workspace, measure(bundle, workspace))
+class CellCounts(Record, frozen=True, kw_only=True):
+    total: int
+    new: int
+    trained: int
 
 
-def measure(bundle: SweepBundle, workspace: Workspace) -> Probe:
+class FactCounts(Record, frozen=True, kw_only=True):
+    infused: int | None
+    prior: int | None
+
+
+class PlannedModel(Record, frozen=True, kw_only=True):
+    name: str
+    num_params: int
+    num_params_total: int | None
+    cells: int
+    memory_bytes: int | None
+
+
+class GridCell(Record, frozen=True, kw_only=True):
+    """A cell with its seeds together."""
+
+    model: str
+    num_tokens: int
+    templates: int
+    frequency: int
+    other_axes: dict[str, AxisValue] = {}
+    seeds: int
+    trained: int
+    overall: float | None
+    """Mean overall retention of those that are trained."""
+    above_ceiling: bool
+
+
+class Relaunch(Record, frozen=True, kw_only=True):
+    """What launching adds to a sweep of this name, and what it leaves out."""
+
+    added: int
+    orphaned: int
+
+
+class PlanDocument(Record, frozen=True, kw_only=True):
+    """`kitui plan --json`: what a sweep will take."""
+
+    schema_version: int = SCHEMA_VERSION
+    sweep: str
+    estimated: bool
+    cells: CellCounts
+    facts: FactCounts
+    tokens_per_fact: float | None
+    vocab_size: int | None
+    prior_exposures: float | None
+    background_tokens: int | None
+    ceilings: tuple[Ceiling, ...]
+    models: tuple[PlannedModel, ...]
+    grid: tuple[GridCell, ...]
+    launched: Relaunch | None
+    train_tokens: int
+    train_flops: float
+    gpu_hours: float
+    gpu_hours_basis: str
+    eta_s: float | None
+    eta_basis: str
+    slots: int
+    disk_bytes: int
+    memory_bytes_per_run: int
+    processes_per_run: int
+    process_bytes: int | None
+    on_gpu: bool
+    notes: tuple[str, ...]
+
+
+def plan_document(path: Path, workspace: Workspace) -> PlanDocument:
+    """What the sweep in a file will take, this machine's speed measured."""
+    planned = plan_sweep(path, workspace)
+    return document_of(planned, workspace, measure(planned, workspace))
+
+
+def measure(planned: PlannedSweep, workspace: Workspace) -> Probe:
     """This machine's training speed at the sweep's shapes: as it was measured before, or measured now."""
     stored = read_record(Probe, workspace.probe)
+    bundle = planned.bundle
     rates = forecast.known_rates(stored, platform.node(), bundle.runs, bundle.plan.vocab_size or 50_257)
     if stored is None or rates is None or stored.process_bytes is None:
-        return validated(Probe, probe(workspace, bundle))
+        return probe(workspace, planned)
     return msgspec.structs.replace(stored, rates=rates)
 
 
-def document_of(bundle: SweepBundle, workspace: Workspace, measured: Probe | None) -> dict[str, Any]:
-    """The document of a planned sweep; without a measurement it says nothing of time."""
-    plan = bundle.plan
-    state = State(workspace)
-    state.refresh()
-    new = [c for c in plan.cells if not workspace.run(c.run_id).result(plan.evaluation_id).exists()]
+def gpu_hours(planned: PlannedSweep, workspace: Workspace) -> float:
+    """GPU-hours of the runs still to train, by the arithmetic of an assumed GPU."""
+    flops = sum(cell.train_flops or 0.0 for cell in _new_cells(planned.plan, workspace))
+    return flops / (PEAK_FLOPS_PER_S[ASSUMED_GPU] * ASSUMED_FLOPS_UTILISATION) / 3600
+
+
+def document_of(planned: PlannedSweep, workspace: Workspace, measured: Probe | None) -> PlanDocument:
+    """What a planned sweep will take; without a measurement nothing is said of time."""
+    bundle, plan = planned.bundle, planned.plan
+    state = read_state(workspace)
+    new = _new_cells(plan, workspace)
     gpus = visible_gpus()
     slots = bundle.slots or len(gpus) or len(os.sched_getaffinity(0))
     rates = {model: rate.tokens_per_s for model, rate in measured.rates.items()} if measured else {}
-    flops_rate = forecast.flops_rate(plan, rates)
-    here = forecast.cost(new, rates, flops_rate)
-    eta_s = forecast.eta_s(here, slots) if here and new else 0.0 if not new else None
-    train_flops = sum(c.train_flops or 0.0 for c in new)
-    if gpus and here and measured:
-        gpu_hours, basis = here.slot_s / 3600, f"measured on {measured.device}"
+    local = forecast.cost(new, rates, forecast.flops_rate(plan, rates))
+    if gpus and local and measured:
+        hours, basis = local.slot_s / 3600, f"measured on {measured.device}"
     else:
-        rate = PEAK_FLOPS_PER_S[ASSUMED_GPU] * ASSUMED_FLOPS_UTILISATION
-        gpu_hours = train_flops / rate / 3600
+        hours = gpu_hours(planned, workspace)
         basis = f"assumed: {ASSUMED_GPU} at {ASSUMED_FLOPS_UTILISATION:.0%} of its bf16 peak"
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "sweep": plan.sweep,
-        "estimated": plan.estimated,
-        "cells": {"total": len(plan.cells), "new": len(new), "trained": len(plan.cells) - len(new)},
-        "facts": {"infused": plan.num_infused_facts, "prior": plan.num_prior_facts},
-        "tokens_per_fact": plan.tokens_per_fact,
-        "vocab_size": plan.vocab_size,
-        "prior_exposures": plan.prior_exposures,
-        "background_tokens": plan.background_tokens,
-        "ceilings": [plain(d) for d in plan.doses],
-        "models": _models(plan.cells),
-        "grid": _grid(plan, state.runs),
-        "launched": _launched(plan, state.sweeps.get(plan.sweep)),
-        "train_tokens": sum(c.total_tokens or c.num_tokens for c in new),
-        "train_flops": train_flops,
-        "gpu_hours": gpu_hours,
-        "gpu_hours_basis": basis,
-        "eta_s": eta_s,
-        "eta_basis": _eta_basis(measured, here, slots) if measured else "not measured yet",
-        "slots": slots,
-        "disk_bytes": forecast.disk_bytes(plan, bundle.runs[0].keep_weights) + _tokens_bytes(bundle, workspace),
-        "memory_bytes_per_run": max(c.memory_bytes or 0 for c in plan.cells),
-        "processes_per_run": max(c.num_processes for c in plan.cells),
-        "process_bytes": measured.process_bytes if measured else None,
-        "on_gpu": bool(gpus),
-        "notes": [*plan.notes, *_advice(plan), *_memory_advice(bundle)],
-    }
+    return PlanDocument(
+        sweep=plan.sweep,
+        estimated=plan.estimated,
+        cells=CellCounts(total=len(plan.cells), new=len(new), trained=len(plan.cells) - len(new)),
+        facts=FactCounts(infused=plan.num_infused_facts, prior=plan.num_prior_facts),
+        tokens_per_fact=plan.tokens_per_fact,
+        vocab_size=plan.vocab_size,
+        prior_exposures=plan.prior_exposures,
+        background_tokens=plan.background_tokens,
+        ceilings=plan.ceilings,
+        models=_models(plan.cells),
+        grid=_grid(plan, state.runs),
+        launched=_relaunch(plan, state.sweeps.get(plan.sweep)),
+        train_tokens=sum(c.total_tokens or c.num_tokens for c in new),
+        train_flops=sum(c.train_flops or 0.0 for c in new),
+        gpu_hours=hours,
+        gpu_hours_basis=basis,
+        eta_s=(forecast.eta_s(local, slots) if local else None) if new else 0.0,
+        eta_basis=_eta_basis(measured, local, slots) if measured else "not measured yet",
+        slots=slots,
+        disk_bytes=forecast.disk_bytes(plan, bundle.runs[0].keep_weights) + _tokens_bytes(planned, workspace),
+        memory_bytes_per_run=max(c.memory_bytes or 0 for c in plan.cells),
+        processes_per_run=max(c.num_processes for c in plan.cells),
+        process_bytes=measured.process_bytes if measured else None,
+        on_gpu=bool(gpus),
+        notes=(*plan.notes, *_advice(plan), *_memory_advice(planned)),
+    )
+
+
+def _new_cells(plan: Plan, workspace: Workspace) -> list[PlannedCell]:
+    return [c for c in plan.cells if not workspace.run(c.run_id).result(plan.evaluation_id).exists()]
 
 
 def _advice(plan: Plan) -> list[str]:
@@ -104,10 +181,10 @@ def _advice(plan: Plan) -> list[str]:
     return words
 
 
-def _memory_advice(bundle: SweepBundle) -> list[str]:
+def _memory_advice(planned: PlannedSweep) -> list[str]:
     """For a size that does not fit every GPU: what it takes by one process, and divided among several."""
-    run = max(bundle.runs, key=lambda run: run.model.num_params)
-    vocab_size = bundle.plan.vocab_size or 50_257
+    run = max(planned.bundle.runs, key=lambda run: run.model.num_params)
+    vocab_size = planned.plan.vocab_size or 50_257
     alone = run.memory_bytes(vocab_size, 1, "ddp")
     if alone < GPU_MEMORY_BYTES[0]:
         return []
@@ -120,82 +197,85 @@ def _memory_advice(bundle: SweepBundle) -> list[str]:
     return [f"{words}. Divided (data_parallel = fsdp) by num_processes: {ways}"]
 
 
-def _grid(plan: Plan, runs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _grid(plan: Plan, runs: Runs) -> tuple[GridCell, ...]:
     """The cells, their seeds together: how many are trained, and the mean of what they retain."""
-    cells: dict[tuple[Any, ...], list[PlannedCell]] = {}
+    cells: dict[tuple[object, ...], list[PlannedCell]] = {}
     for cell in plan.cells:
-        cells.setdefault((cell.model, cell.num_tokens, cell.num_templates, cell.frequency), []).append(cell)
+        key = (cell.model, cell.num_tokens, cell.num_templates, cell.frequency, *cell.other_axes.values())
+        cells.setdefault(key, []).append(cell)
     rows = []
-    for key, members in cells.items():
-        results = [runs.get(m.run_id, {}).get("results", {}).get(plan.evaluation_id) for m in members]
-        scores = [r["overall"] for r in results if r is not None and r["overall"] is not None]
-        ceiling = plan.ceiling(key[1], key[2])
+    for members in cells.values():
+        first = members[0]
+        known = [runs[m.run_id].results.get(plan.evaluation_id) for m in members if m.run_id in runs]
+        scores = [summary.overall for summary in known if summary is not None and summary.overall is not None]
+        ceiling = plan.ceiling(first.num_tokens, first.num_templates)
         rows.append(
-            dict(zip(("model", "num_tokens", "templates", "frequency"), key, strict=True))
-            | {
-                "seeds": len(members),
-                "trained": sum(r is not None for r in results),
-                "overall": sum(scores) / len(scores) if scores else None,
-                "above_ceiling": ceiling is not None and key[3] > ceiling,
-            }
+            GridCell(
+                model=first.model,
+                num_tokens=first.num_tokens,
+                templates=first.num_templates,
+                frequency=first.frequency,
+                other_axes=first.other_axes,
+                seeds=len(members),
+                trained=sum(summary is not None for summary in known),
+                overall=sum(scores) / len(scores) if scores else None,
+                above_ceiling=ceiling is not None and first.frequency > ceiling,
+            )
         )
-    return rows
+    return tuple(rows)
 
 
-def _launched(plan: Plan, sweep: Mapping[str, Any] | None) -> dict[str, int] | None:
-    """Where a sweep of this name was launched before: what launching this adds to it, and what it leaves out."""
+def _relaunch(plan: Plan, sweep: SweepState | None) -> Relaunch | None:
     if sweep is None:
         return None
-    now, before = {c.run_id for c in plan.cells}, set(sweep["run_ids"])
-    return {"added": len(now - before), "orphaned": len(before - now)}
+    now, before = {c.run_id for c in plan.cells}, set(sweep.run_ids)
+    return Relaunch(added=len(now - before), orphaned=len(before - now))
 
 
-def memory_words(document: dict[str, Any]) -> str:
+def memory_words(document: PlanDocument) -> str:
     """What one run takes where it trains: on a CPU, PyTorch's own memory counts too, and is most of it."""
-    model, process = document["memory_bytes_per_run"], document["process_bytes"]
-    number_of = document["processes_per_run"]
+    model, process = document.memory_bytes_per_run, document.process_bytes
+    number_of = document.processes_per_run
     several = f" in each of {number_of} processes" if number_of > 1 else ""
-    if document["on_gpu"]:
+    if document.on_gpu:
         return f"{size_of_bytes(model)} of the GPU{several}"
     return (size_of_bytes(model + process) if process else f"{size_of_bytes(model)} + PyTorch") + several
 
 
-def launched_words(launched: dict[str, int]) -> str:
-    words = f"a sweep of this name is there: {counted(launched['added'], 'run')} added"
-    if launched["orphaned"]:
-        words += f", {counted(launched['orphaned'], 'run')} no longer part of it (kept)"
+def relaunch_words(relaunch: Relaunch) -> str:
+    words = f"a sweep of this name is there: {counted(relaunch.added, 'run')} added"
+    if relaunch.orphaned:
+        words += f", {counted(relaunch.orphaned, 'run')} no longer part of it (kept)"
     return words
 
 
-def _models(cells: tuple[PlannedCell, ...]) -> list[dict[str, Any]]:
-    names = dict.fromkeys(c.model for c in cells)
+def _models(cells: Sequence[PlannedCell]) -> tuple[PlannedModel, ...]:
     rows = []
-    for name in names:
+    for name in dict.fromkeys(c.model for c in cells):
         of_model = [c for c in cells if c.model == name]
-        shape = preset(name)
         rows.append(
-            {
-                "name": name,
-                "num_params": shape.num_params,
-                "num_params_total": of_model[0].num_params_total,
-                "cells": len(of_model),
-                "memory_bytes": of_model[0].memory_bytes,
-            }
+            PlannedModel(
+                name=name,
+                num_params=preset(name).num_params,
+                num_params_total=of_model[0].num_params_total,
+                cells=len(of_model),
+                memory_bytes=of_model[0].memory_bytes,
+            )
         )
-    return rows
+    return tuple(rows)
 
 
-def _eta_basis(measured: Probe, here: forecast.Cost | None, slots: int) -> str:
-    if here is None:
+def _eta_basis(measured: Probe, local: forecast.Cost | None, slots: int) -> str:
+    if local is None:
         return "these sizes are too large to try on this machine"
-    how = "measured" if here.measured else "larger sizes by their FLOP"
+    how = "measured" if local.measured else "larger sizes by their FLOP"
     return f"{how} on {measured.device}, {counted(slots, 'slot')}"
 
 
-def _tokens_bytes(bundle: SweepBundle, workspace: Workspace) -> int:
+def _tokens_bytes(planned: PlannedSweep, workspace: Workspace) -> int:
     """The token files, where they are still to be made and their size is known."""
-    if workspace.tokens(bundle.plan.tokens_id).exists():
+    if workspace.tokens(planned.plan.tokens_id).exists():
         return 0
-    limit = bundle.corpus.background.max_tokens
-    width = 2 if (bundle.plan.vocab_size or math.inf) <= 2**16 else 4
+    limit = planned.bundle.corpus.background.max_tokens
+    width = 2 if (planned.plan.vocab_size or math.inf) <= 2**16 else 4
     return width * limit if limit else 0

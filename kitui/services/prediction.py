@@ -3,112 +3,96 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Sequence
+
+import msgspec
 
 from engine.errors import FitError, SpecError
-from engine.records.results import SCHEMA_VERSION
+from engine.records.analysis import Prediction, PredictionDocument, SweepLaw, TargetCondition
+from engine.records.conditions import Condition, LawCondition
 from engine.records.workspace import Workspace
 from engine.spec.models import PRESETS
 from engine.spec.numbers import format_count, parse_number
-from kitui.services.filters import parse_filter
-from kitui.services.sweeps import analysis
-
-_CONDITION = (
-    "num_params",
-    "num_params_total",
-    "num_tokens",
-    "templates",
-    "fill",
-    "stages",
-    "mixture",
-    "num_infused_facts",
-    "ceiling_frequency",
-)
-_CONDITION_COLUMNS = ("templates", "fill", "stages", "mixture", "num_infused_facts")
+from kitui.services.engine_commands import analysis
+from kitui.services.filters import Getter, parse_filter
 
 
-def predict_document(
+def predict(
     workspace: Workspace,
     sweep: str,
     *,
     params: str,
     tokens: str | None,
-    target_retention: float | None,
-    where: str | None,
-) -> dict[str, Any]:
-    """The document of `kitui predict --json`. Without a law its frequency is null, and `reason` says why."""
+    target_retention: float | None = None,
+    where: str | None = None,
+) -> PredictionDocument:
+    """Without a law there is no frequency, and `reason` says why. SpecError for a size, budget, target or condition
+    that is not understood."""
     size = float(PRESETS[params].num_params) if params in PRESETS else _count(params, "--params")
     if target_retention is not None and not 0 < target_retention < 1:
         raise SpecError("expected a retention between 0 and 1.", key="--target-retention", value=target_retention)
-    document = analysis(workspace, sweep, target_retention=target_retention)
-    law = document["law"]
-    head = {"schema_version": SCHEMA_VERSION, "sweep": law["sweep"], "simulated": law["simulated"]}
-    if not law["laws"]:
-        return head | _refusal(size, tokens, law["reason"])
-    one = _choose(law["laws"], where)
-    members = [p["condition"] for p in law["collapse_points"] if _same(p["condition"], one["condition"])]
-    budgets = sorted({c["num_tokens"] for c in members})
+    law = analysis(workspace, sweep, target_retention=target_retention).law
+    if not law.laws:
+        prediction = _refusal(size, _count(tokens, "--tokens") if tokens else None, law.reason)
+    else:
+        one = _choose(law.laws, where)
+        members = [p.condition for p in law.collapse_points if p.condition.law_condition() == one.condition]
+        prediction = _predict(one, members, size, tokens)
+    return PredictionDocument(sweep=law.sweep, simulated=law.simulated, **msgspec.structs.asdict(prediction))
+
+
+def _predict(one: SweepLaw, members: Sequence[Condition], size: float, tokens: str | None) -> Prediction:
+    from engine.analysis.forms import FORMS  # SciPy takes a second
+    from engine.analysis.predictions import law_of, prediction_at
+
+    budgets = sorted({c.num_tokens for c in members})
     if tokens is None and len(budgets) > 1:
         choices = ", ".join(format_count(b) for b in budgets)
         raise SpecError("the sweep has several token budgets.", key="--tokens", mend=f"Give one, such as {choices}.")
-    budget = _count(tokens, "--tokens") if tokens else budgets[0]
-    if one["form"] != "power N and D" and budget not in budgets:
-        return head | _refusal(
-            size,
-            str(budget),
-            f"runs have D = {', '.join(map(format_count, budgets))}: the law says nothing of other budgets",
-        )
-    ceiling = next((c["ceiling_frequency"] for c in members if c["num_tokens"] == budget), None)
+    budget = _count(tokens, "--tokens") if tokens else float(budgets[0])
+    if not FORMS[one.form].uses_tokens and budget not in budgets:
+        known = ", ".join(map(format_count, budgets))
+        return _refusal(size, budget, f"runs have D = {known}: the law says nothing of other budgets")
     try:
-        return head | _predict(one, size, budget, ceiling)
+        return prediction_at(
+            law_of(one.fit),
+            law_of(one.acquisition.fit) if one.acquisition.fit else None,
+            num_params=size,
+            num_tokens=budget,
+            condition=one.condition,
+            ceiling=next((c.ceiling_frequency for c in members if c.num_tokens == budget), None),
+            acquisition_reason=one.acquisition.reason,
+        )
     except FitError as error:
-        return head | _refusal(size, str(budget), str(error))
+        return _refusal(size, budget, str(error))
 
 
-def _predict(one: dict[str, Any], size: float, budget: float, ceiling: float | None) -> dict[str, Any]:
-    from engine.analysis.predictions import law_from_json, prediction_json
-
-    acquisition = one["acquisition"]
-    return prediction_json(
-        law_from_json(one["fit"]),
-        law_from_json(acquisition["fit"]) if acquisition["fit"] else None,
-        num_params=size,
-        num_tokens=budget,
-        condition=one["condition"],
-        ceiling=ceiling,
-        acquisition_reason=acquisition.get("reason"),
-    )
+def _refusal(size: float, budget: float | None, reason: str | None) -> Prediction:
+    return Prediction(condition=TargetCondition(num_params=size, num_tokens=budget), reason=reason)
 
 
-def _refusal(size: float, tokens: str | None, reason: str | None) -> dict[str, Any]:
-    budget = _count(tokens, "--tokens") if tokens else None
-    return {
-        "condition": dict.fromkeys(_CONDITION) | {"num_params": size, "num_tokens": budget},
-        "frequency": None,
-        "interval": None,
-        "acquisition_frequency": None,
-        "acquisition_interval": None,
-        "extrapolation": None,
-        "recommended_frequency": None,
-        "reason": reason,
-        "warnings": [],
-    }
-
-
-def _choose(laws: list[dict[str, Any]], where: str | None) -> dict[str, Any]:
+def _choose(laws: Sequence[SweepLaw], where: str | None) -> SweepLaw:
     if where:
-        keep = parse_filter(where, _CONDITION_COLUMNS)
-        laws = [one for one in laws if keep(SimpleNamespace(**one["condition"]))]
+        keep = parse_filter(where, _condition_values(laws))
+        laws = [one for one in laws if keep(one.condition)]
     if len(laws) == 1:
         return laws[0]
-    choices = "; ".join(" and ".join(f"{k}={v}" for k, v in one["condition"].items() if v is not None) for one in laws)
+    choices = "; ".join(one.condition.words() for one in laws)
     what = "several conditions have laws." if laws else "no condition with a law fits."
     raise SpecError(what, key="--where", value=where or "", mend=f"Choose one: {choices}." if choices else "")
 
 
-def _same(condition: dict[str, Any], law_condition: dict[str, Any]) -> bool:
-    return all(condition[key] == value for key, value in law_condition.items())
+def _condition_values(laws: Sequence[SweepLaw]) -> dict[str, Getter]:
+    """What a condition can be chosen by: its own fields, and the other axes of these laws."""
+
+    def of_other(name: str) -> Getter:
+        return lambda condition: condition.other_axes.get(name)
+
+    def of_field(name: str) -> Getter:
+        return lambda condition: getattr(condition, name)
+
+    own = {name: of_field(name) for name in LawCondition.__struct_fields__ if name != "other_axes"}
+    return own | {name: of_other(name) for one in laws for name in one.condition.other_axes}
 
 
 def _count(text: str, option: str) -> float:

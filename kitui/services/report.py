@@ -1,39 +1,29 @@
-"""Tables for the terminal: status, curves, collapse points and laws, and the summary of a sweep."""
+"""Results in words and tables, for the terminal and the app: curves, collapse points, laws, predictions."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
 from rich.table import Table
 
+from engine.control.ledger.state_file import State
 from engine.control.status import status
-from engine.control.store import State
 from engine.errors import SpecError, nearest
-from engine.records.results import SCHEMA_VERSION
+from engine.records.analysis import CollapsePoint, CurvesDocument, DosePoint, LawDocument, Prediction, RetentionCurve
+from engine.records.status import StatusDocument
 from engine.records.workspace import Workspace
+from engine.spec import fact_sets
 from engine.spec.numbers import format_count
 from kitui.services.format import dose, dose_interval, interval, number, retention
 from kitui.services.sweeps import known_sweep
 
-FACT_SETS = ("overall", "prior", "infused", "verbatim", "unseen")
-_LAW_KEYS = (
-    "condition",
-    "form",
-    "parameters",
-    "aicc",
-    "sigma_log",
-    "num_points",
-    "num_censored",
-    "equation",
-    "candidates",
-    "leave_largest_out",
-    "warnings",
-)
-_EXPONENTS = {
-    "exponent_params": "exponent of N",
-    "exponent_tokens": "exponent of D",
-    "slope_params": "slope in ln N",
-}
+
+class HasOrigin(Protocol):
+    @property
+    def simulated(self) -> bool: ...
+
+
 # A verdict is never shown by colour alone, and reads the same everywhere.
 VERDICTS = {
     "observed": "● observed",
@@ -44,145 +34,137 @@ VERDICTS = {
 }
 
 
+OUTDATED = "What follows was worked out by another version of the analysis; it is being worked out anew."
+
+
 def checked_fact_set(name: str) -> str:
-    if name not in FACT_SETS:
-        raise SpecError("no such fact set.", key="--fact-set", value=name, mend=nearest(name, FACT_SETS))
+    if name not in fact_sets.NAMES:
+        raise SpecError("no such fact set.", key="--fact-set", value=name, mend=nearest(name, fact_sets.NAMES))
     return name
 
 
-def status_document(workspace: Workspace, sweep: str | None) -> dict[str, Any]:
+def status_document(workspace: Workspace, sweep: str | None) -> StatusDocument:
     name = known_sweep(workspace, sweep)[0] if sweep else None
     return status(workspace, State(workspace), name)
 
 
-def curves_document(analysis: dict[str, Any]) -> dict[str, Any]:
-    """The document of `kitui curves --json`."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "sweep": analysis["sweep"],
-        "simulated": analysis["simulated"],
-        "curves": analysis["curves"],
-    }
+def curves_document(analysis: CurvesDocument) -> CurvesDocument:
+    """The document of `kitui curves --json`, out of a whole analysis."""
+    return CurvesDocument(sweep=analysis.sweep, simulated=analysis.simulated, curves=analysis.curves)
 
 
-def retention_table(curves: list[dict[str, Any]], title: str, *, with_sd: bool) -> Table:
+def retention_table(curves: Sequence[RetentionCurve], title: str, *, with_sd: bool) -> Table:
     """Sizes down, frequencies across: the mean over seeds; missing runs are marked, never filled in."""
-    frequencies = sorted({p["frequency"] for c in curves for p in c["points"]})
+    frequencies = sorted({p.frequency for c in curves for p in c.points})
     table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
     table.add_column("N" if len({_budget(c) for c in curves}) == 1 else "N · D", justify="left", no_wrap=True)
     for frequency in frequencies:
         table.add_column(f"F={frequency:,}" if frequency == frequencies[0] else f"{frequency:,}", justify="right")
     for curve in curves:
-        by_dose = {p["frequency"]: p for p in curve["points"]}
-        label = format_count(curve["condition"]["num_params"])
+        by_dose = {p.frequency: p for p in curve.points}
+        label = format_count(curve.condition.num_params)
         if len({_budget(c) for c in curves}) > 1:
-            label += f" · {format_count(curve['condition']['num_tokens'])}"
-        if curve["condition"]["templates"] not in (None, 1):
-            label += f" · {curve['condition']['templates']} templates"
+            label += f" · {format_count(curve.condition.num_tokens)}"
+        if curve.condition.templates not in (None, 1):
+            label += f" · {curve.condition.templates} templates"
         table.add_row(label, *(_dose_text(by_dose.get(f), with_sd) for f in frequencies))
     return table
 
 
-def _dose_text(point: dict[str, Any] | None, with_sd: bool) -> str:
+def _dose_text(point: DosePoint | None, with_sd: bool) -> str:
     if point is None:
         return ""
-    if point["mean"] is None:
+    if point.mean is None:
         return "…"
-    text = retention(point["mean"])
-    if with_sd and point["sd"] is not None:
-        text += f"±{retention(point['sd'])}"
-    return text + ("*" if point["missing"] else "")
+    text = retention(point.mean)
+    if with_sd and point.sd is not None:
+        text += f"±{retention(point.sd)}"
+    return text + ("*" if point.missing else "")
 
 
-def law_document(law: dict[str, Any]) -> dict[str, Any]:
-    """The document of `kitui law --json`: what the analysis keeps for itself is left out."""
-    return law | {"laws": [{key: one[key] for key in _LAW_KEYS} for one in law["laws"]]}
-
-
-def collapse_table(points: list[dict[str, Any]]) -> Table:
+def collapse_table(points: Sequence[CollapsePoint]) -> Table:
     table = Table(box=None, pad_edge=False)
-    several_budgets = len({p["condition"]["num_tokens"] for p in points}) > 1
-    several_templates = len({p["condition"]["templates"] for p in points}) > 1
+    several_budgets = len({p.condition.num_tokens for p in points}) > 1
+    several_templates = len({p.condition.templates for p in points}) > 1
     columns = ["N", *(["D"] if several_budgets else []), *(["templ."] if several_templates else [])]
     columns += ["F*", "95 %", "half", "acquired", "drop", "p", "verdict"]
     for column in columns:
         table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
     for p in points:
-        condition = p["condition"]
-        budget = [format_count(condition["num_tokens"])] if several_budgets else []
-        templates = [str(condition["templates"])] if several_templates else []
+        condition = p.condition
+        budget = [format_count(condition.num_tokens)] if several_budgets else []
+        templates = [str(condition.templates)] if several_templates else []
         table.add_row(
-            format_count(condition["num_params"]),
+            format_count(condition.num_params),
             *budget,
             *templates,
-            number(p["frequency"]),
-            interval(p["interval"]),
-            number(p["half_drop_frequency"]),
-            number(p["acquisition_frequency"]),
-            "–" if p["drop"] is None else f"{p['drop']:.0%}",
-            "–" if p["p_value_no_collapse"] is None else f"{p['p_value_no_collapse']:.3f}",
-            VERDICTS[p["status"]],
+            number(p.collapse_frequency),
+            interval(p.interval),
+            number(p.half_drop_frequency),
+            number(p.acquisition_frequency),
+            "–" if p.drop is None else f"{p.drop:.0%}",
+            "–" if p.p_value_no_collapse is None else f"{p.p_value_no_collapse:.3f}",
+            VERDICTS[p.status],
         )
     return table
 
 
-def law_lines(law: dict[str, Any]) -> list[str]:
+def law_lines(law: LawDocument) -> list[str]:
     """The law in words, or why there is none; what speaks for and against it; the next size up."""
     lines = [
-        f"N = {format_count(point['condition']['num_params'])}: {point['reason']}"
-        for point in law["collapse_points"]
-        if point["status"] != "observed"
+        f"N = {format_count(point.condition.num_params)}: {point.reason}"
+        for point in law.collapse_points
+        if point.status != "observed"
     ]
-    for one in law["laws"]:
-        lines.append(f"law ({one['form']}): {one['equation']}")
-        for name, parameter in one["parameters"].items():
+    for one in law.laws:
+        lines.append(f"law ({one.form}): {one.equation}")
+        for name, parameter in one.parameters.items():
             if name.startswith(("exponent", "slope")):
-                lines.append(
-                    f"  {name.replace('_', ' ')} {number(parameter['value'])} {interval(parameter['interval'])}"
-                )
-        left_out = one["leave_largest_out"]
+                lines.append(f"  {name.replace('_', ' ')} {number(parameter.value)} {interval(parameter.interval)}")
+        left_out = one.leave_largest_out
         if left_out:
-            predicted = f"{number(left_out['predicted'])} {interval(left_out['interval'])}"
-            observed = number(left_out["observed"])
+            predicted = f"{number(left_out.predicted)} {interval(left_out.interval)}"
+            observed = number(left_out.observed)
             lines.append(f"  without the largest size it predicts {predicted} there; observed {observed}")
-        lines.extend(f"  {warning}" for warning in one["warnings"])
-        if one.get("next_size"):
-            lines.extend(prediction_lines(one["next_size"]))
-    if law["reason"]:
-        lines.append(f"no law: {law['reason']}")
-    effect = law["template_effect"]
+        lines.extend(f"  {warning}" for warning in one.warnings)
+        if one.next_size:
+            lines.extend(prediction_lines(one.next_size))
+    if law.reason:
+        lines.append(f"no law: {law.reason}")
+    effect = law.template_effect
     if effect:
-        spread = f"95 % {interval(effect['interval'])}, p = {effect['p']:.3f}"
-        lines.append(f"templates: {effect['difference']:+.3f} retention, {spread}")
-    lines.extend([*law["notes"], *law["warnings"]])
+        spread = f"95 % {interval(effect.interval)}, p = {effect.p:.3f}"
+        lines.append(f"templates: {effect.difference:+.3f} retention, {spread}")
+    lines.extend([*law.notes, *law.warnings])
     return lines
 
 
-def prediction_lines(document: dict[str, Any]) -> list[str]:
-    condition = document["condition"]
-    size = format_count(condition["num_params"])
-    name = f" ({document['model']})" if document.get("model") else ""
+def prediction_lines(document: Prediction) -> list[str]:
+    condition = document.condition
+    size = format_count(condition.num_params)
+    name = f" ({document.model})" if document.model else ""
+    budget = format_count(condition.num_tokens) if condition.num_tokens is not None else "?"
     lines = [
-        f"at N = {size}{name}, D = {format_count(condition['num_tokens'])}: F* = {dose(document['frequency'])} "
-        f"{dose_interval(document['interval'])}, {number(document['extrapolation'])} × the largest size fitted",
+        f"at N = {size}{name}, D = {budget}: F* = {dose(document.collapse_frequency)} "
+        f"{dose_interval(document.interval)}, {number(document.extrapolation)} × the largest size fitted",
     ]
-    if document["acquisition_frequency"] is not None:
-        acquired = f"{dose(document['acquisition_frequency'])} {dose_interval(document['acquisition_interval'])}"
+    if document.acquisition_frequency is not None:
+        acquired = f"{dose(document.acquisition_frequency)} {dose_interval(document.acquisition_interval)}"
         lines.append(f"  acquired from F = {acquired}")
-    if document["recommended_frequency"] is not None:
-        lines.append(f"  use F = {dose(document['recommended_frequency'])}: the lower end of F*, above acquisition")
+    if document.recommended_frequency is not None:
+        lines.append(f"  use F = {dose(document.recommended_frequency)}: the lower end of F*, above acquisition")
     else:
-        lines.append(f"  no frequency recommended: {document['reason']}")
-    lines.extend(f"  {warning}" for warning in document["warnings"])
+        lines.append(f"  no frequency recommended: {document.reason}")
+    lines.extend(f"  {warning}" for warning in document.warnings)
     return lines
 
 
-def simulated_label(document: dict[str, Any]) -> str:
-    return " (simulated)" if document["simulated"] else ""
+def simulated_label(document: HasOrigin) -> str:
+    return " (simulated)" if document.simulated else ""
 
 
-def _budget(curve: dict[str, Any]) -> int:
-    return int(curve["condition"]["num_tokens"])
+def _budget(curve: RetentionCurve) -> int:
+    return curve.condition.num_tokens
 
 
 def background_words(background_tokens: int | None, budgets: list[int]) -> str:

@@ -1,22 +1,25 @@
-"""A sweep's runs as rows: one a run, or one a cell with means over its seeds."""
+"""A sweep's runs as rows: one a run, or one a cell with means over its seeds. How rows read stands in `columns`."""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from engine.control.hosts.config import host_of
-from engine.control.status import cell_state
-from engine.errors import SpecError, nearest
-from engine.records.results import Plan, PlannedCell
+from engine.records.measures import FURTHER_KEPT
+from engine.records.plan import Plan, PlannedCell
+from engine.records.states import Hosts, RunState, RunStatus, RunSummary, Sweeps, cell_status, hosts_away
+from engine.spec.axes import AxisValue
+
+Scores = Mapping[str, float]
+"""By the name of a column: a fact set's retention, or another measure of it."""
 
 
-class RunRow(msgspec.Struct):
+class RunRow(msgspec.Struct, kw_only=True):
     """One run. Scores of finished runs are final; a running one has those it was last scored with, where followed."""
 
     run_id: str
@@ -27,15 +30,11 @@ class RunRow(msgspec.Struct):
     total_tokens: int
     templates: int
     seed: int
-    state: str
-    attempt: int
-    progress: float | None
+    status: RunStatus
+    attempt: int = 0
+    progress: float | None = None
     """Share of its tokens trained on; None where it is not followed."""
-    overall: float | None = None
-    prior: float | None = None
-    infused: float | None = None
-    verbatim: float | None = None
-    unseen: float | None = None
+    scores: Scores = {}
     loss: float | None = None
     """Of the last steps, while it runs."""
     prior_exposures: float | None = None
@@ -46,79 +45,101 @@ class RunRow(msgspec.Struct):
     reason: str = ""
     host: str = ""
     """Where it was started last; empty before."""
+    other_axes: dict[str, AxisValue] = {}
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        return (self.run_id,)
+
+    def score(self, name: str) -> float | None:
+        return self.scores.get(name)
 
 
-class CellRow(msgspec.Struct):
-    """One cell: means over its seeds, sample standard deviations (`…_sd`), and how many seeds there are scores of."""
+class CellRow(msgspec.Struct, kw_only=True):
+    """One cell: means over its seeds, sample standard deviations, and how many seeds there are scores of."""
 
     model: str
     params: int
     frequency: int
     num_tokens: int
     templates: int
-    state: str
-    """The one state of its runs, or how many are in which: `2 done, 1 running`."""
+    statuses: dict[RunStatus, int]
+    """How many of its runs stand in which way, in the order of their seeds."""
     n: int
     missing: int
     """Seeds without final scores."""
-    overall: float | None
-    overall_sd: float | None
-    prior: float | None
-    prior_sd: float | None
-    infused: float | None
-    infused_sd: float | None
-    verbatim: float | None
-    unseen: float | None
+    means: Scores
+    sds: Scores
     prior_exposures: float | None
     background_loss: float | None
     tokens_per_s: float | None
     run_ids: tuple[str, ...]
+    other_axes: dict[str, AxisValue] = {}
+
+    def score(self, name: str) -> float | None:
+        return self.means.get(name)
+
+    @property
+    def state(self) -> str:
+        """The one status of its runs, or how many are in which: `2 done, 1 running`."""
+        if len(self.statuses) == 1:
+            return next(iter(self.statuses)).value
+        return ", ".join(f"{number} {status}" for status, number in self.statuses.items())
 
 
 Row = RunRow | CellRow
-RUN_COLUMNS: tuple[str, ...] = RunRow.__struct_fields__
-CELL_COLUMNS: tuple[str, ...] = tuple(c for c in CellRow.__struct_fields__ if c != "run_ids")
 _cell_of = attrgetter("model", "params", "frequency", "num_tokens", "templates")
 
 
 def run_rows(
-    plan: Plan, sweep: Mapping[str, Any] | None, runs: Mapping[str, Mapping[str, Any]], imported: Mapping[str, Any]
+    plan: Plan, sweeps: Sweeps, runs: Mapping[str, RunState], hosts: Hosts, foreign: Mapping[str, Scores]
 ) -> list[RunRow]:
-    """All runs of a sweep in the order of its grid. `sweep` and `runs` are the state's documents; a sweep that was not
-    launched here (imported, simulated) has its scores in `imported`, by run."""
-    return [_run_row(plan, cell, sweep, runs.get(cell.run_id), imported.get(cell.run_id)) for cell in plan.cells]
+    """All runs of a sweep in the order of its grid. A sweep that was not launched here (imported, simulated) has its
+    scores in `foreign`, by run."""
+    sweep, away = sweeps.get(plan.sweep), hosts_away(hosts)
+    rows = []
+    for cell in plan.cells:
+        run = runs.get(cell.run_id)
+        status = cell_status(sweep, run, away) if sweep is not None else RunStatus.DONE
+        rows.append(_run_row(plan, cell, status, run, foreign.get(cell.run_id, {})))
+    return rows
 
 
-def _run_row(
-    plan: Plan,
-    cell: PlannedCell,
-    sweep: Mapping[str, Any] | None,
-    run: Mapping[str, Any] | None,
-    imported: Mapping[str, float] | None,
-) -> RunRow:
-    state = cell_state(dict(sweep), dict(run) if run else None) if sweep is not None else "done"
+def _run_row(plan: Plan, cell: PlannedCell, status: RunStatus, run: RunState | None, foreign: Scores) -> RunRow:
     row = RunRow(
-        cell.run_id, cell.model, cell.num_params, cell.frequency, cell.num_tokens, cell.total_tokens or cell.num_tokens,
-        cell.num_templates, cell.seed, state, run["attempt"] if run else 0, 1.0 if state == "done" else None,
-    )  # fmt: skip
-    row.host = host_of(run) if run and run["attempt"] else ""
-    if imported:
-        for name, value in imported.items():
-            setattr(row, name, value)
+        run_id=cell.run_id,
+        model=cell.model,
+        params=cell.num_params,
+        frequency=cell.frequency,
+        num_tokens=cell.num_tokens,
+        total_tokens=cell.total_tokens or cell.num_tokens,
+        templates=cell.num_templates,
+        seed=cell.seed,
+        status=status,
+        progress=1.0 if status is RunStatus.DONE else None,
+        scores=foreign,
+        other_axes=cell.other_axes,
+    )
     if run is None:
         return row
-    row.reason = run["reason"]
-    summary = run["results"].get(plan.evaluation_id)
+    row.attempt, row.reason, row.host = run.attempt, run.reason, run.host if run.attempt else ""
+    summary = run.results.get(plan.evaluation_id)
     if summary is not None:
-        row.overall = summary["overall"]
-        scores = summary["retention"]
-        row.prior, row.infused = scores.get("prior"), scores.get("infused")
-        row.verbatim, row.unseen = scores.get("verbatim"), scores.get("unseen")
-        row.prior_exposures = summary.get("prior_exposures")
-        row.background_loss = summary.get("background_loss")
-        row.background_epochs = summary.get("background_epochs")
-        row.tokens_per_s, row.elapsed_s = summary.get("tokens_per_s"), summary.get("elapsed_s")
+        row.scores = summary_scores(summary)
+        row.prior_exposures, row.background_loss = summary.prior_exposures, summary.background_loss
+        row.background_epochs = summary.background_epochs
+        row.tokens_per_s, row.elapsed_s = summary.tokens_per_s or None, summary.elapsed_s or None
     return row
+
+
+def summary_scores(summary: RunSummary) -> Scores:
+    scores = dict(summary.retention)
+    if summary.overall is not None:
+        scores["overall"] = summary.overall
+    for measure in FURTHER_KEPT:
+        for name, value in summary.measures.get(measure.name, {}).items():
+            scores[measure.column(name)] = value
+    return scores
 
 
 class Cells:
@@ -131,10 +152,10 @@ class Cells:
         """One row a cell, in the order in which the cells first come. Only final scores count."""
         members: dict[tuple[Any, ...], list[RunRow]] = {}
         for run in rows:
-            members.setdefault(_cell_of(run), []).append(run)
+            members.setdefault((*_cell_of(run), *run.other_axes.values()), []).append(run)
         known = self._known
         self._known = {
-            key: known[key] if key in known and _same(known[key][0], runs) else (runs, _cell_row(key, runs))
+            key: known[key] if key in known and _same(known[key][0], runs) else (runs, _cell_row(runs))
             for key, runs in members.items()
         }
         return [cell for _, cell in self._known.values()]
@@ -144,28 +165,36 @@ def _same(before: list[RunRow], now: list[RunRow]) -> bool:
     return len(before) == len(now) and all(map(operator.is_, before, now))
 
 
-def _cell_row(key: tuple[Any, ...], members: list[RunRow]) -> CellRow:
-    final = [m for m in members if m.state == "done" and m.overall is not None]
-    states: dict[str, int] = {}
+def _cell_row(members: list[RunRow]) -> CellRow:
+    first = members[0]
+    final = [m for m in members if m.status is RunStatus.DONE and m.score("overall") is not None]
+    statuses: dict[RunStatus, int] = {}
     for member in members:
-        states[member.state] = states.get(member.state, 0) + 1
-    overall, overall_sd = mean_sd([m.overall for m in final])
-    prior, prior_sd = mean_sd([m.prior for m in final])
-    infused, infused_sd = mean_sd([m.infused for m in final])
-    model, params, frequency, num_tokens, templates = key
+        statuses[member.status] = statuses.get(member.status, 0) + 1
+    means, sds = {}, {}
+    for name in dict.fromkeys(name for m in final for name in m.scores):
+        mean, sd = mean_sd(m.scores.get(name) for m in final)
+        if mean is not None:
+            means[name] = mean
+        if sd is not None:
+            sds[name] = sd
     return CellRow(
-        model, params, frequency, num_tokens, templates,
-        next(iter(states)) if len(states) == 1 else ", ".join(f"{n} {s}" for s, n in states.items()),
-        len(final),
-        len(members) - len(final),
-        overall, overall_sd, prior, prior_sd, infused, infused_sd,
-        mean_sd([m.verbatim for m in final])[0],
-        mean_sd([m.unseen for m in final])[0],
-        mean_sd([m.prior_exposures for m in final])[0],
-        mean_sd([m.background_loss for m in final])[0],
-        mean_sd([m.tokens_per_s for m in final])[0],
-        tuple(m.run_id for m in members),
-    )  # fmt: skip
+        model=first.model,
+        params=first.params,
+        frequency=first.frequency,
+        num_tokens=first.num_tokens,
+        templates=first.templates,
+        statuses=statuses,
+        n=len(final),
+        missing=len(members) - len(final),
+        means=means,
+        sds=sds,
+        prior_exposures=mean_sd(m.prior_exposures for m in final)[0],
+        background_loss=mean_sd(m.background_loss for m in final)[0],
+        tokens_per_s=mean_sd(m.tokens_per_s for m in final)[0],
+        run_ids=tuple(m.run_id for m in members),
+        other_axes=first.other_axes,
+    )
 
 
 def mean_sd(values: Iterable[float | None]) -> tuple[float | None, float | None]:
@@ -177,29 +206,3 @@ def mean_sd(values: Iterable[float | None]) -> tuple[float | None, float | None]
     if len(there) == 1:
         return mean, None
     return mean, math.sqrt(sum((v - mean) ** 2 for v in there) / (len(there) - 1))
-
-
-def sorted_rows(rows: Sequence[Any], key: str, columns: Sequence[str]) -> list[Any]:
-    """Rows by a column, `-column` descending; empty values last either way. SpecError for no such column."""
-    column, descending = key.removeprefix("-"), key.startswith("-")
-    if column not in columns:
-        raise SpecError("no such column.", key="--sort", value=column, mend=nearest(column, tuple(columns)))
-    get = attrgetter(column)
-    filled = [row for row in rows if get(row) is not None]
-    filled.sort(key=get, reverse=descending)
-    return filled + [row for row in rows if get(row) is None] if len(filled) < len(rows) else filled
-
-
-def imported_scores(plan: Plan, curves: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Scores by run of a sweep that was not trained here, from the curves of its analysis."""
-    run_ids = {(c.num_params, c.num_tokens, c.num_templates, c.frequency, c.seed): c.run_id for c in plan.cells}
-    scores: dict[str, dict[str, float]] = {}
-    for curve in curves:
-        condition = curve["condition"]
-        for point in curve["points"]:
-            for value in point["values"]:
-                key = (condition["num_params"], condition["num_tokens"], condition["templates"] or 1)
-                run_id = run_ids.get((*key, point["frequency"], value["seed"]))
-                if run_id is not None:
-                    scores.setdefault(run_id, {})[curve["fact_set"]] = value["retention"]
-    return scores

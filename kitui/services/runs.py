@@ -1,50 +1,64 @@
-"""`kitui runs` and `kitui logs`: a sweep's runs as rows, filtered, sorted, or averaged over seeds; a run's log."""
+"""`kitui runs`: a sweep's runs as rows, filtered, sorted, or averaged over seeds; the app asks the same way."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
-from engine.control.store import State
-from engine.errors import SpecError, nearest
-from engine.records.results import SCHEMA_VERSION
-from engine.records.workspace import Workspace, read_json
-from kitui.services.filters import parse_filter
-from kitui.services.rows import CELL_COLUMNS, RUN_COLUMNS, Cells, imported_scores, run_rows, sorted_rows
+from engine.control.ledger.state_file import read_state
+from engine.records.plan import Plan
+from engine.records.record import SCHEMA_VERSION, Record
+from engine.records.states import RunStatus
+from engine.records.workspace import SweepFolder, Workspace
+from kitui.services.columns import ALIASES, CELL_VALUES, RUN_VALUES, row_json, sorted_rows
+from kitui.services.filters import Predicate, completion, parse_filter
+from kitui.services.rows import Cells, Row, RunRow, Scores, run_rows
 from kitui.services.sweeps import known_sweep
 
 
-def runs_document(
-    workspace: Workspace, sweep: str, *, where: str | None, sort: str | None, by_seed: bool
-) -> dict[str, Any]:
-    """The document of `kitui runs --json`."""
-    name, folder, plan = known_sweep(workspace, sweep)
-    state = State(workspace)
-    state.refresh()
-    law = read_json(folder.law) if plan.imported or plan.simulated else None
-    runs = run_rows(plan, state.sweeps.get(name), state.runs, imported_scores(plan, law["curves"]) if law else {})
-    if where:
-        keep = parse_filter(where, RUN_COLUMNS)
-        runs = [row for row in runs if keep(row)]
-    rows: list[Any] = list(runs) if by_seed else list(Cells().of(runs))
-    if sort:
-        rows = sorted_rows(rows, sort, RUN_COLUMNS if by_seed else CELL_COLUMNS)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "sweep": name,
-        "by_seed": by_seed,
-        "runs": [msgspec.to_builtins(row) for row in rows],
-    }
+class RunsDocument(Record, frozen=True, kw_only=True):
+    """`kitui runs --json`."""
+
+    schema_version: int = SCHEMA_VERSION
+    sweep: str
+    by_seed: bool
+    runs: tuple[dict[str, Any], ...]
+    """A row each, its columns by name."""
 
 
-def known_run(workspace: Workspace, run: str) -> str:
-    """The run of that id, or the only one whose id begins so. SpecError otherwise."""
-    folder = workspace.root / "runs"
-    ids = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-    matching = [i for i in ids if i == run] or [i for i in ids if i.startswith(run)]
-    if len(matching) != 1:
-        what = f"{len(matching)} runs begin so." if matching else "no run has this id."
-        mend = nearest(run, (matching or ids)[:20]) if ids else "None has been started yet."
-        raise SpecError(what, where=str(workspace.root), value=run, mend=mend)
-    return matching[0]
+def runs_of(workspace: Workspace, sweep: str, *, where: str | None, sort: str | None, by_seed: bool) -> list[Row]:
+    """The rows that are asked for. SpecError for a filter or a column that is not understood."""
+    _, folder, plan = known_sweep(workspace, sweep)
+    state = read_state(workspace)
+    rows = run_rows(plan, state.sweeps, state.runs, state.hosts, foreign_scores(folder, plan))
+    return arranged(rows, where, sort, by_seed=by_seed, cells=Cells())
+
+
+def runs_document(sweep: str, rows: Sequence[Row], *, by_seed: bool) -> RunsDocument:
+    return RunsDocument(sweep=sweep, by_seed=by_seed, runs=tuple(row_json(row) for row in rows))
+
+
+def arranged(rows: Sequence[RunRow], where: str | None, sort: str | None, *, by_seed: bool, cells: Cells) -> list[Row]:
+    """Rows filtered, gathered into cells unless they are wanted `by_seed`, and sorted by a column (`-column`)."""
+    kept = list(filter(run_filter(where), rows)) if where else rows
+    found: list[Row] = list(kept) if by_seed else list(cells.of(kept))
+    return sorted_rows(found, sort, RUN_VALUES if by_seed else CELL_VALUES) if sort else found
+
+
+def run_filter(expression: str) -> Predicate:
+    """SpecError points at what is not understood."""
+    return parse_filter(expression, RUN_VALUES, ALIASES)
+
+
+def complete_filter(expression: str) -> str | None:
+    """The expression with its last word completed, or None."""
+    return completion(expression, tuple(RUN_VALUES), {"state": tuple(RunStatus)})
+
+
+def foreign_scores(folder: SweepFolder, plan: Plan) -> dict[str, Scores]:
+    """Scores by run of a sweep that was not trained here; nothing of others."""
+    if not plan.is_foreign:
+        return {}
+    from engine.analysis.imports import read_scores  # pyarrow takes a moment
+
+    return dict(read_scores(folder, plan))

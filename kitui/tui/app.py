@@ -9,7 +9,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,10 +27,11 @@ from textual.worker import get_current_worker
 from engine.errors import KituiError
 from engine.records.workspace import Workspace
 from kitui.services.actions import ACTIONS, EVERYWHERE, key_name
-from kitui.services.orders import answer_words
+from kitui.services.orders import give
 from kitui.services.settings import THEMES, Settings, read_settings
 from kitui.tui.bindings import bindings
-from kitui.tui.live.reader import Reader, Snapshot
+from kitui.tui.live.reader import Reader
+from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.sweeps import SweepsScreen
 from kitui.tui.textual_fixes.keys_in_turn import KeysInTurn
@@ -114,6 +116,7 @@ class KituiApp(KeysInTurn):
         self.unsaved: Path | None = None
         """The sweep file that the designer has changes to."""
         self._held: Snapshot | None = None
+        self._analysed: set[str] = set()
         self._wanted_runs: frozenset[str] = frozenset()
         self._wake, self._painted = threading.Event(), threading.Event()
         self.register_theme(_HIGH_CONTRAST)
@@ -169,6 +172,7 @@ class KituiApp(KeysInTurn):
         with contextlib.suppress(ScreenStackError):  # the app is leaving
             if isinstance(self.screen, KituiScreen):
                 self.screen.take(message.snapshot)
+        self._analyse_where_needed(message.snapshot)
         if not self._painted.is_set():
             self.set_timer(0.03, self._painted.set)
 
@@ -223,25 +227,24 @@ class KituiApp(KeysInTurn):
         if isinstance(self.screen, DesignerScreen):
             self.screen.begin(sweep)
 
-    # Commands to the supervisor
+    # Orders to the supervisor
 
-    def command(self, command: str, names: list[str], **details: Any) -> None:
-        """Hand a command to the supervisor, and say what came of it."""
+    def order(self, verb: str, names: Sequence[str], **details: object) -> None:
+        """Hand an order to the supervisor, and say what came of it."""
         if self.read_only:
             self.notify("This view is read-only.", severity="warning")
             return
-        self._submit(command, names, details)
+        self._give(verb, tuple(names), details)
 
     @work(thread=True)
-    def _submit(self, command: str, names: list[str], details: dict[str, Any]) -> None:
-        from engine.control.commands.queue import submit
-
+    def _give(self, verb: str, names: tuple[str, ...], details: dict[str, object]) -> None:
         try:
-            answer = submit(self.workspace, {"command": command, "names": names} | details)
+            words = give(self.workspace, verb, names, **details)
         except (KituiError, OSError) as error:
-            self.tell_fault(error)
+            again = partial(self.call_from_thread, self._give, verb, names, details)
+            self.with_current_supervisor(error, again)
             return
-        self.call_from_thread(self.notify, answer_words(command, answer))
+        self.call_from_thread(self.notify, words)
         self.reader.forget_clock()
         self.look_now()
 
@@ -249,10 +252,66 @@ class KituiApp(KeysInTurn):
         """Say what went wrong in a thread beside the app."""
         self.call_from_thread(self.notify, str(error), severity="error", markup=False)
 
+    def with_current_supervisor(self, error: Exception, again: Callable[[], object]) -> None:
+        """Tell of a fault; where it is that the supervisor is of an older kitui, offer to replace it, and then do
+        `again` what failed. Called from a thread."""
+        from engine.control.commands.queue import OlderSupervisorError
+
+        if isinstance(error, OlderSupervisorError):
+            self.call_from_thread(self._offer_to_replace, error, again)
+        else:
+            self.tell_fault(error)
+
+    def _offer_to_replace(self, error: KituiError, again: Callable[[], object]) -> None:
+        from kitui.tui.screens.confirm import Confirm
+
+        def decided(yes: bool | None) -> None:
+            if yes:
+                self._replace_supervisor(again)
+
+        self.push_screen(Confirm(f"{error.what} Replace it? All runs go on."), decided)
+
+    @work(thread=True)
+    def _replace_supervisor(self, again: Callable[[], object]) -> None:
+        from engine.control.commands.queue import restart_supervisor
+
+        try:
+            restart_supervisor(self.workspace)
+        except (KituiError, OSError) as error:
+            self.tell_fault(error)
+            return
+        again()
+
+    # Analyses that nobody else keeps current
+
+    def _analyse_where_needed(self, snapshot: Snapshot) -> None:
+        """Have the sweep at hand analysed where no supervisor does: results from elsewhere, and laws that another
+        version of the analysis has left. Once for each sweep."""
+        row, plan = snapshot.row, snapshot.plan
+        if self.read_only or row is None or plan is None or row.num_open or row.name in self._analysed:
+            return
+        if snapshot.analysis_is_outdated or (snapshot.analysis is None and plan.is_foreign):
+            self._analysed.add(row.name)
+            self._analyse(row.name)
+
+    @work(thread=True)
+    def _analyse(self, sweep: str) -> None:
+        """In a process of its own, which leaves law.json: the reader finds it there."""
+        from kitui.services.engine_commands import analysis
+
+        try:
+            analysis(self.workspace, sweep)
+        except (KituiError, OSError) as error:
+            self.tell_fault(error)
+        self.look_now()
+
     # Actions
 
-    def action_show_mode(self, mode: str) -> None:
+    def go_to(self, mode: str) -> None:
         self.switch_mode(mode)
+
+    def action_show_mode(self, mode: str) -> None:
+        self.go_to(mode)
 
     def action_command_palette(self) -> None:
         from kitui.tui.textual_fixes.palette import Palette

@@ -18,14 +18,15 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
 
-import orjson
-
-from engine.control.hosts.config import Host
+from engine.control.launchers.kinds import KINDS
 from engine.control.launchers.remote import RemoteLauncher
+from engine.control.transport.base import REQUEST_LIMIT_S, A
 from engine.control.transport.ssh import Ssh
-from engine.records.workspace import Workspace
+from engine.records.hosts import Host
+from engine.records.processes import MirrorRecord
+from engine.records.record import plain
+from engine.records.workspace import Workspace, write_json
 from tests.hosts import farm
 
 _FEEDER = """
@@ -58,9 +59,9 @@ class TimedSsh(Ssh):
         super().__init__(host)
         self.polls_s: list[float] = []
 
-    def ask(self, verb: str, **details: Any) -> dict[str, Any]:
+    def ask(self, verb: str, kind: type[A], *, limit_s: float = REQUEST_LIMIT_S, **details: object) -> A:
         started = time.perf_counter()
-        answer = super().ask(verb, **details)
+        answer = super().ask(verb, kind, limit_s=limit_s, **details)
         if verb == "poll":
             self.polls_s.append(time.perf_counter() - started)
         return answer
@@ -87,12 +88,12 @@ def main() -> None:
             code = str(Path(__file__).parents[2])
             feeders.append(subprocess.Popen([sys.executable, "-c", _FEEDER, code, *folders]))
             way = TimedSsh(Host(name=name, ssh=name, workspace=str(there), python=sys.executable))
-            launchers.append(RemoteLauncher(workspace, way.host, way))
+            launchers.append(RemoteLauncher(workspace, way.host, KINDS[way.host.kind], way))
             ways.append(way)
             for n in range(options.runs):
                 folder = workspace.run(f"{name}-{n}")
                 folder.root.mkdir()
-                (folder.root / "host.json").write_bytes(orjson.dumps({"host": name, "base": {}}))
+                write_json(folder.host, plain(MirrorRecord(host=name, base={})))
                 launchers[-1].standing(folder, 1)
         time.sleep(10)  # connected, and caught up with
         for way in ways:

@@ -103,19 +103,20 @@ def trainer_side(run_root: Path) -> dict[str, float]:
 
     from engine.corpus.background import open_background
     from engine.corpus.tokenizer import load_tokenizer
+    from engine.records.bundle import read_section
     from engine.records.metrics import MetricsWriter
-    from engine.records.results import validated
-    from engine.records.workspace import RunFolder, read_json
+    from engine.records.workspace import RunFolder
     from engine.spec.runspec import FactSets, RunSpec
     from engine.training import trainer as own
 
     torch.set_num_threads(1)
     folder = RunFolder(run_root)
-    spec = validated(RunSpec, read_json(folder.spec), folder.spec)
-    facts_file, tokens = folder.workspace.facts(spec.facts_id), folder.workspace.tokens(spec.tokens_id)
+    spec = read_section(RunSpec, folder.spec)
+    facts = read_section(FactSets, folder.workspace.facts(spec.facts_id))
+    tokens = folder.workspace.tokens(spec.tokens_id)
     parts = own.Trainer(
-        folder, spec, validated(FactSets, read_json(facts_file), facts_file), load_tokenizer(tokens),
-        open_background(tokens), device=torch.device("cpu"), attempt=1, writer=MetricsWriter(Path(os.devnull)),
+        folder, spec, facts, load_tokenizer(tokens), open_background(tokens),
+        device=torch.device("cpu"), attempt=1, writer=MetricsWriter(Path(os.devnull)),
     )  # fmt: skip
     length, batch = spec.training.context_length, spec.training.batch_size
     rows = [parts.mixture.row(r).tokens for r in range(parts.mixture.num_rows)]
@@ -131,7 +132,7 @@ def trainer_side(run_root: Path) -> dict[str, float]:
     arguments = TrainingArguments(
         output_dir=str(run_root / "trainer"), per_device_train_batch_size=batch, learning_rate=3e-3, **TRAINER
     )
-    Trainer(model=parts.model, args=arguments, train_dataset=data, callbacks=[Clock()]).train()
+    Trainer(model=parts.decoder.llama, args=arguments, train_dataset=data, callbacks=[Clock()]).train()
     return speeds([(step * batch * length, at_s) for step, at_s in times.items() if step >= FIRST_STEP])
 
 

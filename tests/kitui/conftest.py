@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.analysis.fit import run_once
-from engine.control.store import Lock, Store
+from engine.control.ledger.ledger import Ledger
+from engine.control.ledger.lock import Lock
 from engine.corpus.prepare import plan
+from engine.records.analysis import LawDocument
 from engine.records.metrics import EventRecord, MetricsWriter, RetentionRecord, SetScore, StepRecord
-from engine.records.record import plain
-from engine.records.workspace import Workspace, read_json, write_json
+from engine.records.record import encoded, read_record
+from engine.records.workspace import Workspace, write_atomically
 from kitui.services.simulating import simulate_sweep
 from tests.conftest import SAMPLES
+from tests.factory import make_run, make_summary, make_sweep
 
 TIME_S = 1_700_000_000.0
 # The last digits of a fit are a machine's own, and a picture shows some of them: pictures are of this fit.
@@ -31,8 +35,10 @@ def make_simulated(workspace: Workspace) -> None:
     folder = workspace.sweep("simulated")
     document = run_once(folder, workspace, "overall", None)
     if not LAW.exists():  # deleted, to have it made anew
-        write_json(LAW, document["law"])
-    write_json(folder.law, document | {"law": read_json(LAW)})
+        write_atomically(LAW, encoded(document.law))
+    law = read_record(LawDocument, LAW)
+    assert law is not None
+    write_atomically(folder.law, encoded(msgspec.structs.replace(document, law=law)))
 
 
 def make_staged(workspace: Workspace) -> None:
@@ -41,27 +47,27 @@ def make_staged(workspace: Workspace) -> None:
     bundle = plan(SAMPLES / "smoke.toml", workspace)
     folder = workspace.sweep("smoke")
     folder.root.mkdir(parents=True)
-    write_json(folder.bundle, plain(bundle))
-    write_json(folder.plan, plain(bundle.plan))
-    store = Store(workspace)
+    write_atomically(folder.bundle, encoded(bundle))
+    write_atomically(folder.plan, encoded(bundle.plan))
+    ledger = Ledger(workspace)
     evaluation_id = bundle.plan.evaluation_id
     run_ids = [run.run_id for run in bundle.runs]
-    store.put(
-        "sweeps", "smoke", active=False, run_ids=run_ids, evaluation_id=evaluation_id, slots=2, max_attempts=3,
-        prepared=True, prepare_error=None, launched_s=TIME_S, ended_s=None, eta_at_s=None,
-    )  # fmt: skip
+    ledger.put_sweep(make_sweep(run_ids, "smoke", evaluation_id=evaluation_id, slots=2, launched_s=TIME_S))
     for i, run_id in enumerate(run_ids):
-        state = "done" if i < 4 else "running" if i < 6 else "failed" if i == 6 else "queued"
-        reason = "CUDA out of memory" if state == "failed" else ""
+        status = "done" if i < 4 else "running" if i < 6 else "failed" if i == 6 else "queued"
         levels = {"prior": 0.9 - 0.1 * i, "infused": 0.2 * i, "verbatim": 0.1 * i, "unseen": 0.0}
         overall = (levels["prior"] + levels["infused"]) / 2
-        scored = {"status": "done", "retention": levels, "overall": overall, "exposures_as_planned": True}
-        results = {evaluation_id: scored} if state == "done" else {}
-        store.put("runs", run_id, state=state, attempt=1, failures=0, reason=reason, slot=None, results=results)
-        if state in ("done", "running"):
-            stage_metrics(workspace, run_id, evaluation_id, levels, num_scores=4 if state == "done" else 2)
-    store.put("sweeps", "smoke", active=True)
-    store.close()
+        done = make_summary(retention=levels, overall=overall, exposures_as_planned=True)
+        ledger.put_run(
+            make_run(
+                run_id, status, attempt=1, slot=None, started_s=None,
+                reason="CUDA out of memory" if status == "failed" else "",
+                results={evaluation_id: done} if status == "done" else {},
+            )
+        )  # fmt: skip
+        if status in ("done", "running"):
+            stage_metrics(workspace, run_id, evaluation_id, levels, num_scores=4 if status == "done" else 2)
+    ledger.close()
     run_once(folder, workspace, "overall", None)  # as comparing it would: no test finds another picture than the next
 
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from engine.control.launchers import mirror
+from engine.control.launchers.base import Stage
 from engine.control.transport.inputs import Input
 from engine.errors import KituiError, LaunchError
+from engine.records.processes import ExitRecord, LaunchRecord
 
-NOT_BEGUN = {
-    "returncode": None, "signal": "SIGTERM", "stopped": True, "warned": False, "started_s": None, "max_rss_bytes": 0,
-    "reason": "it had not begun",
-}  # fmt: skip
+OVER: tuple[Stage, ...] = ("ended", "lost", "taken")
+_STAGES: tuple[Stage, ...] = ("starting", "waiting", "running", *OVER, "absent")
 
 
 class Job:
     """Something that a guard there owns: a run, or a preparation. `launch` is what it is still to be started with."""
 
     def __init__(
-        self, attempt: int, folder: Path, files: tuple[str, ...], launch: dict[str, Any] | None, num_processes: int = 1
+        self, attempt: int, folder: Path, files: tuple[str, ...], launch: LaunchRecord | None, num_processes: int = 1
     ) -> None:
         self.attempt, self.folder, self.files, self.launch = attempt, folder, files, launch
         self.num_processes = num_processes
@@ -40,7 +39,12 @@ class Job:
         """Of no interest any more: once it is over it is forgotten."""
         self.base: dict[str, int] | None = None
         """Where in the files here those of the host begin, once that has been read."""
-        self.standing, self.reason = "starting", ""
+        self.stage: Stage = "starting"
+        self.reason = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.stage in OVER
 
     def offsets(self) -> dict[str, int]:
         """How much of each file of the host is here."""
@@ -49,16 +53,26 @@ class Job:
         return mirror.offsets(self.folder, self.base)
 
 
-def checked(ending: dict[str, Any], attempt: int) -> dict[str, Any]:
-    """A guard's account as a host tells it, in the form that is relied on here."""
-    code, signal = ending["returncode"], ending["signal"]
-    if ending["attempt"] != attempt or not isinstance(code, (int, type(None))):
+def not_begun(attempt: int) -> ExitRecord:
+    """The end of what was withdrawn before it was started."""
+    return ExitRecord(
+        attempt=attempt, returncode=None, signal="SIGTERM", stopped=True, ended_s=time.time(), reason="it had not begun"
+    )
+
+
+def checked_stage(told: str) -> Stage:
+    """A stage as a host tells it. LaunchError for a word that is none."""
+    for stage in _STAGES:
+        if stage == told:
+            return stage
+    raise LaunchError("a host tells of a run in a way that is not known.", value=told)
+
+
+def checked_exit(ending: ExitRecord | None, attempt: int) -> ExitRecord:
+    """A guard's account as a host tells it. LaunchError where it is of another attempt."""
+    if ending is None or ending.attempt != attempt:
         raise LaunchError("a host tells of another attempt than was asked for.")
-    times = (ending.get("started_s"), ending.get("ended_s", ""))
-    if not isinstance(times[0], (int, float, type(None))) or not isinstance(times[1], (int, float)):
-        raise LaunchError("a host tells of an end without its time.")
-    words = {"signal": str(signal) if signal else None, "reason": str(ending["reason"])}
-    return NOT_BEGUN | ending | words
+    return ending
 
 
 def beside(folder: Path, name: str) -> Path:
@@ -68,7 +82,7 @@ def beside(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def said(log: Path) -> str:
+def last_words(log: Path) -> str:
     """What a preparation found wrong: the error that it ends with as JSON, or its last line."""
     lines = [line for line in log.read_bytes().splitlines() if line.strip()] if log.exists() else []
     if not lines:

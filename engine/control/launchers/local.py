@@ -11,68 +11,101 @@ from typing import IO
 
 import orjson
 
-from engine.control.hosts.config import CPU_ENV, LOCAL
+from engine.control.children.preparations import Preparations
 from engine.control.launchers import mirror
-from engine.control.launchers.base import TRAINING_MODULE, Slot, Standing, training_argv
-from engine.control.onhost import guard as guard_module
-from engine.control.onhost.guard import is_alive
+from engine.control.launchers.base import (
+    START_LIMIT_S,
+    TRAINING_MODULE,
+    Contact,
+    Prepared,
+    Standing,
+    training_argv,
+)
+from engine.control.onhost import guard
+from engine.control.slots import CPU_ENV, Slot, core_slots, gpu_slots
 from engine.errors import LaunchError
-from engine.records.workspace import RunFolder, Workspace, read_json, write_json
-
-# A guard is there at once, but a warm start first loads the training code.
-_START_LIMIT_S = 180
+from engine.records.bundle import SweepBundle
+from engine.records.hosts import Host
+from engine.records.processes import ExitRecord, GuardRecord, LaunchRecord
+from engine.records.record import plain, read_record
+from engine.records.workspace import RunFolder, Workspace, write_json
 
 
 class LocalLauncher:
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Workspace, host: Host) -> None:
+        self._workspace, self.host = workspace, host
+        self._preparations = Preparations(workspace)
         self._warm: subprocess.Popen[bytes] | None = None
         # When each attempt was asked for, and of which warm process (None: started cold).
         self._asked: dict[tuple[str, int], tuple[float, subprocess.Popen[bytes] | None]] = {}
 
+    @property
+    def contact(self) -> Contact:
+        return Contact(is_met=True, slots=tuple(self.slots(None)))
+
     def slots(self, wanted: int | None) -> list[Slot]:
         gpus = visible_gpus()
         if gpus:
-            return [Slot(f"gpu:{g}", "gpu", {"CUDA_VISIBLE_DEVICES": g, "OMP_NUM_THREADS": "4"}) for g in gpus][:wanted]
-        num = wanted or len(os.sched_getaffinity(0))
-        # One single-threaded process a core is the quickest way to train small models on a CPU.
-        return [Slot(f"cpu:{i}", "cpu", CPU_ENV) for i in range(num)]
+            return gpu_slots(gpus)[:wanted]
+        return core_slots(wanted or len(os.sched_getaffinity(0)))
 
     def start(self, folder: RunFolder, slot: Slot, attempt: int) -> None:
         argv = [sys.executable, *training_argv(str(folder.root), slot, attempt)]
         if folder.host.exists():  # what it writes from here on is no other host's
-            mirror.begin(folder.root, LOCAL)
-        write_json(folder.launch, {"attempt": attempt, "argv": argv, "env": slot.env, "cwd": "/"})
+            mirror.begin(folder.root, self.host.name)
+        write_json(folder.launch, plain(LaunchRecord(attempt=attempt, argv=tuple(argv), env=slot.env)))
         warm = self._ask_warm(folder) if slot.kind == "cpu" and slot.num_processes == 1 else None
         if warm is None:
             self._start_cold(folder)
         self._asked[folder.root.name, attempt] = (time.monotonic(), warm)
 
     def standing(self, folder: RunFolder, attempt: int) -> Standing:
-        ended = read_json(folder.exit)
-        if ended is not None and ended["attempt"] == attempt:
+        ended = _ending(folder, attempt)
+        if ended is not None:
             return Standing("ended", ended)
-        identity = read_json(folder.guard)
-        if identity is not None and identity["attempt"] == attempt:
-            if is_alive(identity):
+        owner = read_record(GuardRecord, folder.guard)
+        if owner is not None and owner.attempt == attempt:
+            if _is_alive(owner):
                 return Standing("running")
-            # The guard may have ended between the two looks.
-            ended = read_json(folder.exit)
-            return Standing("ended", ended) if ended is not None and ended["attempt"] == attempt else Standing("lost")
+            ended = _ending(folder, attempt)  # it may have ended between the two looks
+            return Standing("ended", ended) if ended is not None else Standing("lost")
         asked_s, warm = self._asked.get((folder.root.name, attempt), (None, None))
-        if asked_s is None or time.monotonic() - asked_s > _START_LIMIT_S:
+        if asked_s is None or time.monotonic() - asked_s > START_LIMIT_S:
             return Standing("lost")
         if warm is not None and warm.poll() is not None:  # it died before it got so far
             self._start_cold(folder)
             self._asked[folder.root.name, attempt] = (asked_s, None)
         return Standing("starting")
 
-    def stop(self, folder: RunFolder) -> None:
-        identity = read_json(folder.guard)
-        if identity is not None and is_alive(identity):
-            os.kill(identity["pid"], signal.SIGTERM)
+    def stop(self, folder: RunFolder) -> bool:
+        owner = read_record(GuardRecord, folder.guard)
+        launch = read_record(LaunchRecord, folder.launch)
+        if owner is None or launch is None or owner.attempt != launch.attempt or not _is_alive(owner):
+            return False
+        os.kill(owner.pid, signal.SIGTERM)
+        return True
+
+    def prepare(self, bundle: SweepBundle, attempt: int) -> None:
+        self._preparations.keep(bundle.plan.sweep, attempt)
+
+    def prepared(self, sweep: str) -> Prepared:
+        ending = self._preparations.ending(sweep)
+        if ending is None:
+            return Prepared()
+        return Prepared(not ending.fault, ending.fault, self._workspace.sweep(sweep).plan)
+
+    def drop(self, sweep: str) -> None:
+        self._preparations.drop(sweep)
+
+    def discard(self, names: list[str]) -> bool:
+        """Nothing is left here: whoever deletes a sweep removes its folders on this machine."""
+        return True
+
+    def forget_discarded(self) -> None:
+        """There is nothing to forget."""
 
     def close(self) -> None:
+        self._preparations.close()
         if self._warm is not None and self._warm.stdin is not None:
             self._warm.stdin.close()
             self._warm = None
@@ -80,7 +113,7 @@ class LocalLauncher:
     def _start_cold(self, folder: RunFolder) -> None:
         try:
             subprocess.Popen(
-                [sys.executable, "-I", guard_module.__file__, str(folder.root)],
+                [sys.executable, "-I", guard.__file__, str(folder.root)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -130,3 +163,12 @@ def visible_gpus() -> list[str]:
         return [str(index) for index in range(pynvml.nvmlDeviceGetCount())]
     finally:
         pynvml.nvmlShutdown()
+
+
+def _ending(folder: RunFolder, attempt: int) -> ExitRecord | None:
+    ending = read_record(ExitRecord, folder.exit)
+    return ending if ending is not None and ending.attempt == attempt else None
+
+
+def _is_alive(owner: GuardRecord) -> bool:
+    return guard.is_alive(owner.pid, owner.start_ticks, owner.boot_id)

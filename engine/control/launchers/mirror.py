@@ -6,27 +6,25 @@ other hosts' files have come over before (`known`), for a run may move and come 
 
 from __future__ import annotations
 
-import base64
 import os
-import zlib
 from pathlib import Path
 
-from engine.errors import LaunchError
-from engine.records.workspace import RunFolder, read_json, write_json
+from engine.records.processes import MirrorRecord
+from engine.records.record import plain, read_record
+from engine.records.workspace import RunFolder, write_json
 
 MIRRORED = ("metrics.jsonl", "log.txt")
 _HOST = RunFolder(Path()).host.name
-_LARGEST_BYTES = 64 * 2**20
 
 
 def begin(folder: Path, host: str) -> None:
     """From here on it is this host's files that grow. A line that another one has left unfinished is ended first."""
-    before = read_json(folder / _HOST)
-    if before is not None and before["host"] == host:
+    before = read_record(MirrorRecord, folder / _HOST)
+    if before is not None and before.host == host:
         return
-    known: dict[str, dict[str, int]] = dict(before["known"]) if before else {}
+    known = dict(before.known) if before else {}
     if before:
-        known[before["host"]] = {name: _size(folder, name) - before["base"].get(name, 0) for name in MIRRORED}
+        known[before.host] = {name: _size(folder, name) - before.base.get(name, 0) for name in MIRRORED}
     base = {}
     for name in MIRRORED:
         path = folder / name
@@ -34,13 +32,13 @@ def begin(folder: Path, host: str) -> None:
             with path.open("ab") as handle:
                 handle.write(b"\n")
         base[name] = _size(folder, name) - known.get(host, {}).get(name, 0)
-    write_json(folder / _HOST, {"host": host, "base": base, "known": known})
+    write_json(folder / _HOST, plain(MirrorRecord(host=host, base=base, known=known)))
 
 
 def base_of(folder: Path) -> dict[str, int]:
     """Where in the files here those of the host begin."""
-    found = read_json(folder / _HOST)
-    return dict(found["base"]) if found is not None else {}
+    found = read_record(MirrorRecord, folder / _HOST)
+    return found.base if found is not None else {}
 
 
 def offsets(folder: Path, base: dict[str, int]) -> dict[str, int]:
@@ -52,20 +50,6 @@ def append(folder: Path, tails: dict[str, bytes]) -> None:
     for name, data in tails.items():
         with open(f"{folder}/{name}", "ab") as handle:
             handle.write(data)
-
-
-def packed(data: bytes) -> str:
-    """Content as it travels in JSON."""
-    return base64.b64encode(zlib.compress(data, 1)).decode()
-
-
-def unpacked(text: str) -> bytes:
-    """What the agent packed; not more than a file of a run can be, whatever a host sends."""
-    unpacker = zlib.decompressobj()
-    data = unpacker.decompress(base64.b64decode(text), _LARGEST_BYTES)
-    if unpacker.unconsumed_tail:
-        raise LaunchError("a host sent more than a file of a run can hold.")
-    return data
 
 
 def _size(folder: Path, name: str) -> int:

@@ -21,12 +21,14 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import slurm
-from guard import boot_id, is_alive
-
 if TYPE_CHECKING:
+    from engine.control.onhost import guard, slurm
+
     Json = dict[str, Any]
+else:  # as a file among others, wherever it was copied to
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import guard
+    import slurm
 
 _START_LIMIT_S = 180
 _MODULES = ("torch", "transformers", "datasets", "tokenizers", "safetensors", "numpy", "pydantic", "msgspec", "orjson")
@@ -67,7 +69,7 @@ def hello(workspace: str, request: Json) -> Json:
         "python": list(sys.version_info[:3]),
         "executable": sys.executable,
         "time_s": time.time(),
-        "boot_id": boot_id(),
+        "boot_id": guard.boot_id(),
         "cores": len(os.sched_getaffinity(0)),
         "free_bytes": shutil.disk_usage(workspace).free,
         "gpus": _gpus(),
@@ -97,7 +99,7 @@ def remove(workspace: str, request: Json) -> Json:
     for name in request["names"]:
         folder = _below(workspace, name)
         identity = _json(folder, "guard.json")
-        if os.path.dirname(name) not in ("runs", "sweeps", "tokens") or (identity is not None and is_alive(identity)):
+        if os.path.dirname(name) not in ("runs", "sweeps", "tokens") or (identity is not None and _is_alive(identity)):
             continue
         if os.path.dirname(name) != "tokens" or not os.path.islink(os.path.dirname(folder)):
             shutil.rmtree(folder, ignore_errors=True)
@@ -137,7 +139,7 @@ def put(workspace: str, request: Json) -> Json:
 def start(workspace: str, request: Json) -> Json:
     """Start guards, themselves or as Slurm jobs. One that was started for the same attempt before is not started
     again."""
-    answer: Json = {}
+    answer: dict[str, str] = {}
     submitted: dict[str, int] = {}
     for name, job in request["jobs"].items():
         folder = _below(workspace, name)
@@ -151,7 +153,7 @@ def start(workspace: str, request: Json) -> Json:
             answer[name] = "already"
             continue
         guarding = known["guard.json"]
-        if guarding is not None and is_alive(guarding):  # of an earlier launch: two cannot share a folder
+        if guarding is not None and _is_alive(guarding):  # of an earlier launch: two cannot share a folder
             os.kill(guarding["pid"], signal.SIGTERM)
             answer[name] = "busy"
             continue
@@ -166,14 +168,14 @@ def start(workspace: str, request: Json) -> Json:
         if request.get("slurm"):
             submitted[folder] = attempt
             continue
-        guard = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guard.py")
         subprocess.Popen(
-            [sys.executable, "-I", guard, folder], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
+            [sys.executable, "-I", os.path.abspath(guard.__file__), folder],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, cwd="/",
         )  # fmt: skip
     if submitted:
         slurm.submit(workspace, submitted, request["slurm"])
-    return answer
+    return {"jobs": answer}
 
 
 def stop(workspace: str, request: Json) -> Json:
@@ -190,7 +192,7 @@ def stop(workspace: str, request: Json) -> Json:
                 _replace(os.path.join(folder, "exit.json"), json.dumps(ending).encode())
             continue
         identity = _json(folder, "guard.json")
-        if identity is not None and is_alive(identity):
+        if identity is not None and _is_alive(identity):
             os.kill(identity["pid"], signal.SIGTERM)
     return {}
 
@@ -237,6 +239,10 @@ def poll(workspace: str, request: Json) -> Json:
     return {"jobs": jobs, "time_s": time.time(), "free_bytes": shutil.disk_usage(workspace).free}
 
 
+def _is_alive(identity: Json) -> bool:
+    return guard.is_alive(identity["pid"], identity["start_ticks"], identity["boot_id"])
+
+
 def _standing(folder: str, attempt: int) -> tuple[str, Json | None]:
     """How an attempt stands: absent, starting, running, ended (with the guard's account) or lost."""
     ending = _json(folder, "exit.json")
@@ -244,7 +250,7 @@ def _standing(folder: str, attempt: int) -> tuple[str, Json | None]:
         return "ended", ending
     identity = _json(folder, "guard.json")
     if identity is not None and identity["attempt"] == attempt:
-        if is_alive(identity):
+        if _is_alive(identity):
             return "running", None
         ending = _json(folder, "exit.json")  # it may have ended between the two looks
         if ending is not None and ending["attempt"] == attempt:

@@ -189,9 +189,9 @@ def start_ticks(pid: int) -> int | None:
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
-def is_alive(identity: dict[str, Any]) -> bool:
+def is_alive(pid: int, ticks: int | None, boot: str) -> bool:
     """Whether the process that a `guard.json` or a lock file names still runs, on this machine since this boot."""
-    return bool(identity["boot_id"] == boot_id() and start_ticks(identity["pid"]) == identity["start_ticks"])
+    return boot == boot_id() and start_ticks(pid) == ticks
 
 
 if __name__ == "__main__":

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from engine.control.hosts.config import host_of
+from engine.records.states import Runs, RunState, SweepState
 
 
-def used_s(sweep: Mapping[str, Any], host: str, runs: Mapping[str, Mapping[str, Any]], now_s: float) -> float:
+def used_s(sweep: SweepState, host: str, runs: Runs, now_s: float) -> float:
     """Seconds of slots that a sweep's runs have taken there, in all attempts, those that go on included."""
-    used = 0.0
-    for run_id in sweep["run_ids"]:
-        run = runs.get(run_id, {"state": ""})
-        used += run.get("used_s", {}).get(host, 0.0)
-        if run["state"] == "running" and host_of(run) == host and not run.get("waiting"):
-            used += (now_s - (run.get("started_s") or now_s)) * run.get("num_processes", 1)
-    return used
+    theirs = (runs[run_id] for run_id in sweep.run_ids if run_id in runs)
+    return sum(run.used_s.get(host, 0.0) + (going_on_s(run, now_s) if run.host == host else 0.0) for run in theirs)
 
 
-def used_up(sweep: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]], now_s: float) -> dict[str, float]:
+def going_on_s(run: RunState, now_s: float) -> float:
+    """Seconds of slots that a run's attempt has taken so far; nothing while it waits in a queue, or does not run."""
+    if not run.is_running or run.waiting or run.started_s is None:
+        return 0.0
+    return (now_s - run.started_s) * run.num_processes
+
+
+def used_up(sweep: SweepState, runs: Runs, now_s: float) -> dict[str, float]:
     """The hosts whose caps a sweep has used up, with those caps in hours."""
-    caps: Mapping[str, float] = sweep.get("caps", {})
-    return {host: hours for host, hours in caps.items() if used_s(sweep, host, runs, now_s) >= 3600 * hours}
+    return {host: hours for host, hours in sweep.caps.items() if used_s(sweep, host, runs, now_s) >= 3600 * hours}

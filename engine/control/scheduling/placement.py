@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from engine.control.launchers.base import Slot, combined, slots_for
+from engine.control.slots import Slot, combined, slots_for
 
 
-class Room(NamedTuple):
+class HostLoad(NamedTuple):
     """A host as it stands. `busy_until_s`: by slot, when the run that holds it should end. `queue_s`: how long a run
     waits there for its turn in a cluster's queue."""
 
@@ -28,7 +28,7 @@ class Room(NamedTuple):
         return sum(slot.name not in self.busy_until_s for slot in self.slots)
 
 
-class Wish(NamedTuple):
+class Candidate(NamedTuple):
     """A run that is to start. `seconds`: by host where it may go, how long it should take there."""
 
     sweep: str
@@ -37,39 +37,41 @@ class Wish(NamedTuple):
     seconds: Mapping[str, float]
 
 
-class Placed(NamedTuple):
+class Start(NamedTuple):
+    """A run that starts now, and what it holds there."""
+
     sweep: str
     run_id: str
     host: str
     slot: Slot
 
 
-def place(wishes: Iterable[Wish], rooms: Iterable[Room], now_s: float) -> list[Placed]:
+def place(candidates: Iterable[Candidate], loads: Iterable[HostLoad], now_s: float) -> list[Start]:
     """Which runs start now, and where. Where two hosts are as good, the first."""
-    known = {room.host: room._replace(busy_until_s=dict(room.busy_until_s)) for room in rooms}
-    num_free = sum(room.num_free() for room in known.values())
-    placed = []
-    for wish in wishes:
+    known = {load.host: load._replace(busy_until_s=dict(load.busy_until_s)) for load in loads}
+    num_free = sum(load.num_free() for load in known.values())
+    starts = []
+    for candidate in candidates:
         if num_free <= 0:
             break
-        best: tuple[float, float, Room, list[Slot]] | None = None
-        for host, seconds in wish.seconds.items():
-            room = known[host]
-            until = room.busy_until_s
-            slots = slots_for(wish.num_processes, sorted(room.slots, key=lambda slot: until.get(slot.name, now_s)))
+        best: tuple[float, float, HostLoad, list[Slot]] | None = None
+        for host, seconds in candidate.seconds.items():
+            load = known[host]
+            until = load.busy_until_s
+            slots = slots_for(candidate.num_processes, sorted(load.slots, key=lambda slot: until.get(slot.name, now_s)))
             if not slots:
                 continue
             start_s = max(max(until.get(slot.name, now_s), now_s) for slot in slots)
-            end_s = start_s + room.queue_s + seconds
+            end_s = start_s + load.queue_s + seconds
             if best is None or end_s < best[0]:
-                best = (end_s, start_s, room, slots)
+                best = (end_s, start_s, load, slots)
         if best is None:
             continue
-        end_s, _, room, slots = best
-        free = [slot for slot in slots if slot.name not in room.busy_until_s]
+        end_s, _, load, slots = best
+        free = [slot for slot in slots if slot.name not in load.busy_until_s]
         num_free -= len(free)
         if len(free) == len(slots):
-            placed.append(Placed(wish.sweep, wish.run_id, room.host, combined(slots, wish.num_processes)))
+            starts.append(Start(candidate.sweep, candidate.run_id, load.host, combined(slots, candidate.num_processes)))
         for slot in slots:
-            room.busy_until_s[slot.name] = end_s
-    return placed
+            load.busy_until_s[slot.name] = end_s
+    return starts

@@ -1,4 +1,4 @@
-"""The way to this machine itself, where it is a cluster's: the same agent, without ssh."""
+"""The way to this machine itself, to check it or where it is a cluster's: the same agent, without ssh."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 import engine
-from engine.control.hosts.config import Host
 from engine.control.onhost import agent
-from engine.control.transport.ssh import REQUEST_LIMIT_S, Ssh, UnreachableError, answer_in, mend_of
+from engine.control.transport.base import REQUEST_LIMIT_S, A, UnreachableError, answer_in, mend_of
 from engine.errors import LaunchError
+from engine.records.hosts import Host
 
 
-class Here:
+class LocalProcess:
     """Requests to the agent, as a process of this machine."""
 
     def __init__(self, host: Host) -> None:
@@ -28,12 +27,12 @@ class Here:
         python = host.python if host.python != "python3" else sys.executable
         self._argv = [python, agent.__file__, str(self._workspace)]
 
-    def ask(self, verb: str, *, limit_s: float = REQUEST_LIMIT_S, **details: Any) -> dict[str, Any]:
+    def ask(self, verb: str, kind: type[A], *, limit_s: float = REQUEST_LIMIT_S, **details: object) -> A:
         """The agent's answer. LaunchError where there is none."""
         nonce = secrets.token_hex(8)
         try:
             done = subprocess.run(
-                [*self._argv, nonce], input=orjson.dumps({"do": verb} | details), capture_output=True, timeout=limit_s,
+                [*self._argv, nonce], input=orjson.dumps({"do": verb, **details}), capture_output=True, timeout=limit_s,
                 check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -41,7 +40,7 @@ class Here:
         except OSError as error:
             mend = "Set `python` of this host in hosts.toml."
             raise LaunchError(f"{self._argv[0]}: {error.strerror}.", where=self.host.name, mend=mend) from None
-        answer = answer_in(done.stdout, nonce, self.host)
+        answer = answer_in(done.stdout, nonce, self.host, kind)
         if answer is None:
             raise LaunchError(f"{done.stderr.decode(errors='replace').strip()[-300:]}.", where=self.host.name)
         return answer
@@ -77,8 +76,3 @@ class Here:
 
     def close(self) -> None:
         """There is nothing to let go."""
-
-
-def way_to(host: Host) -> Ssh | Here:
-    """How this host's agent is reached."""
-    return Ssh(host) if host.ssh else Here(host)

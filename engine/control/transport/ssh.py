@@ -15,19 +15,24 @@ import tarfile
 import tempfile
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 import engine
-from engine.control.hosts.config import Host
-from engine.control.launchers.mirror import packed
+from engine.control.transport.base import (
+    LOGIN_LIMIT_S,
+    REQUEST_LIMIT_S,
+    A,
+    Acknowledged,
+    UnreachableError,
+    answer_in,
+    mend_of,
+)
+from engine.control.transport.packing import packed
 from engine.errors import LaunchError
+from engine.records.hosts import Host
 
 CONNECT_S = 5
-LOGIN_LIMIT_S = 45.0
-"""The first command waits for a login as well, and some take long."""
-REQUEST_LIMIT_S = 20.0
 _COPY_LIMIT_S = 3600.0
 _LARGEST_ANSWER_BYTES = 64 * 2**20
 _LONGEST_SOCKET_FOLDER = 107 - 1 - 40 - 17  # a slash, ssh's name for the connection, and what it adds for a moment
@@ -52,10 +57,6 @@ _FAULTS = (
 )  # fmt: skip
 
 
-class UnreachableError(LaunchError):
-    """The host did not answer: what runs there goes on, as far as anybody knows."""
-
-
 class Ssh:
     """Requests to one host's agent. Not for several threads at once."""
 
@@ -65,7 +66,7 @@ class Ssh:
         self._code: str | None = None
         """Where the code of this version lies there, once it does."""
 
-    def ask(self, verb: str, *, limit_s: float = REQUEST_LIMIT_S, **details: Any) -> dict[str, Any]:
+    def ask(self, verb: str, kind: type[A], *, limit_s: float = REQUEST_LIMIT_S, **details: object) -> A:
         """The agent's answer. UnreachableError where none came; LaunchError says what else is wrong, and the mend."""
         first = self._code is None
         if first:
@@ -73,13 +74,13 @@ class Ssh:
         nonce = secrets.token_hex(8)
         python = f"{_quoted(self.host.python)} {self._code}/engine/control/onhost/agent.py"
         script = f"{self._prelude()}exec {python} {_quoted(self.host.workspace)} {nonce}"
-        content = orjson.dumps({"do": verb} | details)
+        content = orjson.dumps({"do": verb, **details})
         try:
             out, error, code = self._run(script, content, LOGIN_LIMIT_S if first else limit_s)
         except UnreachableError:
             self._code = None  # the next request has to log in again
             raise
-        answer = answer_in(out, nonce, self.host)
+        answer = answer_in(out, nonce, self.host, kind)
         if answer is None:
             self._code = None
             raise self._fault(code, error or out)
@@ -87,7 +88,7 @@ class Ssh:
 
     def send(self, source: Path, target: str) -> None:
         """A file by rsync, which goes on where it was cut off. `target` is below the workspace there."""
-        self.ask("put", files={f"{target}.made": packed(b"")})
+        self.ask("put", Acknowledged, files={f"{target}.made": packed(b"")})
         self._copy(str(source), self._remote(target))
 
     def fetch(self, source: str, target: Path) -> None:
@@ -176,29 +177,6 @@ class Ssh:
         if code == 127 or "not found" in words:
             mend = "Set `python` or `setup` of this host in hosts.toml."
         return LaunchError(f"{words[-300:] or f'exit code {code}'}.", where=self.host.name, mend=mend)
-
-
-def answer_in(out: bytes, nonce: str, host: Host) -> dict[str, Any] | None:
-    """What an agent answered, in what came from there; None where there is no answer. LaunchError where it could not do
-    what was asked."""
-    line = next((part for part in out.split(b"\n") if part.startswith(nonce.encode() + b" ")), None)
-    if line is None:
-        return None
-    answer = orjson.loads(line.partition(b" ")[2])
-    if "error" in answer:
-        raise LaunchError(f"{answer['error']}.", where=host.name, mend=mend_of(answer["error"]))
-    return dict(answer)
-
-
-def mend_of(words: str) -> str:
-    """What to do about a fault that a host tells of, where that is known."""
-    if "No space left" in words:
-        return "Free some space on its disk, or set another `workspace` for this host in hosts.toml."
-    if "Read-only file system" in words or "Permission denied" in words:
-        return "Set a `workspace` that can be written for this host in hosts.toml."
-    if words.startswith("Slurm"):
-        return "Look at sinfo there, and at this host's partition, account and qos in hosts.toml."
-    return ""
 
 
 def _quoted(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rich.style import Style
 from rich.text import Text
@@ -13,7 +13,7 @@ from textual.widgets import Static
 from engine.spec.models import PRESETS
 from engine.spec.numbers import format_count
 from kitui.services.format import counted, duration, number, retention, size_of_bytes
-from kitui.services.planning import launched_words, memory_words
+from kitui.services.planning import GridCell, PlanDocument, memory_words, relaunch_words
 from kitui.services.text import printable
 
 _T = TypeVar("_T")
@@ -25,9 +25,9 @@ Shade = Callable[[float], Style]
 class Costs(Static):
     def __init__(self, id: str) -> None:
         super().__init__("", id=id, markup=False)
-        self._shown: tuple[str, dict[str, Any] | None, bool] = ("", None, False)
+        self._shown: tuple[str, PlanDocument | None, bool] = ("", None, False)
 
-    def show(self, note: str, plan: dict[str, Any] | None, *, with_sizes: bool) -> None:
+    def show(self, note: str, plan: PlanDocument | None, *, with_sizes: bool) -> None:
         """`with_sizes`: the model sizes that there are, too."""
         self._shown = (note, plan, with_sizes)
         self._draw()
@@ -39,8 +39,8 @@ class Costs(Static):
             parts += [Text("\n".join(preset_lines())), Text()]
         if plan is not None:
             parts += [Text("\n".join(cost_lines(plan))), Text()]
-            parts += [grid_text(plan["grid"], self.size.width or _WIDTH, self._shade)]
-            parts += [Text(), *(Text(f"note: {printable(n)}") for n in plan["notes"])] if plan["notes"] else []
+            parts += [grid_text(plan.grid, self.size.width or _WIDTH, self._shade)]
+            parts += [Text(), *(Text(f"note: {printable(n)}") for n in plan.notes)] if plan.notes else []
         self.update(Text("\n").join(parts))
 
     def on_resize(self) -> None:
@@ -67,35 +67,35 @@ def preset_lines() -> list[str]:
     return ["sizes, N without embeddings:", *("  ".join(pair) for pair in _batched(shapes, 2))]
 
 
-def cost_lines(plan: dict[str, Any]) -> list[str]:
+def cost_lines(plan: PlanDocument) -> list[str]:
     """What a sweep takes, in 34 columns or little more."""
-    cells = plan["cells"]
+    cells = plan.cells
     return [
-        f"{cells['total']:,} runs: {cells['new']:,} new, {cells['trained']:,} trained",
-        *([launched_words(plan["launched"])] if plan["launched"] else []),
-        f"to train   {format_count(plan['train_tokens'])} tokens",
-        f"a fact     {number(plan['tokens_per_fact'])} tokens",
+        f"{cells.total:,} runs: {cells.new:,} new, {cells.trained:,} trained",
+        *([relaunch_words(plan.launched)] if plan.launched else []),
+        f"to train   {format_count(plan.train_tokens)} tokens",
+        f"a fact     {number(plan.tokens_per_fact)} tokens",
         *(
-            f"ceiling    F ≤ {d['ceiling_frequency']:,} at D = {format_count(d['num_tokens'])}"
-            for d in plan["ceilings"]
-            if d["ceiling_frequency"] is not None
+            f"ceiling    F ≤ {d.ceiling_frequency:,} at D = {format_count(d.num_tokens)}"
+            for d in plan.ceilings
+            if d.ceiling_frequency is not None
         ),
-        f"GPU-hours  {number(plan['gpu_hours'])}",
-        f"time here  {duration(plan['eta_s'])}, {counted(plan['slots'], 'slot')}",
-        f"disk       {size_of_bytes(plan['disk_bytes'])}",
+        f"GPU-hours  {number(plan.gpu_hours)}",
+        f"time here  {duration(plan.eta_s)}, {counted(plan.slots, 'slot')}",
+        f"disk       {size_of_bytes(plan.disk_bytes)}",
         f"run memory {memory_words(plan)}",
     ]
 
 
-def grid_text(grid: list[dict[str, Any]], columns: int, shade: Shade) -> Text:
+def grid_text(grid: Sequence[GridCell], columns: int, shade: Shade) -> Text:
     """Sizes down, frequencies across: the mean retention where it is known, else how many seeds are to be trained.
     Frequencies that do not fit in so many columns come in further blocks below."""
-    doses = sorted({row["frequency"] for row in grid})
-    rows: dict[str, dict[int, dict[str, Any]]] = {}
-    several = len({(row["num_tokens"], row["templates"]) for row in grid}) > 1
+    doses = sorted({row.frequency for row in grid})
+    rows: dict[str, dict[int, GridCell]] = {}
+    several = len({(row.num_tokens, row.templates) for row in grid}) > 1
     for row in grid:
-        label = row["model"] + (f" D={format_count(row['num_tokens'])} T={row['templates']}" if several else "")
-        rows.setdefault(label, {})[row["frequency"]] = row
+        label = row.model + (f" D={format_count(row.num_tokens)} T={row.templates}" if several else "")
+        rows.setdefault(label, {})[row.frequency] = row
     width = max([len(label) for label in rows], default=4)
     text = Text("R known; ░ part; ·n seeds to go")
     for block in _batched(doses, max(1, (columns - width) // _CELL)):
@@ -107,17 +107,17 @@ def grid_text(grid: list[dict[str, Any]], columns: int, shade: Shade) -> Text:
     return text
 
 
-def _add_cell(text: Text, row: dict[str, Any] | None, shade: Shade) -> None:
+def _add_cell(text: Text, row: GridCell | None, shade: Shade) -> None:
     if row is None:
         text.append(" " * _CELL)
-    elif row["above_ceiling"]:
+    elif row.above_ceiling:
         text.append("✗".rjust(_CELL), style="dim")
-    elif row["trained"] == 0:
-        text.append(f"·{row['seeds']}".rjust(_CELL), style="dim")
+    elif row.trained == 0:
+        text.append(f"·{row.seeds}".rjust(_CELL), style="dim")
     else:
-        words = "✓" if row["overall"] is None else retention(row["overall"])
-        part = "░" if row["trained"] < row["seeds"] else ""
-        text.append(f"{part}{words}".rjust(_CELL), style=Style() if row["overall"] is None else shade(row["overall"]))
+        words = "✓" if row.overall is None else retention(row.overall)
+        part = "░" if row.trained < row.seeds else ""
+        text.append(f"{part}{words}".rjust(_CELL), style=Style() if row.overall is None else shade(row.overall))
 
 
 def _batched(values: Sequence[_T], size: int) -> list[Sequence[_T]]:

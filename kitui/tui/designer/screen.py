@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -13,8 +15,8 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Input, Static
 
-from engine.control.hosts.config import LOCAL
 from engine.errors import KituiError
+from engine.records.states import LOCAL, RunStatus
 from kitui.services.caps import caps_of
 from kitui.services.choices import field_offer, has_choices, host_offer
 from kitui.services.draft import (
@@ -28,22 +30,30 @@ from kitui.services.draft import (
     words_of,
     written_aside,
 )  # fmt: skip
+from kitui.services.engine_commands import PlannedSweep, as_saved, plan_sweep
 from kitui.services.format import counted, duration, number, short_path
-from kitui.services.planning import document_of, measure
-from kitui.services.sweeps import launch, plan_sweep
+from kitui.services.launching import check_targets, launch
+from kitui.services.planning import PlanDocument, document_of, measure
 from kitui.services.text import printable
+from kitui.tui.application import Application
 from kitui.tui.bindings import bindings
 from kitui.tui.designer.costs import Costs
 from kitui.tui.designer.field_row import FieldRow, Fields, field_id
-from kitui.tui.live.reader import Snapshot
+from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.confirm import Ask, Confirm
 from kitui.tui.screens.page import Page
 
-if TYPE_CHECKING:
-    from kitui.tui.app import KituiApp
-
 _PAUSE_S = 0.6
+
+
+class _Outcome(NamedTuple):
+    """What came of planning a draft: a note on how far it is, and the plan or what is wrong, by field."""
+
+    note: str
+    planned: PlannedSweep | None = None
+    plan: PlanDocument | None = None
+    faults: Mapping[str, str] = MappingProxyType({})
 
 
 class DesignerScreen(KituiScreen):
@@ -53,7 +63,9 @@ class DesignerScreen(KituiScreen):
     def __init__(self) -> None:
         super().__init__()
         self.draft: Draft | None = None
-        self._plan: dict[str, Any] | None = None
+        self._plan: PlanDocument | None = None
+        self._planned: PlannedSweep | None = None
+        """The draft as it was last planned: what is launched, where nothing was changed since."""
         self._note = ""
         self._generation = 0
         self._num_done: int | None = None
@@ -95,7 +107,7 @@ class DesignerScreen(KituiScreen):
                 self._take(new_draft())
 
     def _take(self, draft: Draft) -> None:
-        self.draft, self._plan = draft, None
+        self.draft, self._plan, self._planned = draft, None, None
         for field in FIELDS:
             box = self.query_one(f"#{field_id(field.key)}", Input)
             with box.prevent(Input.Changed):
@@ -105,7 +117,7 @@ class DesignerScreen(KituiScreen):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """What was trained meanwhile changes what is left to do."""
-        num_done = sum(row["done"] for row in snapshot.status["sweeps"])
+        num_done = sum(row.num(RunStatus.DONE) for row in snapshot.status.sweeps)
         if num_done != self._num_done and self.draft is not None and not self.draft.faults():
             self._generation += 1
             self.rested(_PAUSE_S, self._start_planning)
@@ -147,7 +159,7 @@ class DesignerScreen(KituiScreen):
         for row in self.query(FieldRow):
             row.fault(faults.get(row.field.key, ""))
         self._note = faults.get("", "")
-        self._plan = None
+        self._plan = self._planned = None
         self._generation += 1  # what is still being worked out is of an earlier draft
         if not faults:
             self._note = "working out what it takes …"
@@ -169,36 +181,37 @@ class DesignerScreen(KituiScreen):
             arguments = (self.kitui, self.draft.standalone(), self._generation)
             threading.Thread(target=self._work_out, args=arguments, daemon=True).start()
 
-    def _work_out(self, app: KituiApp, text: str, generation: int) -> None:
+    def _work_out(self, app: Application, text: str, generation: int) -> None:
         """By the planning command, on a copy: nothing is saved by looking."""
 
-        def say(plan: dict[str, Any] | None, note: str, fault: dict[str, str] | None = None) -> None:
+        def say(outcome: _Outcome) -> None:
             if generation == self._generation and app.is_running:
-                app.call_later(self._worked_out, generation, plan, note, fault or {})
+                app.call_later(self._worked_out, generation, outcome)
 
         try:
             with written_aside(text) as path:
-                bundle = plan_sweep(path, app.workspace)
+                planned = plan_sweep(path, app.workspace)
+            without_time = document_of(planned, app.workspace, None)
             if app.read_only:  # measuring would write what it finds
-                say(document_of(bundle, app.workspace, None), "read-only: this machine's speed is not measured")
+                say(_Outcome("read-only: this machine's speed is not measured", planned, without_time))
                 return
-            say(document_of(bundle, app.workspace, None), "measuring this machine's speed …")
+            say(_Outcome("measuring this machine's speed …", planned, without_time))
             app.workspace.create()  # what is measured is kept there: once for each size, not at each change
             if generation == self._generation:
-                say(document_of(bundle, app.workspace, measure(bundle, app.workspace)), "")
+                say(_Outcome("", planned, document_of(planned, app.workspace, measure(planned, app.workspace))))
         except KituiError as error:
             if error.key in {field.key for field in FIELDS}:
-                say(None, "1 field to mend first", {error.key: words_of(error, beside=True)})
+                say(_Outcome("1 field to mend first", faults={error.key: words_of(error, beside=True)}))
             else:
-                say(None, words_of(error))
+                say(_Outcome(words_of(error)))
         except OSError as error:
-            say(None, str(error))
+            say(_Outcome(str(error)))
 
-    def _worked_out(self, generation: int, plan: dict[str, Any] | None, note: str, faults: dict[str, str]) -> None:
+    def _worked_out(self, generation: int, outcome: _Outcome) -> None:
         if generation == self._generation:
-            self._plan, self._note = plan, note
+            self._plan, self._planned, self._note = outcome.plan, outcome.planned, outcome.note
             for row in self.query(FieldRow):
-                row.fault(faults.get(row.field.key, ""))
+                row.fault(outcome.faults.get(row.field.key, ""))
             self._show_cost()
 
     def _show_cost(self) -> None:
@@ -247,7 +260,7 @@ class DesignerScreen(KituiScreen):
                 self.notify(f"to be trained on: {', '.join(self._hosts)}", timeout=3, markup=False)
 
         snapshot = self.kitui.snapshot
-        seen = snapshot.status["hosts"] if snapshot is not None else []
+        seen = snapshot.status.hosts if snapshot is not None else []
         self.app.push_screen(Choose(host_offer(self.kitui.workspace, seen, self._hosts)), decided)
 
     def action_leave_field(self) -> None:
@@ -307,8 +320,8 @@ class DesignerScreen(KituiScreen):
                 lines = preview(path)
         except (KituiError, OSError) as error:
             lines = [words_of(error)]
-        if self._plan is not None and self._plan["tokens_per_fact"] is not None:
-            lines.insert(0, f"one infused fact is {self._plan['tokens_per_fact']:.1f} tokens each time it is written")
+        if self._plan is not None and self._plan.tokens_per_fact is not None:
+            lines.insert(0, f"one infused fact is {self._plan.tokens_per_fact:.1f} tokens each time it is written")
         words = printable("\n".join(lines))
         self.app.call_from_thread(self.app.push_screen, Page("facts and questions", [words]))
 
@@ -330,16 +343,16 @@ class DesignerScreen(KituiScreen):
             return
         if not self._is_sound():
             return
-        if self._plan is None:
+        if self._plan is None or self._planned is None:
             self.notify(self._note, severity="warning", markup=False)
             return
-        cells = self._plan["cells"]
+        cells, planned = self._plan.cells, self._planned
         here = self._hosts == [LOCAL]
         where = "this machine" if here else ", ".join(self._hosts)
-        forecast = f", {duration(self._plan['eta_s'])}" if here and self._plan["eta_s"] is not None else ""
-        forecast += f" on {counted(self._plan['slots'], 'slot')}" if here else ""
+        forecast = f", {duration(self._plan.eta_s)}" if here and self._plan.eta_s is not None else ""
+        forecast += f" on {counted(self._plan.slots, 'slot')}" if here else ""
         words = (
-            f"Launch {self._plan['sweep']} on {where}? {counted(cells['new'], 'run')} to train{forecast}. "
+            f"Launch {self._plan.sweep} on {where}? {counted(cells.new, 'run')} to train{forecast}. "
             f"It is saved as {self.draft.path}"
             f"{', over the file that is there' if self.draft.would_overwrite(self.draft.path) else ''}."
         )
@@ -352,11 +365,11 @@ class DesignerScreen(KituiScreen):
                     self.notify(str(error), severity="error", markup=False)
                     return
                 self._show_title(self.draft)
-                self._launch_within_caps(path)
+                self._launch_within_caps(as_saved(planned, path))
 
         self.app.push_screen(Confirm(words), decided)
 
-    def _launch_within_caps(self, path: Path) -> None:
+    def _launch_within_caps(self, planned: PlannedSweep) -> None:
         """Ask for caps where runs go to other machines, and launch."""
         others = [host for host in self._hosts if host != LOCAL]
 
@@ -364,33 +377,35 @@ class DesignerScreen(KituiScreen):
             if text is None:
                 return
             try:
-                caps = {host: hours for host, hours in caps_of(self.kitui.workspace, text.split()).items() if hours}
+                caps = caps_of(self.kitui.workspace, text.split())
+                check_targets(self.kitui.workspace, self._hosts, None, caps)
             except KituiError as error:
                 self.notify(str(error), severity="error", markup=False)
                 return
             self.notify("launching …", timeout=3)
-            self._launch(path, caps)
+            self._launch(planned, caps)
 
         if not others:
             decided("")
             return
         assert self._plan is not None
-        question = f"Caps in GPU-hours, or in money as $50? All runs take about {number(self._plan['gpu_hours'])}."
+        question = f"Caps in GPU-hours, or in money as $50? All runs take about {number(self._plan.gpu_hours)}."
         self.app.push_screen(Ask(question, " ".join(f"{host}=none" for host in others)), decided)
 
     @work(thread=True, exclusive=True, group="launch")
-    def _launch(self, path: Path, caps: dict[str, float]) -> None:
+    def _launch(self, planned: PlannedSweep, caps: dict[str, float | None]) -> None:
+        """What was planned is what is launched: nothing is read or planned again."""
         try:
-            bundle = plan_sweep(path, self.kitui.workspace)
-            answer = launch(self.kitui.workspace, bundle, None, self._hosts, caps=caps)
+            answer = launch(self.kitui.workspace, planned, hosts=self._hosts, caps=caps)
         except (KituiError, OSError) as error:
-            self.kitui.tell_fault(error)
+            again = partial(self.app.call_from_thread, self._launch, planned, caps)
+            self.kitui.with_current_supervisor(error, again)
             return
-        self.app.call_from_thread(self._launched, str(answer["sweep"]))
+        self.app.call_from_thread(self._launched, answer.sweep)
 
     def _launched(self, name: str) -> None:
         self.kitui.choose_sweep(name)
-        self.kitui.switch_mode("monitor")
+        self.kitui.go_to("monitor")
 
     def copy_text(self) -> str:
         return self.draft.document.as_string() if self.draft else ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from engine.control.hosts.config import LOCAL, host_of
-from engine.records.workspace import Workspace, read_json
+from engine.errors import StateError
+from engine.records.processes import GuardRecord
+from engine.records.record import read_record
+from engine.records.states import LOCAL, Runs
+from engine.records.workspace import Workspace
 from kitui.services.format import size_of_bytes
 
 _EVERY_S = 2.0
@@ -50,12 +52,12 @@ class Gauges:
         self._last: tuple[Gauge, ...] = ()
         self._next_s = 0.0
 
-    def read(self, runs: Mapping[str, Mapping[str, Any]]) -> tuple[Gauge, ...]:
+    def read(self, runs: Runs) -> tuple[Gauge, ...]:
         if time.monotonic() < self._next_s:
             return self._last
         self._next_s = time.monotonic() + _EVERY_S
-        here = [(run_id, run) for run_id, run in runs.items() if run["state"] == "running" and host_of(run) == LOCAL]
-        running = [(run["slot"], run_id) for run_id, run in here if run["slot"]]
+        local = [(run_id, run) for run_id, run in runs.items() if run.is_running and run.host == LOCAL]
+        running = [(run.slot, run_id) for run_id, run in local if run.slot]
         gauges = tuple(self._gauge(slot, run_id) for slot, run_id in sorted(running))
         alive = {pid for pid in self._processes if self._processes[pid].is_running()}
         self._processes = {pid: self._processes[pid] for pid in alive}
@@ -66,11 +68,11 @@ class Gauges:
     def _gauge(self, slot: str, run_id: str) -> Gauge:
         import psutil
 
-        identity = read_json(self._workspace.run(run_id).guard) or {}
         percent, memory = 0.0, 0
-        with contextlib.suppress(psutil.Error, KeyError):
-            guard = psutil.Process(identity["pid"])
-            for process in (guard, *guard.children(recursive=True)):
+        with contextlib.suppress(psutil.Error, StateError):
+            owner = read_record(GuardRecord, self._workspace.run(run_id).guard)
+            guard = psutil.Process(owner.pid) if owner is not None else None
+            for process in (guard, *guard.children(recursive=True)) if guard is not None else ():
                 known = self._processes.setdefault(process.pid, process)
                 with contextlib.suppress(psutil.Error):
                     percent += known.cpu_percent()

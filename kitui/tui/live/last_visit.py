@@ -8,15 +8,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from platformdirs import user_state_path
 
-from engine.control.status import cell_state
 from engine.errors import StateError
+from engine.records.analysis import read_analysis
+from engine.records.states import Runs, RunStatus, Sweeps, SweepState, cell_status
 from engine.records.workspace import Workspace, read_json, write_json
 from engine.spec.numbers import format_count
 from kitui.services.format import counted, duration, number
@@ -25,7 +24,7 @@ _SHORTEST_ABSENCE_S = 30.0
 _MOVED = 0.05  # a smaller change of F* is not worth a line
 
 
-class Seen:
+class LastVisit:
     """When this user last looked at a workspace, and the collapse points as they stood then."""
 
     def __init__(self, workspace: Workspace) -> None:
@@ -39,14 +38,14 @@ class Seen:
             if content is not None:
                 self.at_s, self._points = float(content["at_s"]), dict(content["points"])
 
-    def digest(self, sweeps: Mapping[str, Any], runs: Mapping[str, Any]) -> tuple[str, ...]:
+    def news(self, sweeps: Sweeps, runs: Runs) -> tuple[str, ...]:
         """Lines that say what is new; none where nothing is, or on a first visit."""
         if self.at_s is None or time.time() - self.at_s < _SHORTEST_ABSENCE_S:
             return ()
         lines = []
         for name, sweep in sorted(sweeps.items()):
             words = [*self._ended(sweep, runs), *self._moved(name)]
-            if sweep.get("ended_s") and sweep["ended_s"] > self.at_s:
+            if sweep.ended_s and sweep.ended_s > self.at_s:
                 words.append("the sweep is over")
             if words:
                 lines.append(f"{name}: {', '.join(words)}")
@@ -54,16 +53,16 @@ class Seen:
             return ()
         return (f"Since you left, {duration(time.time() - self.at_s)} ago:", *lines)
 
-    def _ended(self, sweep: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
+    def _ended(self, sweep: SweepState, runs: Runs) -> list[str]:
         assert self.at_s is not None
-        states: dict[str, int] = {}
-        for run_id in sweep["run_ids"]:
+        counts: dict[RunStatus, int] = {}
+        for run_id in sweep.run_ids:
             run = runs.get(run_id)
-            if run is not None and (run.get("ended_s") or 0) > self.at_s:
-                state = cell_state(dict(sweep), dict(run))
-                if state in ("done", "failed", "diverged", "lost", "cancelled", "paused"):
-                    states[state] = states.get(state, 0) + 1
-        return [f"{counted(count, 'run')} {state}" for state, count in states.items()]
+            if run is not None and (run.ended_s or 0) > self.at_s:
+                status = cell_status(sweep, run)
+                if not status.is_open:
+                    counts[status] = counts.get(status, 0) + 1
+        return [f"{counted(count, 'run')} {status}" for status, count in counts.items()]
 
     def _moved(self, name: str) -> list[str]:
         before, words = self._points.get(name), []
@@ -77,7 +76,7 @@ class Seen:
                 words.append(f"F* at {label} {number(then)} → {number(now)}")
         return words
 
-    def write(self, sweeps: Mapping[str, Any]) -> None:
+    def write(self, sweeps: Sweeps) -> None:
         """Put down that this moment was seen. A home that cannot be written costs the digest, and nothing else."""
         content = {"at_s": time.time(), "points": {name: _points(self._workspace, name) for name in sweeps}}
         with contextlib.suppress(OSError, StateError):
@@ -97,14 +96,13 @@ def _points(workspace: Workspace, name: str) -> dict[str, float | None]:
 @lru_cache(maxsize=256)
 def _points_as_of(path: Path, mtime_ns: int) -> dict[str, float | None]:
     try:
-        law = read_json(path)
-        points = law["law"]["collapse_points"] if law else []
-    except (StateError, KeyError, TypeError):
-        return {}
-    found = {}
-    for point in points:
-        c = point["condition"]
-        label = f"N={format_count(c['num_params'])} D={format_count(c['num_tokens'])}"
-        label += f" {c['templates']} templ." if c["templates"] not in (None, 1) else ""
-        found[label] = point["frequency"]
-    return found
+        found = read_analysis(path)
+    except StateError:
+        found = None
+    points = {}
+    for point in found.law.collapse_points if found is not None else ():
+        c = point.condition
+        label = f"N={format_count(c.num_params)} D={format_count(c.num_tokens)}"
+        label += f" {c.templates} templ." if c.templates not in (None, 1) else ""
+        points[label] = point.collapse_frequency
+    return points

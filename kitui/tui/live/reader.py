@@ -8,45 +8,33 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from engine.control.commands.queue import Reviver
+from engine.control.ledger.state_file import State
 from engine.control.status import status
-from engine.control.store import State
 from engine.errors import KituiError
-from engine.records.results import Plan
-from engine.records.workspace import Workspace, read_json
-from kitui.services.learning_curve import NO_CURVE, CurveTail, LearningCurve
-from kitui.services.rows import RunRow, imported_scores, run_rows
-from kitui.services.sweeps import known_plan
-from kitui.tui.live.gauges import Gauge, Gauges
-from kitui.tui.live.last_visit import Seen
+from engine.records.analysis import AnalysisDocument, read_analysis
+from engine.records.digests import ANALYSIS_SEMANTICS
+from engine.records.plan import Plan
+from engine.records.status import StatusDocument, SupervisorStatus
+from engine.records.workspace import Workspace
+from engine.spec import fact_sets
+from kitui.services.learning_curve import CurveTail, LearningCurve
+from kitui.services.rows import RunRow, Scores, run_rows
+from kitui.services.runs import foreign_scores
+from kitui.services.sweeps import known_sweep
+from kitui.tui.live.gauges import Gauges
+from kitui.tui.live.last_visit import LastVisit
+from kitui.tui.live.snapshot import Snapshot
 
 # ETA, stalls and the like change by the clock: how often they are looked at where nothing else has changed.
 _CLOCK_S = 30.0
 _SEEN_EVERY_S = 10.0
 _NO_ROWS: list[RunRow] = []
-_NO_STATUS: dict[str, Any] = {"sweeps": [], "supervisor": {"alive": False, "pid": None}, "hosts": []}
-
-
-class Snapshot(NamedTuple):
-    """Everything on the screens at one moment. `version` grows with each change; equal versions are equal."""
-
-    version: int
-    status: dict[str, Any]
-    sweep: str | None
-    plan: Plan | None
-    rows: list[RunRow]
-    law: dict[str, Any] | None
-    curves: dict[str, LearningCurve]
-    """By run: those running, and those asked for."""
-    gauges: tuple[Gauge, ...]
-    """What the slots do, while a screen shows it."""
-    digest: tuple[str, ...]
-    """Since you left."""
-    error: str | None
+_NO_STATUS = StatusDocument(sweeps=(), supervisor=SupervisorStatus(alive=False, pid=None), hosts=())
 
 
 class Reader:
@@ -56,15 +44,15 @@ class Reader:
         self.workspace = workspace
         self.state = State(workspace)
         self._tails: dict[str, CurveTail] = {}
-        self._law: tuple[tuple[str, int], dict[str, Any]] | None = None
+        self._analysis: tuple[tuple[str, int], AnalysisDocument] | None = None
         self._last = Snapshot(0, _NO_STATUS, None, None, _NO_ROWS, None, {}, (), (), None)
         self._reviver = Reviver(workspace) if revive else None
-        self._base: tuple[tuple[object, object, object], list[RunRow]] = ((None, None, None), _NO_ROWS)
+        self._base: tuple[tuple[object, object], list[RunRow]] = ((None, None), _NO_ROWS)
         self._looked_at: tuple[list[RunRow], tuple[tuple[int, str], ...], frozenset[str]] = (_NO_ROWS, (), frozenset())
         self._gauges = Gauges(workspace)
         self.with_gauges = False
-        self._seen = Seen(workspace)
-        self._scores: dict[str, dict[str, float]] = {}
+        self._last_visit = LastVisit(workspace)
+        self._foreign: tuple[Plan | None, dict[str, Scores]] = (None, {})
         self._since: tuple[str, ...] | None = None
         self._next_seen_s = 0.0
         self._next_clock_s = 0.0
@@ -78,7 +66,7 @@ class Reader:
             self._reviver.look(self.state)
         question, seen = (sweep, wanted_runs), [_signature(path) for path in self._watched]
         if (question, seen) == self._answered and not self.with_gauges and time.monotonic() < self._next_clock_s:
-            self._digest()
+            self._news()
             return self._last
         snapshot = self._read(sweep, wanted_runs)
         # Looked at before it was read: what changes in between is found the next time.
@@ -101,13 +89,13 @@ class Reader:
 
     def _read(self, sweep: str | None, wanted_runs: frozenset[str]) -> Snapshot:
         last, error = self._last, None
-        plan, rows, law = None, _NO_ROWS, None
+        plan, rows, found = None, _NO_ROWS, None
         document = last.status
         try:
             document = self._status(document)
         except KituiError as problem:  # a state that is not ours: what was shown stays, with the reason
             error = str(problem)
-        names = [row["name"] for row in document["sweeps"]]
+        names = [row.name for row in document.sweeps]
         if sweep is None and names:
             sweep = self._newest(names)
         if not last.version and error is None:  # the first look: the list at once, what is in a sweep with the next
@@ -115,20 +103,22 @@ class Reader:
             return self._last
         if sweep is not None and sweep in names:
             try:
-                plan = known_plan(self.workspace, sweep)
-                law = self._read_law(sweep, plan)
-                rows = self._rows(sweep, plan, law)
+                plan = known_sweep(self.workspace, sweep)[2]
+                rows = self._rows(sweep, plan)
+                found = self._read_analysis(sweep)
             except KituiError as problem:
                 error = str(problem)
         curves = self._curves(rows, wanted_runs)
         rows = self._with_live(rows, curves)
         gauges = self._gauges.read(self.state.runs) if self.with_gauges else last.gauges
-        digest = self._digest()
-        parts = (document, plan, rows, law, curves, gauges, digest)
-        before = (last.status, last.plan, last.rows, last.law, last.curves, last.gauges, last.digest)
+        news = self._news()
+        parts = (document, plan, rows, found, curves, gauges, news)
+        before = (last.status, last.plan, last.rows, last.analysis, last.curves, last.gauges, last.news)
         same = all(a is b for a, b in zip(parts, before, strict=True)) and (sweep, error) == (last.sweep, last.error)
         if not same or not last.version:
-            self._last = Snapshot(last.version + 1, document, sweep, plan, rows, law, curves, gauges, digest, error)
+            outdated = found is not None and found.analysis_semantics != ANALYSIS_SEMANTICS
+            version = last.version + 1
+            self._last = Snapshot(version, document, sweep, plan, rows, found, curves, gauges, news, error, outdated)
         return self._last
 
     def forget_clock(self) -> None:
@@ -142,69 +132,72 @@ class Reader:
             self._last = self._last._replace(version=self._last.version + 1, error=error)
         return self._last
 
-    def _status(self, before: dict[str, Any]) -> dict[str, Any]:
+    def _status(self, before: StatusDocument) -> StatusDocument:
         """The status document; the same object while it says the same."""
         changed = self.state.refresh()
         now = time.monotonic()
         if not changed and now < self._next_clock_s and before is not _NO_STATUS:
-            known = len(before["sweeps"])
+            known = len(before.sweeps)
             if known == len({*self.state.sweeps, *self.workspace.sweep_names()}):
                 return before
         self._next_clock_s = now + _CLOCK_S
         document = status(self.workspace, self.state)
         return before if _without_clock(document) == _without_clock(before) else document
 
-    def _digest(self) -> tuple[str, ...]:
+    def _news(self) -> tuple[str, ...]:
         """What is new since this user last looked, worked out once; and now and then it is put down that he looks."""
         if self._since is None:
-            self._since = self._seen.digest(self.state.sweeps, self.state.runs)
+            self._since = self._last_visit.news(self.state.sweeps, self.state.runs)
         if time.monotonic() >= self._next_seen_s:
             self._next_seen_s = time.monotonic() + _SEEN_EVERY_S
-            self._seen.write(self.state.sweeps)
+            self._last_visit.write(self.state.sweeps)
         return self._since
 
     def leave(self) -> None:
         """The viewer goes: this moment is the last that was seen."""
         if self._last.version:
-            self._seen.write(self.state.sweeps)
+            self._last_visit.write(self.state.sweeps)
 
     def _newest(self, names: list[str]) -> str:
         """The sweep launched last, or any where none was launched here."""
         launched = [n for n in names if n in self.state.sweeps]
-        return max(launched, key=lambda n: self.state.sweeps[n]["launched_s"]) if launched else names[0]
+        return max(launched, key=lambda n: self.state.sweeps[n].launched_s) if launched else names[0]
 
-    def _read_law(self, sweep: str, plan: Plan) -> dict[str, Any] | None:
+    def _read_analysis(self, sweep: str) -> AnalysisDocument | None:
         path = self.workspace.sweep(sweep).law
         try:
             signature = (sweep, path.stat().st_mtime_ns)
         except FileNotFoundError:
             return None
-        if self._law is None or self._law[0] != signature:
-            document = read_json(path)
+        if self._analysis is None or self._analysis[0] != signature:
+            document = read_analysis(path)
             if document is None:
                 return None
-            foreign = plan.imported or plan.simulated
-            self._scores = imported_scores(plan, document["curves"]) if foreign else {}
-            for curve in document["curves"]:  # one number a run, which no screen shows: most of the file
-                for point in curve["points"]:
-                    del point["values"]
-            self._law = (signature, document)
-        return self._law[1]
+            self._analysis = (signature, document)
+        return self._analysis[1]
 
-    def _rows(self, sweep: str, plan: Plan, law: dict[str, Any] | None) -> list[RunRow]:
-        foreign = plan.imported or plan.simulated
-        inputs = (plan, self.state.runs, law if foreign else None)  # each another object when its file was replaced
+    def _rows(self, sweep: str, plan: Plan) -> list[RunRow]:
+        inputs = (plan, self.state.runs)  # each another object when its file was replaced
         if any(a is not b for a, b in zip(inputs, self._base[0], strict=True)):
-            rows = run_rows(plan, self.state.sweeps.get(sweep), self.state.runs, self._scores if foreign else {})
+            state = self.state
+            rows = run_rows(plan, state.sweeps, state.runs, state.hosts, self._foreign_scores(sweep, plan))
             before = self._base[1]
             if len(before) == len(rows):  # what did not change stays the same object: cells know by that
                 rows = [b if b == r else r for b, r in zip(before, rows, strict=True)]
             self._base = (inputs, rows)
         return self._base[1]
 
+    def _foreign_scores(self, sweep: str, plan: Plan) -> dict[str, Scores]:
+        """Scores of a sweep that was not launched here, read once for each plan."""
+        if sweep in self.state.sweeps or not plan.is_foreign:
+            return {}
+        if self._foreign[0] is not plan:
+            self._foreign = (plan, foreign_scores(self.workspace.sweep(sweep), plan))
+        return self._foreign[1]
+
     def _curves(self, rows: list[RunRow], wanted: frozenset[str]) -> dict[str, LearningCurve]:
         if rows is not self._looked_at[0]:  # ten thousand rows are not gone through twice a second
-            running = tuple((i, row.run_id) for i, row in enumerate(rows) if row.state == "running")
+            running = tuple((i, row.run_id) for i, row in enumerate(rows) if row.status.has_begun)
             self._looked_at = (rows, running, frozenset(row.run_id for row in rows))
         _, running, known = self._looked_at
         followed = {run_id for _, run_id in running} | (wanted & known)
@@ -224,24 +217,18 @@ class Reader:
             if run_id not in curves:
                 continue
             row, curve = rows[i], curves[run_id]
-            seen = (curve.num_tokens / max(1, row.total_tokens), *(curve.last(s) for s in _LIVE_SCORES))
-            seen = (*seen, curve.last_loss, curve.tokens_per_s)
-            if seen != tuple(getattr(row, name) for name in _LIVE):
-                new[i] = msgspec.structs.replace(row, **dict(zip(_LIVE, seen, strict=True)))
+            scores = {name: value for name in fact_sets.NAMES if (value := curve.last(name)) is not None}
+            progress = curve.num_tokens / max(1, row.total_tokens)
+            live = (progress, scores, curve.last_loss, curve.tokens_per_s)
+            if live != (row.progress, row.scores, row.loss, row.tokens_per_s):
+                new[i] = msgspec.structs.replace(
+                    row, progress=progress, scores=scores, loss=curve.last_loss, tokens_per_s=curve.tokens_per_s
+                )
         if new:
             rows = [new.get(i, row) for i, row in enumerate(rows)]
             self._base = (self._base[0], rows)
             self._looked_at = (rows, *self._looked_at[1:])
         return rows
-
-
-_LIVE_SCORES = ("overall", "prior", "infused", "verbatim", "unseen")
-_LIVE = ("progress", *_LIVE_SCORES, "loss", "tokens_per_s")
-
-
-def curve_of(snapshot: Snapshot, run_id: str | None) -> LearningCurve:
-    """The run's curve, empty where it is not followed."""
-    return snapshot.curves.get(run_id or "", NO_CURVE)
 
 
 def _signature(path: str) -> tuple[int, int] | None:
@@ -252,7 +239,10 @@ def _signature(path: str) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-def _without_clock(document: dict[str, Any]) -> list[Any]:
+def _without_clock(document: StatusDocument) -> tuple[Any, ...]:
     """A status without what changes by itself every moment; an ETA counts by its ten seconds."""
-    rows = [row | {"eta_s": row["eta_s"] and round(row["eta_s"], -1)} for row in document["sweeps"]]
-    return [rows, document["supervisor"]["alive"], document["hosts"]]
+    rows = [
+        msgspec.structs.replace(row, eta_s=row.eta_s and round(row.eta_s, -1), eta_spread_s=None)
+        for row in document.sweeps
+    ]
+    return rows, document.supervisor.alive, document.hosts

@@ -4,50 +4,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
+from engine.records.analysis import CollapsePoint, LawDocument, Prediction, RetentionCurve
+from engine.records.conditions import Condition, differing_axes
+from engine.spec import fact_sets
+from engine.spec.axes import AXES
 from engine.spec.numbers import format_count
 from kitui.services.learning_curve import LearningCurve
 from kitui.services.rows import mean_sd
-from kitui.tui.live.reader import Snapshot
+from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.plot.figure import Series, VerticalMark
 
-SETS = ("overall", "prior", "infused", "verbatim", "unseen", "loss")
+LOSS = "loss"
+SHOWN = (*fact_sets.NAMES, LOSS)
+"""What plots can show of runs: retention of a fact set, or the training loss."""
 MAX_CURVES = 24
 _NAN = float("nan")
 
 
 def retention_series(snapshot: Snapshot, fact_set: str) -> list[Series]:
     """Retention over F, a curve a condition: means of finished seeds ± sd; hollow, what running runs last scored."""
-    curves = [c for c in (snapshot.law or {"curves": []})["curves"] if c["fact_set"] == fact_set]
+    found = snapshot.analysis.curves if snapshot.analysis is not None else ()
+    curves = [c for c in found if c.fact_set == fact_set]
     series = [
-        curve_series(curve, condition_label(curve["condition"], [c["condition"] for c in curves]), index)
+        curve_series(curve, condition_label(curve.condition, [c.condition for c in curves]), index)
         for index, curve in enumerate(curves)
     ]
     sizes = list(dict.fromkeys(c.num_params for c in snapshot.plan.cells)) if snapshot.plan else []
-    running = [row for row in snapshot.rows if row.state == "running"]
+    running = [row for row in snapshot.rows if row.status.has_begun]
     for row in running:
         live = snapshot.curves.get(row.run_id)
         last = live.last(fact_set) if live else None
         if row.frequency and last is not None:
-            same_size = [i for i, c in enumerate(curves) if c["condition"]["num_params"] == row.params]
+            same_size = [i for i, c in enumerate(curves) if c.condition.num_params == row.params]
             place = same_size[0] if same_size else sizes.index(row.params)
             series.append(Series("", (row.frequency,), (last,), place, line=False, hollow=True))
     return series
 
 
-def curve_series(curve: dict[str, Any], label: str, colour: int, *, hollow: bool = False) -> Series:
+def curve_series(curve: RetentionCurve, label: str, colour: int, *, hollow: bool = False) -> Series:
     """One retention curve of an analysis: means over seeds, with upright lines of one standard deviation."""
-    points = [p for p in curve["points"] if p["frequency"] > 0 and p["mean"] is not None]
-    sds = [p["sd"] if p["sd"] is not None else _NAN for p in points]
-    means = tuple(p["mean"] for p in points)
+    points = [(p, p.mean) for p in curve.points if p.frequency > 0 and p.mean is not None]
+    sds = [p.sd if p.sd is not None else _NAN for p, _ in points]
+    means = tuple(mean for _, mean in points)
     spread = None
     if any(sd == sd for sd in sds):
         spread = (
             tuple(m - s for m, s in zip(means, sds, strict=True)),
             tuple(m + s for m, s in zip(means, sds, strict=True)),
         )
-    return Series(label, tuple(p["frequency"] for p in points), means, colour, spread=spread, hollow=hollow)
+    return Series(label, tuple(p.frequency for p, _ in points), means, colour, spread=spread, hollow=hollow)
 
 
 def frequency_limits(snapshot: Snapshot) -> tuple[float, float] | None:
@@ -62,15 +68,15 @@ def token_limits(snapshot: Snapshot) -> tuple[float, float] | None:
 
 
 def law_limits(
-    law: dict[str, Any], target: dict[str, Any] | None = None
+    law: LawDocument, points: Sequence[CollapsePoint], target: Prediction | None = None
 ) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
     """Limits of the law plot: the sizes with the next one up and the target, and whole octaves of F that hold all that
     is drawn, so that a refit seldom moves the view."""
-    series = law_series(law, target)
+    series = law_series(law, points, target)
     doses = [y for s in series for y in s.y if y]
     if not doses:
         return None, None
-    sizes = [p["condition"]["num_params"] for p in law["collapse_points"]] + [x for s in series for x in s.x]
+    sizes = [float(p.condition.num_params) for p in points] + [x for s in series for x in s.x]
     low, high = math.floor(math.log2(min(doses))), math.ceil(math.log2(max(doses)))
     return (min(sizes), max(sizes) if max(sizes) > min(sizes) else 2 * min(sizes)), (2.0**low, 2.0**high)
 
@@ -97,7 +103,7 @@ def learning_series(snapshot: Snapshot, groups: Sequence[tuple[str, ...]], fact_
 
 
 def _values(curve: LearningCurve, fact_set: str) -> tuple[Sequence[float], Sequence[float]]:
-    if fact_set == "loss":
+    if fact_set == LOSS:
         return curve.loss_tokens, curve.loss
     return curve.tokens, curve.retention.get(fact_set, ())
 
@@ -121,43 +127,41 @@ def _mean_series(
     return Series(label, tuple(tokens), means, colour, points=points, band=band)
 
 
-def collapse_marks(law: dict[str, Any]) -> list[VerticalMark]:
+def collapse_marks(points: Sequence[CollapsePoint]) -> list[VerticalMark]:
     """The observed collapse points, in the colours of their curves."""
-    return [VerticalMark(p["frequency"], i) for i, p in enumerate(law["collapse_points"]) if p["frequency"]]
+    return [VerticalMark(p.collapse_frequency, i) for i, p in enumerate(points) if p.collapse_frequency]
 
 
-def law_series(law: dict[str, Any], target: dict[str, Any] | None = None) -> list[Series]:
+def law_series(law: LawDocument, points: Sequence[CollapsePoint], target: Prediction | None = None) -> list[Series]:
     """F* over N with intervals as upright lines, the law, and its prediction band; hollow, what is predicted for a
     `target`."""
     series: list[Series] = []
-    for number, one in enumerate(law["laws"]):
-        sizes = tuple(row["num_params"] for row in one["band"])
-        colour = len(law["collapse_points"]) + 2 * number
-        edges = (tuple(row[edge] for row in one["band"]) for edge in ("low", "high"))
+    for number, one in enumerate(law.laws):
+        sizes = tuple(row.num_params for row in one.band)
+        colour = len(points) + 2 * number
+        edges = (tuple(row.low for row in one.band), tuple(row.high for row in one.band))
         series.extend(Series("", sizes, edge, colour + 1, points=False) for edge in edges)
-        middle = tuple(row["frequency"] for row in one["band"])
+        middle = tuple(row.collapse_frequency for row in one.band)
         series.append(Series("law" if sizes else "", sizes, middle, colour, points=False))
     # Drawn last, the points lie on top.
-    for index, point in enumerate(law["collapse_points"]):
-        if point["frequency"] is not None:
-            size = point["condition"]["num_params"]
-            ends = [end for end in point["interval"] if end is not None]
+    for index, point in enumerate(points):
+        if point.collapse_frequency is not None:
+            size = point.condition.num_params
+            ends = [end for end in point.interval if end is not None]
             spread = ((ends[0],), (ends[1],)) if len(ends) == 2 else None
-            series.append(Series(format_count(size), (size,), (point["frequency"],), index, line=False, spread=spread))
+            series.append(
+                Series(format_count(size), (size,), (point.collapse_frequency,), index, line=False, spread=spread)
+            )
     if target is not None:
-        size, (low, high) = target["condition"]["num_params"], target["interval"]
-        spread = ((low,), (high,)) if low and high else None
-        place = len(law["collapse_points"])
-        label = format_count(size)
-        series.append(Series(label, (size,), (target["frequency"],), place, line=False, hollow=True, spread=spread))
+        aim, ends_at = target.condition.num_params, target.interval
+        spread = ((ends_at[0],), (ends_at[1],)) if ends_at and all(ends_at) else None
+        place, found = len(points), target.collapse_frequency
+        series.append(Series(format_count(aim), (aim,), (found,), place, line=False, hollow=True, spread=spread))
     return series
 
 
-def condition_label(condition: dict[str, Any], among: list[dict[str, Any]]) -> str:
+def condition_label(condition: Condition, among: Sequence[Condition]) -> str:
     """The size, and whatever else differs between the curves shown."""
-    label = format_count(condition["num_params"])
-    if len({c["num_tokens"] for c in among}) > 1:
-        label += f" D={format_count(condition['num_tokens'])}"
-    if len({c["templates"] for c in among}) > 1:
-        label += f" {condition['templates']} templ."
-    return label
+    differing = differing_axes(among)
+    others = [axis.named(condition.value(axis.field)) for axis in AXES if axis.field in differing]
+    return " ".join([format_count(condition.num_params), *others])

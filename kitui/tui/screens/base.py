@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.timer import Timer
 
-from kitui.tui.live.reader import Snapshot
+from kitui.tui.application import Application
+from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.widgets.key_bar import KeyBar
 from kitui.tui.widgets.top_bar import TopBar
-
-if TYPE_CHECKING:
-    from kitui.tui.app import KituiApp
 
 
 class KituiScreen(Screen[None]):
     """A mode of the app. `show_snapshot` draws; it is called for each new snapshot while the screen is shown."""
 
     NAME: ClassVar[str]
-    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]
 
     _rest: Timer | None = None
 
     @property
-    def kitui(self) -> KituiApp:
-        return cast("KituiApp", self.app)
+    def kitui(self) -> Application:
+        return cast("Application", self.app)
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.NAME)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -10,12 +10,15 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from engine.control.hosts.config import LOCAL, known_host
 from engine.errors import KituiError
-from kitui.services.format import counted
+from engine.records.hosts import known_host
+from engine.records.states import LOCAL
+from engine.records.status import HostStatus
+from kitui.services.hosts import finding_lines, findings_of
+from kitui.services.orders import VERBS, question
 from kitui.services.text import printable
 from kitui.tui.bindings import bindings
-from kitui.tui.live.reader import Snapshot
+from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.confirm import Confirm
 from kitui.tui.widgets.line_table import Column, LineTable
@@ -40,7 +43,7 @@ class HostsScreen(KituiScreen):
         self._said = ""
 
     def compose_body(self) -> ComposeResult:
-        yield LineTable(_COLUMNS, _texts, lambda row: row["name"], look=_look, id="hosts")
+        yield LineTable(_COLUMNS, _texts, lambda row: row.name, look=_look, id="hosts")
         with VerticalScroll(id="host-detail", can_focus=False):
             yield Static("", id="host-words", markup=False)
 
@@ -48,7 +51,7 @@ class HostsScreen(KituiScreen):
         self.query_one(LineTable).focus()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        self.query_one(LineTable).show(snapshot.status["hosts"])
+        self.query_one(LineTable).show(snapshot.status.hosts)
         self._show_detail()
 
     @on(LineTable.Moved)
@@ -56,14 +59,14 @@ class HostsScreen(KituiScreen):
         snapshot, row = self.kitui.snapshot, self._row
         if snapshot is None or row is None:
             return
-        lines = [f"! {printable(row['fault'])}"] if row["fault"] else []
-        where = ["this machine"] if row["name"] == LOCAL else [part for part in (row["ssh"], row["workspace"]) if part]
-        lines.append(f"{row['name']}: " + printable(", ".join(where)))
-        for sweep in row["sweeps"]:
-            cap = f", at most {sweep['cap_hours']:g} GPU-hours" if sweep["cap_hours"] is not None else ""
-            lines.append(f"wanted by {printable(sweep['name'])}{cap}")
-        lines.extend(self._findings.get(row["name"], ["", "c checks each step, and says what to mend"]))
-        if len(snapshot.status["hosts"]) == 1:
+        lines = [f"! {printable(row.fault)}"] if row.fault else []
+        where = ["this machine"] if row.name == LOCAL else [part for part in (row.ssh, row.workspace) if part]
+        lines.append(f"{row.name}: " + printable(", ".join(where)))
+        for sweep in row.sweeps:
+            cap = f", at most {sweep.cap_hours:g} GPU-hours" if sweep.cap_hours is not None else ""
+            lines.append(f"wanted by {printable(sweep.name)}{cap}")
+        lines.extend(self._findings.get(row.name, ["", "c checks each step, and says what to mend"]))
+        if len(snapshot.status.hosts) == 1:
             lines += ["", "Other machines stand in hosts.toml in the workspace; kitui hosts shows how."]
         text = "\n".join(lines)
         if text != self._said:
@@ -71,25 +74,22 @@ class HostsScreen(KituiScreen):
             self.query_one("#host-words", Static).update(text)
 
     @property
-    def _row(self) -> dict[str, Any] | None:
-        return self.query_one(LineTable).current
+    def _row(self) -> HostStatus | None:
+        row: HostStatus | None = self.query_one(LineTable).current
+        return row
 
     @on(LineTable.Opened)
     def action_check(self) -> None:
         if self._row is not None:
-            name = self._row["name"]
+            name = self._row.name
             self._findings[name] = ["", "checking …"]
             self._show_detail()
             self._check(name)
 
     @work(thread=True)
     def _check(self, name: str) -> None:
-        from kitui.services.hosts import finding_lines, findings_of, this_machine
-
-        workspace = self.kitui.workspace
         try:
-            found = this_machine(workspace) if name == LOCAL else findings_of(known_host(workspace, name))
-            lines = ["", *finding_lines(found)]
+            lines = ["", *finding_lines(findings_of(known_host(self.kitui.workspace, name)))]
         except KituiError as error:
             lines = ["", printable(str(error))]
         self.app.call_from_thread(self._checked, name, lines)
@@ -100,11 +100,11 @@ class HostsScreen(KituiScreen):
 
     def action_drain(self) -> None:
         if self._row is not None:
-            self.kitui.command("drain", [self._row["name"]])
+            self.kitui.order("drain", [self._row.name])
 
     def action_reopen(self) -> None:
         if self._row is not None:
-            self.kitui.command("reopen", [self._row["name"]])
+            self.kitui.order("reopen", [self._row.name])
 
     def action_move_off(self) -> None:
         row = self._row
@@ -113,21 +113,20 @@ class HostsScreen(KituiScreen):
 
         def decided(yes: bool | None) -> None:
             if yes:
-                self.kitui.command("drain", [row["name"]], now=True)
+                self.kitui.order("drain", [row.name], now=True)
 
-        words = f"{counted(row['running'], 'run')} there end after a checkpoint, and start again on other hosts."
-        self.app.push_screen(Confirm(f"Move off {row['name']}? {words} Nothing more is started there."), decided)
+        self.app.push_screen(Confirm(question("move off", [row.name], VERBS["drain"].about_hosts)), decided)
 
     def copy_text(self) -> str:
-        return self._row["name"] if self._row is not None else ""
+        return self._row.name if self._row is not None else ""
 
 
-def _texts(row: dict[str, Any]) -> list[str]:
-    slots = "–" if row["slots"] is None else str(row["slots"])
-    standing = row["fault"] or ("" if row["slots"] is not None else "not met yet")
-    hours = f"{row['slot_hours']:,.2f}"
-    return [printable(row["name"]), row["kind"], f"{row['running']}/{slots}", hours, printable(standing)]
+def _texts(row: HostStatus) -> list[str]:
+    slots = "–" if row.slots is None else str(row.slots)
+    standing = row.fault or ("" if row.slots is not None else "not met yet")
+    hours = f"{row.slot_hours:,.2f}"
+    return [printable(row.name), row.kind, f"{row.running}/{slots}", hours, printable(standing)]
 
 
-def _look(row: dict[str, Any]) -> str:
-    return "alert" if row["fault"] else ""
+def _look(row: HostStatus) -> str:
+    return "alert" if row.fault else ""

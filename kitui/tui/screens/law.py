@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import msgspec
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -11,13 +13,23 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Input, Static
 
 from engine.errors import KituiError
-from engine.records.workspace import read_json
+from engine.records.analysis import (
+    AnalysisDocument,
+    CollapsePoint,
+    LawDocument,
+    Prediction,
+    RetentionCurve,
+    read_analysis,
+)
+from engine.records.conditions import Condition
+from engine.spec import fact_sets
 from engine.spec.numbers import format_count
-from kitui.services.report import FACT_SETS, collapse_table, law_lines, prediction_lines
-from kitui.services.sweeps import analysis, run_cli
+from kitui.services.engine_commands import analysis
+from kitui.services.report import OUTDATED, collapse_table, law_lines, prediction_lines
+from kitui.services.subprocesses import predict_beside
 from kitui.services.text import plain_text
 from kitui.tui.bindings import bindings
-from kitui.tui.live.reader import Snapshot
+from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.plot.figure import Series
 from kitui.tui.plot.series import (
     collapse_marks,
@@ -44,11 +56,11 @@ class LawScreen(KituiScreen):
         self._fact_set = "overall"
         self._condition: tuple[Any, ...] | None = None  # of _SHOWN; None for all
         self._arm: str | None = None
-        self._arm_curves: list[dict[str, Any]] = []
-        self._document: dict[str, Any] | None = None
+        self._arm_curves: Sequence[RetentionCurve] = ()
+        self._document: AnalysisDocument | None = None
         self._subject: tuple[object, ...] = ()
         self._prediction: list[str] = []
-        self._target: dict[str, Any] | None = None
+        self._target: Prediction | None = None
         """The last prediction, where there was one: it is in the plot."""
         self._analysing = False
         self._said: tuple[str, ...] = ()
@@ -71,14 +83,14 @@ class LawScreen(KituiScreen):
     # What is shown
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        subject = (snapshot.sweep, self._fact_set, snapshot.law["inputs"] if snapshot.law else None)
+        subject = (snapshot.sweep, self._fact_set, _made_of(snapshot.analysis))
         if subject[0] != (self._subject[0] if self._subject else None):
-            self._condition, self._arm, self._arm_curves, self._prediction = None, None, [], []
+            self._condition, self._arm, self._arm_curves, self._prediction = None, None, (), []
             self._target = None
         if subject != self._subject:
             self._subject = subject
-            if self._fact_set == "overall" or snapshot.law is None:
-                self._document = snapshot.law
+            if self._fact_set == fact_sets.OVERALL.name or snapshot.analysis is None:
+                self._document = snapshot.analysis
             else:
                 self._document = None  # another sweep's, or another set's, is not to stand under this name
                 self._analysing = True
@@ -96,7 +108,7 @@ class LawScreen(KituiScreen):
             return
         self.app.call_from_thread(self._analysed, sweep, fact_set, document)
 
-    def _analysed(self, sweep: str, fact_set: str, document: dict[str, Any]) -> None:
+    def _analysed(self, sweep: str, fact_set: str, document: AnalysisDocument) -> None:
         if (sweep, fact_set) == self._subject[:2]:
             self._document, self._analysing = document, False
             self._show()
@@ -105,8 +117,7 @@ class LawScreen(KituiScreen):
         snapshot = self.kitui.snapshot
         if snapshot is None:
             return
-        document = self._document
-        law = self._law()
+        document, law, points = self._document, self._law(), self._points()
         suffix = f", {self._condition_words()}" if self._condition else ""
         series = self._curves(snapshot, document)
         self.query_one("#collapse-plot", CurvePlot).show(
@@ -114,13 +125,13 @@ class LawScreen(KituiScreen):
             title=f"R over F, {self._fact_set}{suffix}; dashed: F*{f'; ○ {self._arm}' if self._arm else ''}",
             view=(snapshot.sweep, "collapse"),
             x_limits=frequency_limits(snapshot),
-            marks=collapse_marks(law) if law else (),
+            marks=collapse_marks(points),
             y_limits=(-0.1, 1.05),
             empty="working it out …" if self._analysing else "no finished run yet",
         )
-        x_limits, y_limits = law_limits(law, self._target) if law else (None, None)
+        x_limits, y_limits = law_limits(law, points, self._target) if law else (None, None)
         self.query_one("#law-plot", CurvePlot).show(
-            law_series(law, self._target) if law else [],
+            law_series(law, points, self._target) if law else [],
             title="F* over N, with 95 % intervals and the law's band",
             view=(snapshot.sweep, "law"),
             x_limits=x_limits,
@@ -132,50 +143,57 @@ class LawScreen(KituiScreen):
         elif law is None:
             words = "Nothing is analysed before the first run has ended."
         else:
-            words = "\n".join([plain_text(collapse_table(law["collapse_points"])), *law_lines(law)])
+            outdated = [OUTDATED, ""] if snapshot.analysis_is_outdated else []
+            words = "\n".join([*outdated, plain_text(collapse_table(law.collapse_points)), *law_lines(law)])
         said = (*self._prediction, "", words) if self._prediction else (words,)
         if said != self._said:
             self._said = said
             self.query_one("#words", Static).update("\n".join(said))
 
-    def _law(self) -> dict[str, Any] | None:
+    def _law(self) -> LawDocument | None:
         """The law document of what is chosen."""
         if self._document is None:
             return None
-        law: dict[str, Any] = self._document["law"]
+        law = self._document.law
         if self._condition is None:
             return law
-        return law | {
-            "collapse_points": [p for p in law["collapse_points"] if self._fits(p["condition"])],
-            "laws": [
+        return msgspec.structs.replace(
+            law,
+            collapse_points=tuple(self._points()),
+            laws=tuple(
                 one
-                for one in law["laws"]
-                if all(one["condition"].get(k, v) == v for k, v in zip(_SHOWN, self._condition, strict=True))
-            ],
-        }
+                for one in law.laws
+                if all(getattr(one.condition, k, v) == v for k, v in zip(_SHOWN, self._condition, strict=True))
+            ),
+        )
 
-    def _fits(self, condition: dict[str, Any]) -> bool:
-        return self._condition is None or tuple(condition[k] for k in _SHOWN) == self._condition
+    def _points(self) -> list[CollapsePoint]:
+        """The collapse points of what is chosen."""
+        points = self._document.law.collapse_points if self._document is not None else ()
+        return [point for point in points if self._fits(point.condition)]
 
-    def _curves(self, snapshot: Snapshot, document: dict[str, Any] | None) -> list[Series]:
+    def _fits(self, condition: Condition) -> bool:
+        return self._condition is None or _shown(condition) == self._condition
+
+    def _curves(self, snapshot: Snapshot, document: AnalysisDocument | None) -> list[Series]:
         if document is None:
             return []
-        if self._condition is None and self._fact_set == "overall":
+        if self._condition is None and self._fact_set == fact_sets.OVERALL.name:
             series = retention_series(snapshot, self._fact_set)
         else:
-            curves = [c for c in document["curves"] if c["fact_set"] == self._fact_set and self._fits(c["condition"])]
-            labels = [c["condition"] for c in curves]
-            series = [curve_series(c, condition_label(c["condition"], labels), i) for i, c in enumerate(curves)]
-        sizes = {c["condition"]["num_params"]: i for i, c in enumerate(self._own_curves(document))}
+            curves = self._own_curves(document)
+            labels = [c.condition for c in curves]
+            series = [curve_series(c, condition_label(c.condition, labels), i) for i, c in enumerate(curves)]
+        sizes = {c.condition.num_params: i for i, c in enumerate(self._own_curves(document))}
         for curve in self._arm_curves:
-            if curve["fact_set"] == self._fact_set:
-                condition = curve["condition"]
-                label = f"{format_count(condition['num_params'])} {condition['fill'] or ''}".strip()
-                series.append(curve_series(curve, label, sizes.get(condition["num_params"], 7), hollow=True))
+            if curve.fact_set == self._fact_set:
+                condition = curve.condition
+                label = f"{format_count(condition.num_params)} {condition.fill or ''}".strip()
+                series.append(curve_series(curve, label, sizes.get(condition.num_params, 7), hollow=True))
         return series
 
-    def _own_curves(self, document: dict[str, Any]) -> list[dict[str, Any]]:
-        return [c for c in document["curves"] if c["fact_set"] == self._fact_set and self._fits(c["condition"])]
+    def _own_curves(self, document: AnalysisDocument) -> list[RetentionCurve]:
+        return [c for c in document.curves if c.fact_set == self._fact_set and self._fits(c.condition)]
 
     def _condition_words(self) -> str:
         assert self._condition is not None
@@ -190,16 +208,16 @@ class LawScreen(KituiScreen):
         self.toggle_class("-law-plot")
 
     def action_next_set(self) -> None:
-        self._fact_set = FACT_SETS[(FACT_SETS.index(self._fact_set) + 1) % len(FACT_SETS)]
+        self._fact_set = fact_sets.NAMES[(fact_sets.NAMES.index(self._fact_set) + 1) % len(fact_sets.NAMES)]
         self.notify(f"fact set: {self._fact_set}", timeout=2)
         if self.kitui.snapshot is not None:
             self.show_snapshot(self.kitui.snapshot)
 
     def action_next_law(self) -> None:
         """All conditions together, then one after the other."""
-        points = self._document["law"]["collapse_points"] if self._document else []
+        points = self._document.law.collapse_points if self._document else ()
         options: list[tuple[Any, ...] | None] = [None]
-        options += dict.fromkeys(tuple(p["condition"][k] for k in _SHOWN) for p in points)
+        options += dict.fromkeys(_shown(p.condition) for p in points)
         now = options.index(self._condition) if self._condition in options else 0
         self._condition = options[(now + 1) % len(options)]
         self.notify(self._condition_words() if self._condition else "all conditions", timeout=2)
@@ -210,16 +228,16 @@ class LawScreen(KituiScreen):
         snapshot = self.kitui.snapshot
         if snapshot is None:
             return
-        others = [row["name"] for row in snapshot.status["sweeps"] if row["name"] != snapshot.sweep]
+        others = [row.name for row in snapshot.status.sweeps if row.name != snapshot.sweep]
         options = [None, *others]
         self._arm = options[(options.index(self._arm) + 1) % len(options)] if self._arm in options else None
-        self._arm_curves = []
+        self._arm_curves = ()
         if self._arm is not None:
             try:
-                document = read_json(self.kitui.workspace.sweep(self._arm).law)
+                document = read_analysis(self.kitui.workspace.sweep(self._arm).law)
             except KituiError:
                 document = None
-            self._arm_curves = document["curves"] if document else []
+            self._arm_curves = document.curves if document else ()
             self.notify(
                 f"beside it: {self._arm}" + ("" if document else " (not analysed yet)"), timeout=2, markup=False
             )
@@ -241,21 +259,22 @@ class LawScreen(KituiScreen):
 
     @work(thread=True, exclusive=True, group="prediction")
     def _predict(self, sweep: str, size: str, budget: str) -> None:
-        """By `kitui predict`: what it says is what anybody can get from the command line."""
-        arguments = ["predict", sweep, "--params", size, *(["--tokens", budget] if budget else [])]
-        if self._condition is not None and self._condition[1] is not None:
-            arguments += ["--where", f"templates={self._condition[1]}"]
-        document, fault = run_cli(self.kitui.workspace, arguments)
-        if document is None:
-            lines = [fault]
-        elif document["frequency"] is None:
-            lines = [f"no prediction at N = {size}: {document['reason']}"]
+        """In a process of its own: SciPy stays out of the app's."""
+        templates = self._condition[1] if self._condition is not None else None
+        where = f"templates={templates}" if templates is not None else None
+        found: Prediction | None = None
+        try:
+            answer = predict_beside(self.kitui.workspace, sweep, params=size, tokens=budget or None, where=where)
+        except (KituiError, OSError) as error:
+            lines = [str(error)]
         else:
-            lines = prediction_lines(document)
-        found = document if document is not None and document["frequency"] is not None else None
+            if answer.collapse_frequency is None:
+                lines = [f"no prediction at N = {size}: {answer.reason}"]
+            else:
+                found, lines = answer, prediction_lines(answer)
         self.app.call_from_thread(self._predicted, sweep, lines, found)
 
-    def _predicted(self, sweep: str, lines: list[str], target: dict[str, Any] | None) -> None:
+    def _predicted(self, sweep: str, lines: list[str], target: Prediction | None) -> None:
         self.query_one("#said", Static).update("")
         if self._subject[0] != sweep:
             return
@@ -266,3 +285,12 @@ class LawScreen(KituiScreen):
     def copy_text(self) -> str:
         law = self._law()
         return "\n".join([*self._prediction, *law_lines(law)]) if law else ""
+
+
+def _shown(condition: Condition) -> tuple[Any, ...]:
+    return tuple(getattr(condition, name) for name in _SHOWN)
+
+
+def _made_of(document: AnalysisDocument | None) -> object:
+    """What tells one analysis of a sweep from another."""
+    return None if document is None else (document.inputs, document.analysis_semantics)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
-from engine.control.status import OPEN
 from engine.errors import SpecError
+from engine.records.states import RunStatus
 from engine.spec.numbers import format_count
-from kitui.services.filters import parse_filter
+from kitui.services.columns import CELL_VALUES, RUN_VALUES
 from kitui.services.format import counted
-from kitui.services.rows import CELL_COLUMNS, RUN_COLUMNS, Cells, RunRow, sorted_rows
+from kitui.services.orders import VERBS, question
+from kitui.services.rows import Cells, Row, RunRow
+from kitui.services.runs import arranged, run_filter
 from kitui.tui.bindings import bindings
-from kitui.tui.live.reader import Snapshot
-from kitui.tui.plot.series import MAX_CURVES, SETS, frequency_limits, learning_series, retention_series, token_limits
+from kitui.tui.live.snapshot import Snapshot
+from kitui.tui.plot.series import (
+    LOSS,
+    MAX_CURVES,
+    SHOWN,
+    frequency_limits,
+    learning_series,
+    retention_series,
+    token_limits,
+)
 from kitui.tui.plot.widget import CurvePlot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.confirm import Confirm
@@ -78,21 +88,14 @@ class MonitorScreen(KituiScreen):
         if snapshot.rows is self._arranged[0] and how == self._arranged[1]:
             return
         self._arranged = (snapshot.rows, how)
-        runs: list[RunRow] = snapshot.rows
-        if self._filter:
-            keep = parse_filter(self._filter, RUN_COLUMNS)
-            runs = [row for row in runs if keep(row)]
-        rows: list[Any] = list(self._cells.of(runs)) if self._by_cell else runs
-        if self._sort is not None:
-            column, descending = self._sort
-            rows = sorted_rows(rows, f"{'-' * descending}{column}", [column])
+        sort = f"{'-' * self._sort[1]}{self._sort[0]}" if self._sort is not None else None
+        rows = arranged(snapshot.rows, self._filter, sort, by_seed=not self._by_cell, cells=self._cells)
         if table.pinned:
-            rows = sorted(rows, key=lambda row: not table.pinned.intersection(run_ids(row)))
-        budgets = {row.num_tokens for row in snapshot.rows[:2000]}
-        templates = {row.templates for row in snapshot.rows[:2000]}
+            rows.sort(key=lambda row: not table.pinned.intersection(run_ids(row)))
         table.sorted_by = self._sort
-        table.show_runs(rows, by_cell=self._by_cell, axes=(len(budgets) > 1, len(templates) > 1))
-        self.query_one(FilterBar).count(len(runs), len(snapshot.rows))
+        among = self._cells.of(snapshot.rows[:2000]) if self._by_cell else snapshot.rows[:2000]
+        table.show_runs(rows, by_cell=self._by_cell, among=among)
+        self.query_one(FilterBar).count(sum(len(row.run_ids) for row in rows), len(snapshot.rows))
 
     def _show_curves(self) -> None:
         snapshot = self.kitui.snapshot
@@ -101,7 +104,7 @@ class MonitorScreen(KituiScreen):
         table = self.query_one(RunTable)
         followed = [*sorted(table.pinned), *sorted(table.marked), *table.current_runs]
         self.kitui.want_runs(frozenset(followed[: MAX_CURVES * 25] + table.current_runs))
-        if self._fact_set != "loss":
+        if self._fact_set != LOSS:
             self.query_one("#retention-plot", CurvePlot).show(
                 retention_series(snapshot, self._fact_set),
                 title=f"R over F, {self._fact_set}, all runs: mean ± sd; ○ in training",
@@ -111,13 +114,13 @@ class MonitorScreen(KituiScreen):
                 empty="no finished run yet",
             )
         groups = self._groups(followed)
-        name = "loss" if self._fact_set == "loss" else "R"
+        name = LOSS if self._fact_set == LOSS else "R"
         self.query_one("#learning-plot", CurvePlot).show(
             learning_series(snapshot, groups, self._fact_set),
             title=f"{name} over tokens{', ' + self._fact_set if name == 'R' else ''}: {_named(table.current)}",
             view=(snapshot.sweep, self._fact_set, "learning"),
             x_limits=token_limits(snapshot),
-            y_limits=None if self._fact_set == "loss" else (-0.1, 1.05),
+            y_limits=None if self._fact_set == LOSS else (-0.1, 1.05),
             empty="no learning curves: not trained here" if _foreign(snapshot) else "not scored yet",
         )
         self.query_one(Pane).show(snapshot, table.current_runs[:1])
@@ -151,7 +154,7 @@ class MonitorScreen(KituiScreen):
         bar = self.query_one(FilterBar)
         try:
             if event.expression:
-                parse_filter(event.expression, RUN_COLUMNS)
+                run_filter(event.expression)
         except SpecError as error:
             bar.complain(f"{error.what} {error.mend}")
             return
@@ -175,7 +178,7 @@ class MonitorScreen(KituiScreen):
 
     def action_group(self) -> None:
         self._by_cell = not self._by_cell
-        if self._sort is not None and self._sort[0] not in (CELL_COLUMNS if self._by_cell else RUN_COLUMNS):
+        if self._sort is not None and self._sort[0] not in (CELL_VALUES if self._by_cell else RUN_VALUES):
             self._sort = None
         self._rearrange()
 
@@ -221,7 +224,7 @@ class MonitorScreen(KituiScreen):
         self._moved()
 
     def action_next_set(self) -> None:
-        self._fact_set = SETS[(SETS.index(self._fact_set) + 1) % len(SETS)]
+        self._fact_set = SHOWN[(SHOWN.index(self._fact_set) + 1) % len(SHOWN)]
         self._show_curves()
 
     def action_next_plot(self) -> None:
@@ -241,10 +244,10 @@ class MonitorScreen(KituiScreen):
             self.app.push_screen(LogScreen(self.kitui.workspace.run(runs[0])))
 
     def action_cancel(self) -> None:
-        self._ask("cancel", "A running one ends after a checkpoint.")
+        self._ask("cancel")
 
     def action_pause(self) -> None:
-        self._ask("pause", "A running one ends after a checkpoint, and goes on from there when resumed.")
+        self._ask("pause")
 
     def action_retry(self) -> None:
         self._do("retry")
@@ -255,34 +258,34 @@ class MonitorScreen(KituiScreen):
     def copy_text(self) -> str:
         return "\n".join(self.query_one(RunTable).chosen)
 
-    def _ask(self, command: str, words: str) -> None:
+    def _ask(self, verb: str) -> None:
         chosen = self.query_one(RunTable).chosen
         snapshot = self.kitui.snapshot
         if not chosen or snapshot is None:
             return
         wanted = set(chosen)
-        if not any(row.run_id in wanted and row.state in (*OPEN, "paused") for row in snapshot.rows):
-            self.notify(f"Nothing to {command}: ended already.", timeout=3)
+        held = (row.status for row in snapshot.rows if row.run_id in wanted)
+        if not any(status.is_open or status is RunStatus.PAUSED for status in held):
+            self.notify(f"Nothing to {verb}: ended already.", timeout=3)
             return
-        what = chosen[0] if len(chosen) == 1 else counted(len(chosen), "run")
 
         def decided(yes: bool | None) -> None:
             if yes:
-                self.kitui.command(command, chosen)
+                self.kitui.order(verb, chosen)
 
-        self.app.push_screen(Confirm(f"{command.capitalize()} {what}? {words}"), decided)
+        self.app.push_screen(Confirm(question(verb, chosen, VERBS[verb].about_runs)), decided)
 
-    def _do(self, command: str) -> None:
+    def _do(self, verb: str) -> None:
         chosen = self.query_one(RunTable).chosen
         if chosen:
-            self.kitui.command(command, chosen)
+            self.kitui.order(verb, chosen)
 
 
 def _foreign(snapshot: Snapshot) -> bool:
-    return snapshot.plan is not None and (snapshot.plan.imported or snapshot.plan.simulated)
+    return snapshot.plan is not None and snapshot.plan.is_foreign
 
 
-def _named(row: Any) -> str:
+def _named(row: Row | None) -> str:
     if row is None:
         return "no run"
     words = f"{row.model} F={row.frequency:,}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -10,17 +10,22 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
-from engine.control.status import OPEN
 from engine.errors import KituiError
+from engine.records.states import RunStatus
+from engine.records.status import SweepStatus
 from kitui.services.format import counted, duration
-from kitui.services.report import law_lines
+from kitui.services.hosts import host_line
+from kitui.services.orders import VERBS, question
+from kitui.services.report import OUTDATED, law_lines
 from kitui.services.text import printable
 from kitui.tui.bindings import bindings
-from kitui.tui.live.reader import Snapshot
+from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.confirm import Confirm
 from kitui.tui.widgets.line_table import Column, LineTable
-from kitui.tui.widgets.pane import host_line
+
+if TYPE_CHECKING:
+    from kitui.tui.plot.widget import CurvePlot
 
 _COLUMNS = (
     Column("marked", " ", 1),
@@ -48,11 +53,12 @@ class SweepsScreen(KituiScreen):
         self._marked: set[str] = set()
         self._with_archived = False
         self._said = ""
-        self._digest: tuple[str, ...] = ()
+        self._plot: CurvePlot | None = None
+        self._news: tuple[str, ...] = ()
 
     def compose_body(self) -> ComposeResult:
-        yield Static("", id="digest", markup=False)
-        yield LineTable(_COLUMNS, self._texts, lambda row: row["name"], look=_look, id="sweeps")
+        yield Static("", id="news", markup=False)
+        yield LineTable(_COLUMNS, self._texts, lambda row: row.name, look=_look, id="sweeps")
         with Horizontal(id="below"), VerticalScroll(id="sweep-detail", can_focus=False):
             yield Static("", id="sweep-words", markup=False)
 
@@ -60,17 +66,17 @@ class SweepsScreen(KituiScreen):
         self.query_one(LineTable).focus()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        rows = [r for r in snapshot.status["sweeps"] if self._with_archived or not r["archived"]]
+        rows = [r for r in snapshot.status.sweeps if self._with_archived or not r.archived]
         table = self.query_one(LineTable)
         first = not table.rows
         table.show(rows)
         if first and snapshot.sweep is not None:
             table.go_to(snapshot.sweep)
-        digest = self.query_one("#digest", Static)
-        digest.set_class(bool(snapshot.digest), "-open")
-        if snapshot.digest is not self._digest:
-            self._digest = snapshot.digest
-            digest.update("\n".join(printable(line) for line in snapshot.digest))
+        news = self.query_one("#news", Static)
+        news.set_class(bool(snapshot.news), "-open")
+        if snapshot.news is not self._news:
+            self._news = snapshot.news
+            news.update("\n".join(printable(line) for line in snapshot.news))
         self._show_detail()
 
     def add_plot(self) -> None:
@@ -78,44 +84,47 @@ class SweepsScreen(KituiScreen):
         paint does not wait for it."""
         from kitui.tui.plot.widget import CurvePlot
 
-        self.query_one("#below").mount(CurvePlot("Retention over infusion frequency", log_x=True, id="sweep-plot"))
+        self._plot = CurvePlot("Retention over infusion frequency", log_x=True, id="sweep-plot")
+        self.query_one("#below").mount(self._plot)
         self.call_after_refresh(self._show_detail)
 
     def _show_detail(self) -> None:
         snapshot = self.kitui.snapshot
         if snapshot is None:
             return
-        row = self.query_one(LineTable).current
+        row = self._row
         if row is None:
             self._say(_WELCOME)
             return
-        lines = [f"! {printable(alert)}" for alert in row["alerts"][:5]]
-        if len(row["alerts"]) > 5:
-            lines.append(f"! and {len(row['alerts']) - 5:,} more (pane b of the monitor)")
-        if row["eta_s"] is not None:
+        lines = [f"! {printable(alert)}" for alert in row.alerts[:5]]
+        if len(row.alerts) > 5:
+            lines.append(f"! and {len(row.alerts) - 5:,} more (pane b of the monitor)")
+        if row.eta_s is not None:
             lines.append(_eta_words(row))
-        if row["cancelled"]:
-            lines.append(f"{counted(row['cancelled'], 'run')} cancelled")
-        if any(row[state] for state in OPEN):
-            lines.extend(printable(host_line(host)) for host in snapshot.status["hosts"])
-        if row["name"] == snapshot.sweep and snapshot.law is not None:
-            law = snapshot.law["law"]
-            found = [p for p in law["collapse_points"] if p["status"] == "observed"]
-            lines.append(f"{len(found)} of {len(law['collapse_points'])} collapse points observed")
+        if row.num(RunStatus.CANCELLED):
+            lines.append(f"{counted(row.num(RunStatus.CANCELLED), 'run')} cancelled")
+        if row.num_open:
+            lines.extend(printable(host_line(host)) for host in snapshot.status.hosts)
+        if row.name == snapshot.sweep and snapshot.analysis is not None:
+            law = snapshot.analysis.law
+            if snapshot.analysis_is_outdated:
+                lines.append(OUTDATED)
+            found = [p for p in law.collapse_points if p.status == "observed"]
+            lines.append(f"{len(found)} of {len(law.collapse_points)} collapse points observed")
             lines.extend(law_lines(law))
         self._say("\n".join(lines))
-        for plot in self.query("#sweep-plot"):
-            self._show_curves(plot, snapshot, there=row["name"] == snapshot.sweep)
+        if self._plot is not None:
+            self._show_curves(self._plot, snapshot, there=row.name == snapshot.sweep)
 
-    def _show_curves(self, plot: Any, snapshot: Snapshot, there: bool) -> None:
+    def _show_curves(self, plot: CurvePlot, snapshot: Snapshot, there: bool) -> None:
         """The retention curves of the sweep at hand; those of another are not to stand under its name."""
         from kitui.tui.plot.series import collapse_marks, frequency_limits, retention_series
 
         plot.show(
             retention_series(snapshot, "overall") if there else [],
-            title=f"R over F{'; dashed: F*' if there and snapshot.law else ''}",
+            title=f"R over F{'; dashed: F*' if there and snapshot.analysis else ''}",
             view=(snapshot.sweep, "sweeps"),
-            marks=collapse_marks(snapshot.law["law"]) if there and snapshot.law else (),
+            marks=collapse_marks(snapshot.analysis.law.collapse_points) if there and snapshot.analysis else (),
             x_limits=frequency_limits(snapshot) if there else None,
             y_limits=(-0.1, 1.05),
             empty="no finished run yet",
@@ -127,9 +136,13 @@ class SweepsScreen(KituiScreen):
             self.query_one("#sweep-words", Static).update(text)
 
     @property
+    def _row(self) -> SweepStatus | None:
+        row: SweepStatus | None = self.query_one(LineTable).current
+        return row
+
+    @property
     def _current(self) -> str | None:
-        row = self.query_one(LineTable).current
-        return row["name"] if row else None
+        return self._row.name if self._row is not None else None
 
     @on(LineTable.Moved)
     def _moved(self) -> None:
@@ -141,7 +154,7 @@ class SweepsScreen(KituiScreen):
     def action_open_sweep(self) -> None:
         if self._current is not None:
             self.kitui.choose_sweep(self._current)
-            self.kitui.action_show_mode("monitor")
+            self.kitui.go_to("monitor")
 
     def action_new_sweep(self) -> None:
         self._design(None)
@@ -168,10 +181,10 @@ class SweepsScreen(KituiScreen):
 
     @work(thread=True, exclusive=True)
     def _compare(self, first: str, second: str) -> None:
-        from kitui.services.comparison import compare_document, comparison_tables
+        from kitui.services.comparison import compare, comparison_tables
 
         try:
-            parts = comparison_tables(compare_document(self.kitui.workspace, first, second))
+            parts = comparison_tables(compare(self.kitui.workspace, first, second))
         except (KituiError, OSError) as error:
             self.kitui.tell_fault(error)
             return
@@ -180,13 +193,13 @@ class SweepsScreen(KituiScreen):
         self.app.call_from_thread(self.app.push_screen, Page(f"{first} and {second}", parts))
 
     def action_cancel(self) -> None:
-        self._ask("cancel", "Running runs end after a checkpoint; what another sweep wants goes on.")
+        self._ask("cancel")
 
     def action_pause(self) -> None:
-        self._ask("pause", "Running runs end after a checkpoint, and go on from there when resumed.")
+        self._ask("pause")
 
     def action_delete(self) -> None:
-        self._ask("delete", "Its results and the runs that no other sweep wants are gone for good.")
+        self._ask("delete")
 
     def action_retry(self) -> None:
         self._do("retry")
@@ -195,9 +208,9 @@ class SweepsScreen(KituiScreen):
         self._do("resume")
 
     def action_archive(self) -> None:
-        row = self.query_one(LineTable).current
+        row = self._row
         if row is not None:
-            self.kitui.command("archive", [row["name"]], archived=not row["archived"])
+            self.kitui.order("archive", [row.name], archived=not row.archived)
 
     def action_show_archived(self) -> None:
         self._with_archived = not self._with_archived
@@ -207,48 +220,47 @@ class SweepsScreen(KituiScreen):
     def copy_text(self) -> str:
         return self._current or ""
 
-    def _ask(self, command: str, words: str) -> None:
-        name, row = self._current, self.query_one(LineTable).current
-        if name is None or row is None:
+    def _ask(self, verb: str) -> None:
+        row = self._row
+        if row is None:
             return
-        if command != "delete" and not any(row[state] for state in (*OPEN, "paused")):
-            self.notify(f"Nothing to {command}: {name} has ended.", timeout=3, markup=False)
+        if VERBS[verb].needs_open and not (row.num_open or row.num(RunStatus.PAUSED)):
+            self.notify(f"Nothing to {verb}: {row.name} has ended.", timeout=3, markup=False)
             return
+        names = [row.name]
 
         def decided(yes: bool | None) -> None:
             if yes:
-                self.kitui.command(command, [name])
+                self.kitui.order(verb, names)
 
-        self.app.push_screen(Confirm(f"{command.capitalize()} {name}? {words}"), decided)
+        self.app.push_screen(Confirm(question(verb, names, VERBS[verb].about_sweeps)), decided)
 
-    def _do(self, command: str) -> None:
+    def _do(self, verb: str) -> None:
         if self._current is not None:
-            self.kitui.command(command, [self._current])
+            self.kitui.order(verb, [self._current])
 
-    def _texts(self, row: dict[str, Any]) -> list[str]:
-        open_cells = sum(row[state] for state in OPEN)
-        ended = row["cells"] - open_cells - row["paused"]
-        filled = 10 * ended // max(1, row["cells"])
-        failed = row["failed"] + row["diverged"] + row["lost"]
-        label = " (sim.)" if row["simulated"] else " (arch.)" if row["archived"] else ""
-        eta = duration(row["eta_s"]) if row["eta_s"] is not None else "paused" if row["paused"] else ""
+    def _texts(self, row: SweepStatus) -> list[str]:
+        ended = row.cells - row.num_open - row.num(RunStatus.PAUSED)
+        filled = 10 * ended // max(1, row.cells)
+        label = " (sim.)" if row.simulated else " (arch.)" if row.archived else ""
+        eta = duration(row.eta_s) if row.eta_s is not None else "paused" if row.num(RunStatus.PAUSED) else ""
         return [
-            "●" if row["name"] in self._marked else "",
-            printable(row["name"])[: 20 - len(label)] + label,
+            "●" if row.name in self._marked else "",
+            printable(row.name)[: 20 - len(label)] + label,
             "█" * filled + "░" * (10 - filled),
-            f"{row['done']:,}/{row['cells']:,}",
-            f"{row['running'] or ''}{'?' if row['unreachable'] else ''}",
-            str(row["queued"] + row["preparing"] or ""),
-            f"! {failed}" if failed else "",
+            f"{row.num(RunStatus.DONE):,}/{row.cells:,}",
+            f"{row.num(RunStatus.RUNNING) or ''}{'?' if row.num(RunStatus.UNREACHABLE) else ''}",
+            str(row.num_waiting or ""),
+            f"! {row.num_in_trouble}" if row.num_in_trouble else "",
             eta,
         ]
 
 
-def _look(row: dict[str, Any]) -> str:
-    return "alert" if row["failed"] + row["diverged"] + row["lost"] else ""
+def _look(row: SweepStatus) -> str:
+    return "alert" if row.num_in_trouble else ""
 
 
-def _eta_words(row: dict[str, Any]) -> str:
-    words = f"ETA {duration(row['eta_s'])}"
-    spread = row.get("eta_spread_s")
+def _eta_words(row: SweepStatus) -> str:
+    words = f"ETA {duration(row.eta_s)}"
+    spread = row.eta_spread_s
     return words + (f", between {duration(spread[0])} and {duration(spread[1])}" if spread else "")

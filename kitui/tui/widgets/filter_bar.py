@@ -10,9 +10,7 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from engine.control.status import STATES
-from kitui.services.filters import completion
-from kitui.services.rows import RUN_COLUMNS
+from kitui.services.runs import complete_filter
 from kitui.tui.widgets.line_input import LineInput
 
 
@@ -21,7 +19,7 @@ class _Completion(Suggester):
         super().__init__(use_cache=False, case_sensitive=True)
 
     async def get_suggestion(self, value: str) -> str | None:
-        return completion(value, RUN_COLUMNS, {"state": STATES})
+        return complete_filter(value)
 
 
 class FilterBar(Vertical):
@@ -32,7 +30,7 @@ class FilterBar(Vertical):
     FilterBar.-open { display: block; }
     FilterBar Static { height: auto; max-height: 4; padding: 0 1; color: $text-muted; }
     """
-    BINDINGS = [Binding("escape,enter,down", "leave", "Leave", show=False)]  # noqa: RUF012
+    BINDINGS = [Binding("escape,enter,down", "leave", "Leave", show=False)]
 
     class Changed(Message):
         def __init__(self, expression: str) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from textual.widgets import Static
 
-from kitui.services.format import counted
+from kitui.services.hosts import host_line
 from kitui.services.text import printable
-from kitui.tui.live.reader import Snapshot, curve_of
+from kitui.tui.live.snapshot import Snapshot
 
 PANES = ("events", "slots", "hosts", "alerts")
 
@@ -27,23 +24,15 @@ class Pane(Static):
         if self.kind == "slots":
             lines = [gauge.line() for gauge in snapshot.gauges][:room] or ["no run is running here"]
         elif self.kind == "hosts":
-            lines = [host_line(host) for host in snapshot.status["hosts"]][:room]
+            lines = [host_line(host) for host in snapshot.status.hosts][:room]
         elif self.kind == "alerts":
-            row = next((r for r in snapshot.status["sweeps"] if r["name"] == snapshot.sweep), None)
-            lines = [f"! {alert}" for alert in row["alerts"]] if row else []
+            row = snapshot.row
+            lines = [f"! {alert}" for alert in row.alerts] if row else []
             lines = lines[:room] if len(lines) <= room else [*lines[: room - 1], f"and {len(lines) - room + 1:,} more"]
             lines = lines or ["no alerts"]
         else:
-            lines = list(curve_of(snapshot, run_ids[0] if run_ids else None).log[-room:]) or ["nothing reported yet"]
+            lines = list(snapshot.curve_of(run_ids[0] if run_ids else None).log[-room:]) or ["nothing reported yet"]
         text = "\n".join(printable(line)[: max(20, self.size.width)] for line in lines)
         if text != self._text:
             self._text = text
             self.update(text)
-
-
-def host_line(host: Mapping[str, Any]) -> str:
-    """A host of the status document: what is busy there, and what is wrong."""
-    if host["slots"] is None:
-        return f"{host['name']}: not met yet"
-    words = f"{host['name']}: {host['running']} of {counted(host['slots'], 'slot')} with a run"
-    return f"{words}; {host['fault']}" if host["fault"] else words

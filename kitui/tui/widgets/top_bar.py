@@ -6,10 +6,10 @@ from rich.text import Text
 from textual import events
 from textual.widgets import Static
 
-from engine.control.status import OPEN
+from engine.records.states import RunStatus
 from kitui.services.format import duration
 from kitui.services.text import printable
-from kitui.tui.live.reader import Snapshot
+from kitui.tui.live.snapshot import Snapshot
 
 MODES = (
     ("sweeps", "1 Sweeps"),
@@ -43,20 +43,20 @@ class TopBar(Static):
             text.append("  FROZEN (f3 goes on)", style="bold reverse")
         if read_only:
             text.append("  read-only", style="bold")
-        row = next((r for r in snapshot.status["sweeps"] if r["name"] == snapshot.sweep), None)
+        row = snapshot.row
         if row is not None:
-            open_cells = sum(row[state] for state in OPEN)
-            text.append(f"  {printable(row['name'])}" + (" (simulated)" if row["simulated"] else ""), style="bold")
-            text.append(f" {row['done']:,}/{row['cells']:,}")
-            if row["alerts"]:
-                text.append(f" ! {len(row['alerts']):,}", style="bold")
-            if row["preparing"]:
+            paused = row.num(RunStatus.PAUSED)
+            text.append(f"  {printable(row.name)}" + (" (simulated)" if row.simulated else ""), style="bold")
+            text.append(f" {row.num(RunStatus.DONE):,}/{row.cells:,}")
+            if row.alerts:
+                text.append(f" ! {len(row.alerts):,}", style="bold")
+            if row.num(RunStatus.PREPARING):
                 text.append("  preparing")
-            elif open_cells:
-                text.append(f"  {row['running']} running" + (f", {row['paused']} paused" if row["paused"] else ""))
-                text.append(f"  ETA {duration(row['eta_s'])}" if row["eta_s"] is not None else "")
+            elif row.num_open:
+                text.append(f"  {row.num(RunStatus.RUNNING)} running" + (f", {paused} paused" if paused else ""))
+                text.append(f"  ETA {duration(row.eta_s)}" if row.eta_s is not None else "")
             else:
-                text.append("  paused" if row["paused"] else "  ended")
+                text.append("  paused" if paused else "  ended")
         if snapshot.error:
             text.append(f"  ! {printable(snapshot.error)}", style="bold")
         if text.markup != self._shown:

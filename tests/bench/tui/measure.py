@@ -88,11 +88,9 @@ def feed(workspace: Workspace, num_running: int, stop: threading.Event) -> None:
 
 
 def _running(workspace: Workspace) -> list[str]:
-    from engine.control.store import State
+    from engine.control.ledger.state_file import read_state
 
-    state = State(workspace)
-    state.refresh()
-    return [name for name, run in state.runs.items() if run["state"] == "running"]
+    return [name for name, run in read_state(workspace).runs.items() if run.is_running]
 
 
 def measure_leet(wandb: Path, num_runs: int) -> Row:

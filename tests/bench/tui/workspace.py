@@ -12,18 +12,20 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from engine.analysis.fit import run_once
-from engine.control.store import Store
+from engine.control.ledger.ledger import Ledger
 from engine.records.metrics import EventRecord, RetentionRecord, SetScore, StepRecord
+from engine.records.plan import PlannedCell, read_plan
 from engine.records.record import encoded, plain
-from engine.records.results import PlannedCell, read_plan
+from engine.records.states import RunState, RunStatus, RunSummary, SweepState
 from engine.records.workspace import Workspace, write_json
-from kitui.services.rows import imported_scores
+from kitui.services.rows import Scores
+from kitui.services.runs import foreign_scores
 from kitui.services.simulating import simulate_sweep
 
 SWEEP = "simulated-load"
@@ -35,48 +37,49 @@ EVALUATION = "simulated"
 def make(root: Path, *, num_runs: int, num_lines: int, num_running: int) -> Workspace:
     workspace = Workspace(root)
     workspace.create()
-    num_doses = max(1, num_runs // (NUM_SIZES * NUM_SEEDS))
+    num_frequencies = max(1, num_runs // (NUM_SIZES * NUM_SEEDS))
     simulate_sweep(
         workspace, SWEEP, law_text="80 * (N / 40k) ^ 0.3", sizes=",".join(f"{10 * 2**i}k" for i in range(NUM_SIZES)),
-        frequencies=f"range(4, {4 * num_doses + 4}, 4)", num_seeds=NUM_SEEDS, num_questions=NUM_QUESTIONS, seed=0,
+        frequencies=f"range(4, {4 * num_frequencies + 4}, 4)", num_seeds=NUM_SEEDS, num_questions=NUM_QUESTIONS, seed=0,
         replace=True,
     )  # fmt: skip
     folder = workspace.sweep(SWEEP)
-    analysis = run_once(folder, workspace, "overall", None)
+    run_once(folder, workspace, "overall", None)
     plan = read_plan(folder.plan)
     assert plan is not None
     write_json(folder.plan, plain(msgspec.structs.replace(plan, evaluation_id=EVALUATION)))
-    _write_state(workspace, plan.cells, imported_scores(plan, analysis["curves"]), num_running)
+    _write_state(workspace, plan.cells, foreign_scores(folder, plan), num_running)
     _write_metrics(workspace, plan.cells, num_lines, num_running)
     return workspace
 
 
 def _write_state(
-    workspace: Workspace, cells: Sequence[PlannedCell], scores: dict[str, dict[str, float]], num_running: int
+    workspace: Workspace, cells: Sequence[PlannedCell], scores: Mapping[str, Scores], num_running: int
 ) -> None:
-    store = Store(workspace)
-    store.put(
-        "sweeps", SWEEP, active=False, run_ids=[c.run_id for c in cells], evaluation_id=EVALUATION, slots=8,
-        max_attempts=3, prepared=True, prepare_error=None, launched_s=time.time() - 3600, ended_s=None,
-        eta_at_s=time.time() + 3600, analysis_error=None,
+    ledger, now_s = Ledger(workspace), time.time()
+    ledger.put_sweep(
+        SweepState(
+            name=SWEEP, run_ids=tuple(c.run_id for c in cells), evaluation_id=EVALUATION, slots=8, max_attempts=3,
+            prepared=True, launched_s=now_s - 3600, eta_at_s=now_s + 3600,
+        )
     )  # fmt: skip
     for i, cell in enumerate(cells):
         running = i < num_running
-        state = "running" if running else "failed" if i % 997 == 0 else "done"
+        status = RunStatus.RUNNING if running else RunStatus.FAILED if i % 997 == 0 else RunStatus.DONE
         retention = scores.get(cell.run_id, {})
-        summary = {
-            "status": "done", "elapsed_s": 60.0, "tokens_per_s": 9000.0, "attempt": 1, "trained_tokens": NUM_TOKENS,
-            "exposures_as_planned": True, "overall": retention.get("overall"), "background_loss": 3.0,
-            "retention": {name: value for name, value in retention.items() if name != "overall"},
-            "background_epochs": 1.0, "prior_exposures": 37.0,
-        }  # fmt: skip
-        store.put(
-            "runs", cell.run_id, state=state, attempt=1, failures=0,
-            reason="out of memory" if state == "failed" else "",
-            slot=f"cpu:{i}" if running else None, started_s=time.time(), evaluation_id=EVALUATION,
-            results={EVALUATION: summary} if state == "done" else {},
+        summary = RunSummary(
+            status="done", elapsed_s=60.0, tokens_per_s=9000.0, trained_tokens=NUM_TOKENS,
+            overall=retention.get("overall"), background_loss=3.0, background_epochs=1.0, prior_exposures=37.0,
+            retention={name: value for name, value in retention.items() if name != "overall"},
         )  # fmt: skip
-    store.close()
+        ledger.put_run(
+            RunState(
+                name=cell.run_id, status=status, attempt=1, reason="out of memory" if status.is_trouble else "",
+                slot=f"cpu:{i}" if running else None, started_s=now_s, evaluation_id=EVALUATION,
+                results={EVALUATION: summary} if status is RunStatus.DONE else {},
+            )
+        )  # fmt: skip
+    ledger.close()
 
 
 def _write_metrics(workspace: Workspace, cells: Sequence[PlannedCell], num_lines: int, num_running: int) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.analysis.collapse import CollapsePoint, collapse_point
+from engine.analysis.collapse import Collapse, collapse_of
 from engine.analysis.curves import Curve, Observation, gather, observation_of_counts
 from engine.analysis.scatter import pooled_scatter
 from engine.analysis.simulate import Truth, power_law, simulate
+from engine.records.analysis import CollapsePoint
 
 DOSES = (0, 1, 2, 4, 8, 16, 32, 48, 64, 96, 128)
 
@@ -17,10 +18,14 @@ def truth(**changes: object) -> Truth:
     return made._replace(**changes)
 
 
-def points(observations: list[Observation], fact_set: str = "overall") -> list[CollapsePoint]:
+def collapses(observations: list[Observation], fact_set: str = "overall") -> list[Collapse]:
     curves = gather(observations)
     scatter = pooled_scatter(curves)
-    return [collapse_point(c, scatter) for c in curves if c.fact_set == fact_set]
+    return [collapse_of(c, scatter) for c in curves if c.fact_set == fact_set]
+
+
+def points(observations: list[Observation], fact_set: str = "overall") -> list[CollapsePoint]:
+    return [collapse.point for collapse in collapses(observations, fact_set)]
 
 
 def curve(observations: list[Observation], fact_set: str = "overall") -> Curve:

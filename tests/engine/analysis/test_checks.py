@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from msgspec import structs
 from scipy.stats import binom
 
 from engine.analysis.checks import template_effect, unseen_check
@@ -58,7 +59,7 @@ def test_templates_that_help_and_templates_that_do_not() -> None:
         rng = np.random.default_rng(3)
         observations = [
             observation_of_counts(
-                condition._replace(templates=templates),
+                structs.replace(condition, templates=templates),
                 f,
                 seed,
                 "",

@@ -8,17 +8,17 @@ from scipy.stats import binom
 
 from engine.analysis.curves import Observation, observation_of_counts
 from engine.analysis.simulate import simulate
-from tests.engine.analysis.conftest import observations, points, truth
+from tests.engine.analysis.conftest import collapses, observations, points, truth
 
 
 def test_the_collapse_point_of_plentiful_data_is_the_truth() -> None:
     (point,) = points(simulate(truth(num_questions=4_000, num_seeds=5, rho=1e-4), 0))
     assert point.status == "observed"
-    assert point.frequency is not None
+    assert point.collapse_frequency is not None
     low, high = point.interval
     assert low is not None
     assert high is not None
-    assert np.log2(point.frequency) == pytest.approx(np.log2(40), abs=0.06)
+    assert np.log2(point.collapse_frequency) == pytest.approx(np.log2(40), abs=0.06)
     assert low < 40 < high
     assert np.log2(high / low) < 0.4
     assert point.best_frequency in (16, 32)
@@ -38,7 +38,7 @@ def test_without_a_collapse_no_frequency_is_claimed() -> None:
     for seed in range(10):
         (point,) = points(simulate(truth(collapse=None), seed))
         statuses.append(point.status)
-        assert (point.frequency is None) == (point.status != "observed")
+        assert (point.collapse_frequency is None) == (point.status != "observed")
     # One in twenty by the level of the gate, and a drop of 10 % besides.
     assert statuses.count("observed") <= 2
     assert statuses.count("right_censored") >= 6
@@ -54,15 +54,15 @@ def test_a_fall_from_the_first_dose_is_left_censored() -> None:
     levels = {1: 0.9, 2: 0.85, 4: 0.6, 8: 0.3, 16: 0.1}
     (point,) = points(observations(levels))
     assert point.status == "left_censored"
-    assert point.frequency is None
+    assert point.collapse_frequency is None
     assert point.interval[0] is None
     assert "lower frequencies" in point.reason
 
 
 def test_a_model_that_learned_nothing_says_nothing() -> None:
-    (point,) = points(observations(dict.fromkeys((1, 2, 4, 8, 16, 32), 0.0)))
-    assert (point.status, point.learned) == ("insufficient", False)
-    assert "nothing was learned" in point.reason
+    (collapse,) = collapses(observations(dict.fromkeys((1, 2, 4, 8, 16, 32), 0.0)))
+    assert (collapse.point.status, collapse.learned) == ("insufficient", False)
+    assert "nothing was learned" in collapse.point.reason
 
 
 def test_too_little_data_is_said_to_be_too_little() -> None:
@@ -77,9 +77,9 @@ def test_retentions_without_counts_give_the_same_point() -> None:
     counted = simulate(truth(num_questions=1_000), 5)
     bare = [o._replace(correct=None, num_questions=None, num_choices=None) for o in counted]
     (a,), (b,) = points(counted), points(bare)
-    assert a.frequency is not None
-    assert b.frequency is not None
-    assert np.log2(b.frequency / a.frequency) == pytest.approx(0, abs=0.15)
+    assert a.collapse_frequency is not None
+    assert b.collapse_frequency is not None
+    assert np.log2(b.collapse_frequency / a.collapse_frequency) == pytest.approx(0, abs=0.15)
     assert b.status == "observed"
 
 
@@ -113,8 +113,8 @@ def test_300_questions_and_3000_find_the_same_point(half: int) -> None:
         many = simulate(truth(num_questions=3_000), seed)
         few = [_asked(o, 300, rng) for o in many]
         (a,), (b,) = points(many), points(few)
-        if a.frequency is not None and b.frequency is not None:
-            differences.append(abs(np.log2(a.frequency / b.frequency)))
+        if a.collapse_frequency is not None and b.collapse_frequency is not None:
+            differences.append(abs(np.log2(a.collapse_frequency / b.collapse_frequency)))
     assert len(differences) >= 245
     median = float(np.median(differences))
     print(f"{len(differences)} pairs, median difference {median:.3f} octaves")

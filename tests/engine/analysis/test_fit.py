@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,12 @@ import pytest
 from engine.analysis import fit
 from engine.analysis.fit import Analysis, run_once
 from engine.analysis.imports import row_of, write_sweep
-from engine.analysis.predictions import law_from_json, law_json
+from engine.analysis.predictions import law_of, law_record
 from engine.analysis.simulate import Truth, power_law, simulate
+from engine.records.analysis import AnalysisDocument, law_json, read_analysis
+from engine.records.record import encoded, plain
 from engine.records.workspace import SweepFolder, Workspace
-from tests.engine.analysis.conftest import observations, points
+from tests.engine.analysis.conftest import collapses, observations
 
 TRUTH = Truth(power_law(30, 0.5, 30_000), (7_000, 15_000, 30_000, 60_000), (0, 1, 2, 4, 8, 16, 32, 64, 96, 128))
 
@@ -28,30 +29,32 @@ def written(workspace: Workspace, truth: Truth = TRUTH, *, name: str = "sim") ->
 
 
 @pytest.fixture(scope="module")
-def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, SweepFolder, dict[str, Any]]:
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, SweepFolder, AnalysisDocument]:
     workspace = Workspace(tmp_path_factory.mktemp("analysed"))
     workspace.create()
     folder = written(workspace)
     return workspace, folder, run_once(folder, workspace, "overall", None)
 
 
-def test_the_simulated_law_is_found(analysed: tuple[Workspace, SweepFolder, dict[str, Any]]) -> None:
-    law = analysed[2]["law"]
-    assert law["simulated"] is True
-    assert [p["status"] for p in law["collapse_points"]] == ["observed"] * 4
-    (fitted,) = law["laws"]
-    low, high = fitted["parameters"]["exponent_params"]["interval"]
+def test_the_simulated_law_is_found(analysed: tuple[Workspace, SweepFolder, AnalysisDocument]) -> None:
+    law = analysed[2].law
+    assert law.simulated is True
+    assert [p.status for p in law.collapse_points] == ["observed"] * 4
+    (fitted,) = law.laws
+    low, high = fitted.parameters["exponent_params"].interval
     assert low < 0.5 < high
-    assert law["reason"] is None
-    assert fitted["next_size"]["condition"]["num_params"] > 60_000
-    assert fitted["leave_largest_out"]["condition"]["num_params"] == 60_000
+    assert law.reason is None
+    assert fitted.next_size is not None
+    assert fitted.next_size.condition.num_params > 60_000
+    assert fitted.leave_largest_out is not None
+    assert fitted.leave_largest_out.condition.num_params == 60_000
 
 
-def test_the_document_has_the_promised_keys(analysed: tuple[Workspace, SweepFolder, dict[str, Any]]) -> None:
-    document = json.loads(json.dumps(analysed[2]))
+def test_the_document_has_the_promised_keys(analysed: tuple[Workspace, SweepFolder, AnalysisDocument]) -> None:
+    document = plain(analysed[2])
     assert {"condition", "fact_set", "points"} == set(document["curves"][0])
     assert {"frequency", "values", "mean", "sd", "n", "missing"} == set(document["curves"][0]["points"][0])
-    law = document["law"]
+    law: Any = law_json(analysed[2].law)
     promised = {"sweep", "simulated", "fact_set", "collapse_points", "laws", "template_effect", "warnings", "reason"}
     assert promised <= set(law)
     point = {
@@ -67,28 +70,29 @@ def test_the_document_has_the_promised_keys(analysed: tuple[Workspace, SweepFold
 
 
 def test_the_law_on_file_is_the_law_that_was_printed(
-    analysed: tuple[Workspace, SweepFolder, dict[str, Any]],
+    analysed: tuple[Workspace, SweepFolder, AnalysisDocument],
 ) -> None:
     _, folder, document = analysed
-    assert json.loads(folder.law.read_text()) == json.loads(json.dumps(document))
-    law = law_from_json(document["law"]["laws"][0]["fit"])
-    assert law_json(law) == document["law"]["laws"][0]["fit"]
+    assert folder.law.read_bytes() == encoded(document)
+    assert read_analysis(folder.law) == document
+    (law,) = document.law.laws
+    assert law_record(law_of(law.fit)) == law.fit
 
 
 def test_each_seed_counts_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prior and infused are curves of their own and parts of overall: their seeds are no more for that."""
     scatters = []
-    real = fit.collapse_point
+    real = fit.collapse_of
     monkeypatch.setattr(
-        fit, "collapse_point", lambda curve, scatter, **k: scatters.append(scatter) or real(curve, scatter, **k)
+        fit, "collapse_of", lambda curve, scatter, **k: scatters.append(scatter) or real(curve, scatter, **k)
     )
     Analysis(written(workspace, SMALL), workspace).document()
     assert scatters[0].df == 4
 
 
 def test_a_fall_from_the_first_dose_on_bounds_the_law_from_above_only() -> None:
-    (fallen,) = points(observations({1: 0.9, 2: 0.85, 4: 0.6, 8: 0.3, 16: 0.1}))
-    assert fallen.status == "left_censored"
+    (fallen,) = collapses(observations({1: 0.9, 2: 0.85, 4: 0.6, 8: 0.3, 16: 0.1}))
+    assert fallen.point.status == "left_censored"
     assert fallen.profile is not None
     (evidence,) = fit._law_points([fallen])
     assert not evidence.observed
@@ -103,24 +107,25 @@ def test_curves_that_did_not_change_are_not_fitted_again(workspace: Workspace, m
     folder = written(workspace, SMALL)
     analysis = Analysis(folder, workspace)
     first = analysis.document()
-    monkeypatch.setattr(fit, "collapse_point", None)
+    monkeypatch.setattr(fit, "collapse_of", None)
     again = analysis.document()
     assert again == first
 
 
 def test_too_few_collapses_are_a_reason_and_no_law(workspace: Workspace) -> None:
     folder = written(workspace, TRUTH._replace(collapse=None, sizes=(7_000, 15_000, 30_000)))
-    law = run_once(folder, workspace, "overall", None)["law"]
-    assert law["laws"] == []
-    assert "3 model sizes or more" in law["reason"]
-    assert all(p["frequency"] is None for p in law["collapse_points"])
+    law = run_once(folder, workspace, "overall", None).law
+    assert law.laws == ()
+    assert law.reason is not None
+    assert "3 model sizes or more" in law.reason
+    assert all(p.collapse_frequency is None for p in law.collapse_points)
 
 
 def test_law_json_has_one_writer(workspace: Workspace, tmp_path: Path) -> None:
     folder = written(workspace, SMALL)
     with (folder.root / "law.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert run_once(folder, workspace, "overall", None)["law"]["collapse_points"]
+        assert run_once(folder, workspace, "overall", None).law.collapse_points
         assert not folder.law.exists()
     run_once(folder, workspace, "infused", None)
     assert not folder.law.exists()  # only the declared analysis is kept

@@ -10,7 +10,7 @@ from engine.analysis.curves import Observation
 from engine.analysis.imports import import_table, read_imported, row_of, write_sweep
 from engine.analysis.simulate import simulate
 from engine.errors import DataError, KituiError
-from engine.records.results import read_plan
+from engine.records.plan import read_plan
 from engine.records.workspace import Workspace
 from tests.engine.analysis.conftest import truth
 

@@ -10,6 +10,7 @@ import pytest
 from engine.control.alerts import disk_alert, run_alerts
 from engine.records.metrics import MetricsWriter, StepRecord
 from engine.records.workspace import Workspace
+from tests.factory import make_run
 
 
 def alert(
@@ -34,7 +35,7 @@ def alert(
         )  # fmt: skip
     writer.close()
     started = now - max(ages_s, default=0.0)
-    return run_alerts(workspace, {"run": {"state": "running", "started_s": started}}).get("run")
+    return run_alerts(workspace, {"run": make_run("run", "running", started_s=started)}).get("run")
 
 
 def test_a_run_that_goes_on_is_not_spoken_of(workspace: Workspace) -> None:
@@ -60,7 +61,7 @@ def test_a_slow_down(workspace: Workspace) -> None:
 
 
 def test_what_does_not_run_is_not_looked_at(workspace: Workspace) -> None:
-    assert run_alerts(workspace, {"gone": {"state": "queued"}, "done": {"state": "done"}}) == {}
+    assert run_alerts(workspace, {"gone": make_run("gone"), "done": make_run("done", "done")}) == {}
 
 
 def test_a_disk_that_fills(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,55 +6,66 @@ from typing import Any
 
 import pytest
 
-from engine.control.status import STATES, cell_state, sweep_status
+from engine.control.status import sweep_status
+from engine.records.states import RunState, RunStatus, cell_status
+from engine.records.status import StatusDocument, SupervisorStatus, status_json
+from tests.factory import make_host, make_run, make_summary, make_sweep
 
 
-def scored(status: str = "done", *, as_planned: bool = True) -> dict[str, Any]:
-    return {"status": status, "exposures_as_planned": as_planned}
-
-
-def sweep(**changes: Any) -> dict[str, Any]:
-    made = {"evaluation_id": "e", "active": True, "prepared": True, "prepare_error": None, "run_ids": ["r"]}
-    return made | changes
-
-
-def run(state: str, **changes: Any) -> dict[str, Any]:
-    return {"state": state, "results": {}, "reason": ""} | changes
+def done(evaluation_id: str = "e", **changes: Any) -> RunState:
+    return make_run("r", "done", results={evaluation_id: make_summary(**changes)})
 
 
 @pytest.mark.parametrize(
     ("of_sweep", "of_run", "expected"),
     [
         ({}, None, "queued"),
-        ({}, run("queued"), "queued"),
-        ({"prepared": None}, run("queued"), "preparing"),
-        ({"active": False}, run("queued"), "cancelled"),
-        ({"active": False, "prepare_error": "no text"}, run("queued"), "failed"),
-        ({}, run("running"), "running"),
-        ({}, run("failed"), "failed"),
-        ({}, run("done", results={"e": scored()}), "done"),
-        ({}, run("done", results={"e": scored("diverged")}), "diverged"),
+        ({}, make_run("r"), "queued"),
+        ({"prepared": None}, make_run("r"), "preparing"),
+        ({"active": False}, make_run("r"), "cancelled"),
+        ({"active": False, "prepare_error": "no text"}, make_run("r"), "failed"),
+        ({}, make_run("r", "running"), "running"),
+        ({}, make_run("r", "failed"), "failed"),
+        ({}, done(), "done"),
+        ({}, done(status="diverged"), "diverged"),
         # Trained, but scored with another sweep's questions only.
-        ({}, run("done", results={"other": scored()}), "queued"),
+        ({}, done("other"), "queued"),
         # Scored for this sweep already, whatever the run does for another now.
-        ({}, run("running", results={"e": scored()}), "done"),
+        ({}, make_run("r", "running", results={"e": make_summary()}), "done"),
     ],
 )
-def test_a_cell_stands_as_its_own_scores_say(of_sweep: Any, of_run: Any, expected: str) -> None:
-    assert cell_state(sweep(**of_sweep), of_run) == expected
+def test_a_cell_stands_as_its_own_scores_say(of_sweep: Any, of_run: RunState | None, expected: str) -> None:
+    assert cell_status(make_sweep("r", **of_sweep), of_run) == expected
+
+
+def test_a_cell_whose_host_does_not_answer_is_said_to_be_that() -> None:
+    run = make_run("r", "running", host="gpu1")
+    assert cell_status(make_sweep("r"), run, frozenset({"gpu1"})) is RunStatus.UNREACHABLE
+    row = sweep_status(make_sweep("r"), {"r": run}, hosts={"gpu1": make_host(unreachable_since_s=1.0)})
+    assert (row.num(RunStatus.UNREACHABLE), row.num(RunStatus.RUNNING), row.num_open) == (1, 0, 1)
 
 
 def test_every_cell_is_counted_once_and_trouble_is_told() -> None:
     runs = {
-        "a": run("done", results={"e": scored()}),
-        "b": run("lost", reason="its guard is gone"),
-        "c": run("queued", reason="ended by SIGKILL"),
-        "d": run("done", results={"e": scored(as_planned=False)}),
+        "a": make_run("a", "done"),
+        "b": make_run("b", "lost", reason="its guard is gone"),
+        "c": make_run("c", reason="ended by SIGKILL"),
+        "d": make_run("d", "done", results={"e": make_summary(exposures_as_planned=False)}),
     }
-    row = sweep_status("s", sweep(run_ids=[*"abcde"]), runs)
-    assert sum(row[state] for state in STATES) == row["cells"] == 5
-    assert row["alerts"] == [
+    row = sweep_status(make_sweep("abcde"), runs)
+    assert sum(row.counts.values()) == row.cells == 5
+    assert row.alerts == (
         "b lost: its guard is gone",
         "c waits to be started again: ended by SIGKILL",
         "d: realised exposures differ from the plan",
-    ]
+    )
+
+
+def test_the_document_has_a_field_a_status_beside_the_others() -> None:
+    row = sweep_status(make_sweep("ab"), {"a": make_run("a", "done")})
+    document = StatusDocument(sweeps=(row,), supervisor=SupervisorStatus(alive=False, pid=None), hosts=())
+    (content,) = status_json(document)["sweeps"]  # type: ignore[misc]
+    assert {status.value: content[status.value] for status in RunStatus} == {
+        **dict.fromkeys(RunStatus, 0), "done": 1, "queued": 1,
+    }  # fmt: skip
+    assert {"name", "simulated", "archived", "cells", "eta_s", "eta_spread_s", "alerts"} <= content.keys()

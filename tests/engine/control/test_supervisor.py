@@ -18,11 +18,13 @@ from typing import Any
 import psutil
 import pytest
 
-from engine.control.onhost.guard import is_alive
-from engine.control.status import STATES, status
-from engine.control.store import Lock, State
+from engine.control.ledger.lock import Lock
+from engine.control.ledger.state_file import State, read_state
+from engine.control.onhost import guard
+from engine.control.status import status
+from engine.records.plan import read_plan
 from engine.records.record import plain
-from engine.records.results import RunResult, read_plan, read_result
+from engine.records.results import RunResult, read_result
 from engine.records.workspace import RunFolder, Workspace, read_json
 from tests.conftest import SAMPLES, CommandLine, end_supervisor, running, sweep_text, wait_until
 
@@ -42,9 +44,7 @@ def outcome(result: RunResult) -> dict[str, Any]:
 
 
 def state_of(workspace: Workspace) -> State:
-    state = State(workspace)
-    state.refresh()
-    return state
+    return read_state(workspace)
 
 
 def test_every_run_read_its_facts_as_often_as_planned(trained: CommandLine) -> None:
@@ -137,7 +137,7 @@ def test_killed_supervisor_and_killed_runs_change_no_number(
     supervisor = Lock(workspace).holder()
     assert supervisor is not None
     wait_until(lambda: any(p.stat().st_size for p in workspace.root.glob("runs/*/metrics.jsonl")), 60)
-    os.kill(supervisor["pid"], signal.SIGKILL)
+    os.kill(supervisor.pid, signal.SIGKILL)
     # One run loses its guard; the others go on without the supervisor.
     victims = [r for r in running(workspace) if alive_guard(workspace, r)]
     assert victims
@@ -148,7 +148,7 @@ def test_killed_supervisor_and_killed_runs_change_no_number(
     again, before = results(workspace), results(trained.workspace)
     assert len(again) == 3
     assert {r: outcome(v) for r, v in again.items()} == {r: outcome(before[r]) for r in again}
-    attempts = {name: run["attempt"] for name, run in state_of(workspace).runs.items()}
+    attempts = {name: run.attempt for name, run in state_of(workspace).runs.items()}
     assert attempts[victims[0]] == 2
     assert no_process_left(workspace)
 
@@ -202,7 +202,7 @@ def test_cancel_and_retry(long: CommandLine) -> None:
     assert long("launch", long.folder / "long.toml").returncode == 0
     wait_until(lambda: states(long) == {"running": 2}, 60)
     wait_until(lambda: all(alive_guard(long.workspace, r) for r in running(long.workspace)), 30)
-    assert not any(run["ending"] for run in state_of(long.workspace).runs.values())
+    assert not any(run.ending for run in state_of(long.workspace).runs.values())
 
 
 @pytest.mark.slow
@@ -220,7 +220,7 @@ def test_pause_and_resume(long: CommandLine) -> None:
     assert (resumed.returncode, resumed.stderr) == (0, "1 run queued again\n")
     wait_until(lambda: last_step(long.workspace.run(one)) > steps, 60)
     assert first_step(long.workspace.run(one)) >= steps - 60
-    assert state_of(long.workspace).runs[other]["state"] == "paused"
+    assert state_of(long.workspace).runs[other].status == "paused"
     refused = long("delete", "long", "--yes")
     assert (refused.returncode, "kitui cancel long" in refused.stderr) == (2, True)
     assert long("launch", long.folder / "long.toml").returncode == 0  # asked for again as a whole
@@ -243,7 +243,7 @@ def test_cancelling_while_runs_are_still_starting_ends_them(
 def test_a_supervisor_asked_to_leave_lets_runs_go_on_and_the_next_adopts_them(long: CommandLine) -> None:
     holder = Lock(long.workspace).holder()
     assert holder is not None
-    os.kill(holder["pid"], signal.SIGTERM)
+    os.kill(holder.pid, signal.SIGTERM)
     wait_until(lambda: Lock(long.workspace).holder() is None, 20)
     guards = {r: guard_of(long.workspace, r)["pid"] for r in running(long.workspace)}
     time.sleep(1)
@@ -316,15 +316,15 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(kitui: CommandLine, write
     assert "Traceback" not in done.stderr
     assert states(kitui) == {"failed": 1}
     (run,) = state_of(kitui.workspace).runs.values()
-    assert run["attempt"] == 1
-    assert str(start) in run["reason"]
-    assert run["reason"] in done.stderr.replace("\n", " ")
+    assert run.attempt == 1
+    assert str(start) in run.reason
+    assert run.reason in done.stderr.replace("\n", " ")
 
 
 def states(line: CommandLine) -> dict[str, int]:
     """How many cells of the only sweep are in which state; as `kitui status` has it, without a process of its own."""
-    row = status(line.workspace, State(line.workspace))["sweeps"][0]
-    return {name: row[name] for name in STATES if row[name]}
+    row = status(line.workspace, State(line.workspace)).sweeps[0]
+    return {status.value: number for status, number in row.counts.items() if number}
 
 
 def guard_of(workspace: Workspace, run_id: str) -> dict[str, Any]:
@@ -335,6 +335,10 @@ def guard_of(workspace: Workspace, run_id: str) -> dict[str, Any]:
 
 def alive_guard(workspace: Workspace, run_id: str) -> bool:
     return workspace.run(run_id).guard.exists() and is_alive(guard_of(workspace, run_id))
+
+
+def is_alive(identity: dict[str, Any]) -> bool:
+    return guard.is_alive(identity["pid"], identity["start_ticks"], identity["boot_id"])
 
 
 def metrics(folder: RunFolder) -> list[dict[str, Any]]:
@@ -358,6 +362,7 @@ def no_process_left(workspace: Workspace) -> bool:
     """No guard of this workspace and no child of one is alive."""
     for path in (workspace.root / "runs").glob("*/guard.json"):
         identity = read_json(path)
+        assert identity is not None
         if is_alive(identity) or (
             psutil.pid_exists(identity["child_pid"])
             and psutil.Process(identity["child_pid"]).status() != psutil.STATUS_ZOMBIE

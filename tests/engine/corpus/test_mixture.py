@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.corpus.audit import SETS, ExposureAudit
+from engine.corpus.audit import ExposureAudit
 from engine.corpus.background import open_background
 from engine.corpus.facts import infused_renderings, prior_renderings
 from engine.corpus.mixture import Mixture, Row, tokens_on_top
 from engine.corpus.tokenizer import load_tokenizer
+from engine.spec import fact_sets
 from engine.spec.runspec import RunSpec
 from engine.spec.sweep import StagesSettings
 from tests.conftest import Prepared
@@ -98,7 +99,7 @@ def test_exactly_d_tokens_and_the_audit_finds_exactly_the_plan(streams: Streams,
     assert max(len(row.tokens) for row in rows) <= 32
 
     audit, planned = streams.audit(rows), streams.planned(rows)
-    for name in SETS:
+    for name in fact_sets.DRAWN:
         assert np.array_equal(audit.counts[name], planned[name]), name
     written = 0 if spec.mixture.fill == "neutral" else spec.frequency
     assert set(audit.counts["infused"].sum(axis=1).tolist()) == {written}

@@ -8,8 +8,8 @@ import pytest
 
 from engine.corpus.prepare import main, make, plan
 from engine.errors import DataError, SpecError
+from engine.records.plan import read_plan
 from engine.records.record import plain
-from engine.records.results import read_plan
 from engine.records.workspace import Workspace, write_json
 from tests.conftest import prepare
 
@@ -20,7 +20,7 @@ def test_planning_writes_nothing(write_sweep: Callable[..., Path], tmp_path: Pat
     bundle = plan(path, Workspace(tmp_path / "nowhere"))
     assert sorted(p.name for p in tmp_path.rglob("*")) == before
     assert not bundle.plan.estimated
-    assert bundle.plan.doses[0].ceiling_frequency == 78
+    assert bundle.plan.ceilings[0].ceiling_frequency == 78
     assert bundle.plan.tokens_per_fact == pytest.approx(5.25)
     assert len(bundle.plan.cells) == len(bundle.runs) == 12
 
@@ -75,7 +75,7 @@ def test_a_fact_longer_than_a_row_is_refused(write_sweep: Callable[..., Path], t
 def test_appending_has_no_ceiling(write_sweep: Callable[..., Path], tmp_path: Path) -> None:
     text = write_sweep(infusion_frequency="[0, 500]").read_text().replace('"displace"', '"append"')
     bundle = plan(write_sweep(text), Workspace(tmp_path / "w"))
-    assert bundle.plan.doses[0].ceiling_frequency is None
+    assert bundle.plan.ceilings[0].ceiling_frequency is None
     by_dose = {c.frequency: c.total_tokens for c in bundle.plan.cells}
     assert by_dose[0] == 20_000
     assert by_dose[500] == 20_000 + 500 * round(48 * 5.25)

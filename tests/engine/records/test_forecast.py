@@ -1,7 +1,7 @@
 import pytest
 
 from engine.records import forecast
-from engine.records.results import PlannedCell
+from engine.records.plan import PlannedCell
 from engine.spec.numbers import format_count
 
 

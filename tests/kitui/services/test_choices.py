@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import DataError
+from engine.records.status import HostStatus
 from engine.records.workspace import Workspace
 from engine.spec.models import PRESETS
 from kitui.services.choices import choices, glimpse, has_choices, host_offer
@@ -106,8 +107,11 @@ def test_what_cannot_be_read_is_said(draft: Draft) -> None:
 def test_hosts_are_those_of_the_workspace_and_this_machine(workspace: Workspace) -> None:
     workspace.create()
     (workspace.root / "hosts.toml").write_text('[gpu1]\nssh = "me@gpu1"\nworkspace = "~/k"\n')
-    seen = [{"name": "gpu1", "slots": 4, "running": 1, "fault": "unreachable since noon"}]
-    offer = host_offer(workspace, seen, ["local"])
+    seen = HostStatus(
+        name="gpu1", kind="ssh", ssh="me@gpu1", workspace="~/k", slots=4, running=1, slot_hours=0.0, open=True,
+        fault="unreachable since noon", sweeps=(),
+    )  # fmt: skip
+    offer = host_offer(workspace, [seen], ["local"])
     found = offer.listed(None)
     assert [(c.value, c.about) for c in found] == [("local", "this machine"), ("gpu1", "ssh me@gpu1, 4 slots")]
     assert offer.glimpse(found[1]) == ["unreachable since noon"]

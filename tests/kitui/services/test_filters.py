@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import SpecError
+from kitui.services.columns import ALIASES
 from kitui.services.filters import completion, parse_filter
 
 COLUMNS = ("params", "frequency", "state", "overall")
+VALUES = {column: itemgetter(column) for column in COLUMNS}
 ROW: dict[str, Any] = {"params": 49_000, "frequency": 64, "state": "running", "overall": None}
 
 
@@ -34,7 +36,7 @@ ROW: dict[str, Any] = {"params": 49_000, "frequency": 64, "state": "running", "o
     ],
 )
 def test_what_an_expression_keeps(expression: str, expected: bool) -> None:
-    assert parse_filter(expression, COLUMNS)(SimpleNamespace(**ROW)) is expected
+    assert parse_filter(expression, VALUES, ALIASES)(ROW) is expected
 
 
 @pytest.mark.parametrize(
@@ -50,17 +52,17 @@ def test_what_an_expression_keeps(expression: str, expected: bool) -> None:
 )
 def test_what_is_wrong_is_pointed_at(expression: str, words: str) -> None:
     with pytest.raises(SpecError, match=words):
-        parse_filter(expression, COLUMNS)
+        parse_filter(expression, VALUES, ALIASES)
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_filter_or_a_clear_error(text: str) -> None:
     refused = None
     try:
-        keep = parse_filter(text, COLUMNS)
+        keep = parse_filter(text, VALUES, ALIASES)
     except SpecError as error:
         refused = str(error)
-    assert refused or isinstance(keep(SimpleNamespace(**ROW)), bool)
+    assert refused or isinstance(keep(ROW), bool)
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["<", "<=", ">", ">=", "=", "!="]))
@@ -68,7 +70,7 @@ def test_comparisons_are_those_of_numbers(value: int, sign: str) -> None:
     expected = {"=": value == 64, "!=": value != 64}.get(sign)
     if expected is None:
         expected = bool(eval(f"64 {sign} {value}"))
-    assert parse_filter(f"frequency {sign} {value}", COLUMNS)(SimpleNamespace(**ROW)) is expected
+    assert parse_filter(f"frequency {sign} {value}", VALUES, ALIASES)(ROW) is expected
 
 
 @pytest.mark.parametrize(

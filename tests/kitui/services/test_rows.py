@@ -8,13 +8,17 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitui.services.rows import RUN_COLUMNS, Cells, RunRow, mean_sd, sorted_rows
+from engine.records.states import RunStatus
+from kitui.services.columns import RUN_VALUES, sorted_rows
+from kitui.services.rows import Cells, RunRow, mean_sd
 
 
-def row(seed: int, overall: float | None, state: str = "done", frequency: int = 4) -> RunRow:
+def row(seed: int, overall: float | None, status: str = "done", frequency: int = 4) -> RunRow:
     return RunRow(
-        f"run-f{frequency}-{seed}", "nano-7k", 7000, frequency, 300_000, 300_000, 1, seed, state, 1, None, overall
-    )
+        run_id=f"run-f{frequency}-{seed}", model="nano-7k", params=7000, frequency=frequency, num_tokens=300_000,
+        total_tokens=300_000, templates=1, seed=seed, status=RunStatus(status), attempt=1,
+        scores={} if overall is None else {"overall": overall},
+    )  # fmt: skip
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=20))
@@ -30,8 +34,8 @@ def test_a_cell_counts_only_what_is_final() -> None:
     rows = [row(0, 0.5), row(1, 0.7), row(2, 0.9, "running"), row(0, None, "queued", 8)]
     first, second = Cells().of(rows)
     assert (first.n, first.missing, first.state) == (2, 1, "2 done, 1 running")
-    assert first.overall == 0.6
-    assert (second.n, second.missing, second.overall, second.overall_sd) == (0, 1, None, None)
+    assert first.score("overall") == 0.6
+    assert (second.n, second.missing, second.score("overall"), second.sds.get("overall")) == (0, 1, None, None)
 
 
 def test_cells_whose_runs_are_the_same_objects_are_not_worked_out_again() -> None:
@@ -39,14 +43,14 @@ def test_cells_whose_runs_are_the_same_objects_are_not_worked_out_again() -> Non
     rows = [row(0, 0.5), row(1, 0.7), row(0, 0.1, "done", 8)]
     first = cells.of(rows)
     assert all(a is b for a, b in zip(first, cells.of(list(rows)), strict=True))
-    rows[0] = msgspec.structs.replace(rows[0], overall=0.9)
+    rows[0] = msgspec.structs.replace(rows[0], scores={"overall": 0.9})
     again = cells.of(rows)
     assert again[0] is not first[0]
-    assert again[0].overall == 0.8
+    assert again[0].score("overall") == 0.8
     assert again[1] is first[1]
 
 
 def test_empty_values_come_last_either_way() -> None:
     rows = [row(0, None), row(1, 0.2), row(2, 0.8)]
-    assert [r.seed for r in sorted_rows(rows, "overall", RUN_COLUMNS)] == [1, 2, 0]
-    assert [r.seed for r in sorted_rows(rows, "-overall", RUN_COLUMNS)] == [2, 1, 0]
+    assert [r.seed for r in sorted_rows(rows, "overall", RUN_VALUES)] == [1, 2, 0]
+    assert [r.seed for r in sorted_rows(rows, "-overall", RUN_VALUES)] == [2, 1, 0]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from engine.control.store import State
+from engine.control.ledger.state_file import State
 from engine.records.metrics import MetricsTail, RetentionRecord, overall_retention
 from engine.records.workspace import Workspace
 from kitui.services.format import retention
@@ -108,7 +108,7 @@ def test_hanging_up_the_app_stops_no_run(kitui: CommandLine, write_sweep: Callab
     terminal.wait()
     wait_until(lambda: num_done(kitui.workspace) == 4, 120)
     state = State(kitui.workspace)
-    wait_until(lambda: state.refresh() and all(r["state"] == "done" for r in state.runs.values()), 30)
+    wait_until(lambda: state.refresh() and all(r.status == "done" for r in state.runs.values()), 30)
 
 
 def test_the_first_screen_of_an_empty_workspace_says_what_to_do(kitui: CommandLine) -> None:

@@ -65,7 +65,7 @@ def shown(*keys: str) -> Callable[[Pilot[None]], object]:
         assert isinstance(app, KituiApp)
         for _ in range(200):
             await pilot.pause(0.05)
-            if app.snapshot is not None and (app.snapshot.rows or not app.snapshot.status["sweeps"]):
+            if app.snapshot is not None and (app.snapshot.rows or not app.snapshot.status.sweeps):
                 break
         assert app.snapshot is not None
         for key in keys:

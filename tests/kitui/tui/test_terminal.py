@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.control.store import Lock
+from engine.control.ledger.lock import Lock
 from engine.records.workspace import Workspace
 from tests.conftest import wait_until
 from tests.kitui.conftest import make_simulated, make_staged

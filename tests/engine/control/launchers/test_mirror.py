@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.control.launchers import mirror
-from engine.errors import LaunchError
 
 NAME = "metrics.jsonl"
 
@@ -42,10 +41,3 @@ def test_every_line_of_every_host_comes_over_once(
     whole = [line for line in lines if line in written]
     assert set(whole) == set(written) or any(not moved[2] for moved in moves)
     assert len(whole) == len(set(whole))
-
-
-def test_content_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert mirror.unpacked(mirror.packed(b"x" * 1000)) == b"x" * 1000
-    monkeypatch.setattr(mirror, "_LARGEST_BYTES", 100)
-    with pytest.raises(LaunchError, match="more than a file"):
-        mirror.unpacked(mirror.packed(b"x" * 1000))

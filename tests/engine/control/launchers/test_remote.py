@@ -96,7 +96,7 @@ def test_two_hosts_with_cut_lines_and_kills_give_the_local_numbers(
     here, local = results(workspace), results(trained.workspace)
     assert {r: outcome(result) for r, result in here.items()} == {r: outcome(local[r]) for r in here}
     assert len(here) == 12
-    hosts = {run_id: run["host"] for run_id, run in state_of(workspace).runs.items()}
+    hosts = {run_id: run.host for run_id, run in state_of(workspace).runs.items()}
     assert set(hosts.values()) == {"h1", "h2"}
     for run_id, name in hosts.items():
         base = read_json(workspace.run(run_id).host)["base"]["metrics.jsonl"]
@@ -106,7 +106,7 @@ def test_two_hosts_with_cut_lines_and_kills_give_the_local_numbers(
 
 
 def count(workspace: Workspace, state: str) -> int:
-    return sum(run["state"] == state for run in state_of(workspace).runs.values())
+    return sum(run.status == state for run in state_of(workspace).runs.values())
 
 
 def kill_supervisor(workspace: Workspace) -> int:

@@ -59,14 +59,14 @@ def test_it_says_what_kind_of_host_this_is(root: Path) -> None:
 
 
 def test_a_job_is_started_once_and_told_from_any_offset(root: Path) -> None:
-    assert ask(root, "start", jobs={"runs/a": job("0.5")}) == {"runs/a": "started"}
+    assert ask(root, "start", jobs={"runs/a": job("0.5")}) == {"jobs": {"runs/a": "started"}}
     wait_until(lambda: poll(root)["standing"] == "running", 10)
-    assert ask(root, "start", jobs={"runs/a": job("0.5")}) == {"runs/a": "already"}
+    assert ask(root, "start", jobs={"runs/a": job("0.5")}) == {"jobs": {"runs/a": "already"}}
     wait_until(lambda: poll(root)["standing"] == "ended", 10)
     told = poll(root, offset=2)
     assert told["exit"]["returncode"] == 0
     assert unpacked(told["tails"]["log.txt"]) == b"e\ntwo\n"
-    assert ask(root, "start", jobs={"runs/a": job("0.5")}) == {"runs/a": "already"}
+    assert ask(root, "start", jobs={"runs/a": job("0.5")}) == {"jobs": {"runs/a": "already"}}
 
 
 def test_an_ending_is_told_after_everything_before_it(root: Path) -> None:
@@ -102,12 +102,12 @@ def test_another_launch_of_the_same_attempt_is_another_job(root: Path) -> None:
     wait_until(lambda: poll(root)["standing"] == "ended", 10)
     again = job("60")
     again["launch"]["id"] = "another"
-    assert ask(root, "start", jobs={"runs/a": again}) == {"runs/a": "started"}
+    assert ask(root, "start", jobs={"runs/a": again}) == {"jobs": {"runs/a": "started"}}
     wait_until(lambda: poll(root)["standing"] == "running", 10)
     third = job("0", attempt=2)
     third["launch"]["id"] = "a third"
-    assert ask(root, "start", jobs={"runs/a": third}) == {"runs/a": "busy"}  # the one before is being ended
-    wait_until(lambda: ask(root, "start", jobs={"runs/a": third}) == {"runs/a": "started"}, 20)
+    assert ask(root, "start", jobs={"runs/a": third}) == {"jobs": {"runs/a": "busy"}}  # the one before is being ended
+    wait_until(lambda: ask(root, "start", jobs={"runs/a": third}) == {"jobs": {"runs/a": "started"}}, 20)
     wait_until(lambda: poll(root, attempt=2)["standing"] == "ended", 10)
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from engine.control.onhost import guard
-from engine.control.onhost.guard import is_alive, start_ticks
+from engine.control.onhost.guard import start_ticks
 from tests.conftest import wait_until
 
 
@@ -39,6 +39,10 @@ class Guarded:
 
     def log(self) -> str:
         return (self.folder / "log.txt").read_text()
+
+
+def is_alive(identity: dict[str, Any]) -> bool:
+    return guard.is_alive(identity["pid"], identity["start_ticks"], identity["boot_id"])
 
 
 @pytest.fixture

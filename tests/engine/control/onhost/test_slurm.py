@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
-from engine.control.hosts.config import Host
 from engine.control.hosts.doctor import check_host
-from engine.control.transport.local_process import Here
+from engine.control.transport.base import Acknowledged, Hello, JobReport, PollAnswer, StartAnswer
+from engine.control.transport.local_process import LocalProcess
 from engine.errors import LaunchError
+from engine.records.hosts import Host
+from engine.records.processes import ExitRecord
+from engine.records.states import RunState, RunStatus
 from engine.records.workspace import Workspace, read_json
 from tests.cluster import Cluster, cluster
 from tests.conftest import CommandLine, wait_until
@@ -41,10 +44,10 @@ def slurm_env(slurm: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 @pytest.fixture
-def way(slurm_env: Cluster, tmp_path: Path) -> Iterator[Here]:
+def way(slurm_env: Cluster, tmp_path: Path) -> Iterator[LocalProcess]:
     """The agent of a login node that is this machine."""
-    found = Here(Host(name="cluster", kind="slurm", workspace=str(tmp_path / "there"), python=sys.executable))
-    found.ask("hello")
+    found = LocalProcess(Host(name="cluster", kind="slurm", workspace=str(tmp_path / "there"), python=sys.executable))
+    found.ask("hello", Hello)
     yield found
     subprocess.run(["scancel", "--me"], check=True)
     wait_until(lambda: not slurm_env.queue(), 60)
@@ -57,34 +60,41 @@ def jobs(*names: str, seconds: float = 0.0) -> dict[str, Any]:
     }
 
 
-def start(way: Here, *names: str, seconds: float = 0.0, setup: str = "") -> Any:
-    return way.ask("start", jobs=jobs(*names, seconds=seconds), slurm={"options": [], "setup": setup})
+def start(way: LocalProcess, *names: str, seconds: float = 0.0, setup: str = "") -> dict[str, str]:
+    settings = {"options": [], "setup": setup}
+    return way.ask("start", StartAnswer, jobs=jobs(*names, seconds=seconds), slurm=settings).jobs
 
 
-def poll(way: Here, name: str) -> Any:
+def poll(way: LocalProcess, name: str) -> JobReport:
     asked = {f"runs/{name}": {"attempt": 1, "offsets": {"log.txt": 0}, "files": []}}
-    return way.ask("poll", jobs=asked, limit_bytes=10_000)["jobs"][f"runs/{name}"]
+    return way.ask("poll", PollAnswer, jobs=asked, limit_bytes=10_000).jobs[f"runs/{name}"]
 
 
-def test_a_cluster_is_found_fit(way: Here) -> None:
+def ending(way: LocalProcess, name: str) -> ExitRecord:
+    found = poll(way, name).exit
+    assert found is not None
+    return found
+
+
+def test_a_cluster_is_found_fit(way: LocalProcess) -> None:
     findings = {f.name: f for f in check_host(way.host)}
     assert findings["Slurm"].right
     assert "high, low" in findings["Slurm"].words
 
 
-def test_guards_are_one_array_and_are_submitted_once(way: Here, slurm: Cluster) -> None:
+def test_guards_are_one_array_and_are_submitted_once(way: LocalProcess, slurm: Cluster) -> None:
     assert set(start(way, "a", "b", "c", seconds=3).values()) == {"started"}
     assert set(start(way, "a", "b", "c", seconds=3).values()) == {"already"}
     assert len(slurm.queue()) == 3
     assert {
         json.loads(p.read_text())["job"].partition("_")[0] for p in Path(way.host.workspace).glob("runs/*/slurm.json")
     }
-    wait_until(lambda: {poll(way, n)["standing"] for n in "abc"} == {"running", "waiting"}, 20)  # two nodes for three
-    wait_until(lambda: all(poll(way, n)["standing"] == "ended" for n in "abc"), 40)
-    assert poll(way, "c")["exit"]["returncode"] == 0
+    wait_until(lambda: {poll(way, n).standing for n in "abc"} == {"running", "waiting"}, 20)  # two nodes for three
+    wait_until(lambda: all(poll(way, n).standing == "ended" for n in "abc"), 40)
+    assert ending(way, "c").returncode == 0
 
 
-def test_submitted_and_killed_before_it_could_be_put_down_it_is_found_again(way: Here, slurm: Cluster) -> None:
+def test_submitted_and_killed_before_it_could_be_put_down_it_is_found_again(way: LocalProcess, slurm: Cluster) -> None:
     start(way, "a", seconds=60)
     start(way, "b", seconds=60)
     for path in Path(way.host.workspace).glob("runs/*/*.json"):
@@ -94,27 +104,27 @@ def test_submitted_and_killed_before_it_could_be_put_down_it_is_found_again(way:
     assert len(slurm.queue()) == 2
 
 
-def test_jobs_are_ended_before_and_after_they_begin(way: Here, slurm: Cluster) -> None:
+def test_jobs_are_ended_before_and_after_they_begin(way: LocalProcess, slurm: Cluster) -> None:
     start(way, "a", "b", "c", seconds=60)
-    wait_until(lambda: sorted(poll(way, n)["standing"] for n in "abc") == ["running", "running", "waiting"], 20)
+    wait_until(lambda: sorted(poll(way, n).standing for n in "abc") == ["running", "running", "waiting"], 20)
     wait_until(lambda: len(list(Path(way.host.workspace).glob("runs/*/guard.json"))) == 2, 20)
-    way.ask("stop", attempts=dict.fromkeys(("runs/a", "runs/b", "runs/c"), 1))
-    wait_until(lambda: all(poll(way, n)["standing"] == "ended" for n in "abc"), 30)
-    reasons = sorted(poll(way, n)["exit"]["reason"] for n in "abc")
+    way.ask("stop", Acknowledged, attempts=dict.fromkeys(("runs/a", "runs/b", "runs/c"), 1))
+    wait_until(lambda: all(poll(way, n).standing == "ended" for n in "abc"), 30)
+    reasons = sorted(ending(way, n).reason for n in "abc")
     assert "it had not begun" in reasons
-    assert all(poll(way, n)["exit"]["stopped"] for n in "abc")
+    assert all(ending(way, n).stopped for n in "abc")
     wait_until(lambda: not slurm.queue(), 30)
 
 
-def test_a_job_whose_guard_does_not_come_up_says_why(way: Here) -> None:
+def test_a_job_whose_guard_does_not_come_up_says_why(way: LocalProcess) -> None:
     start(way, "a", setup="echo this machine is broken; exit 7")
-    wait_until(lambda: poll(way, "a")["standing"] == "lost", 40)
-    assert "this machine is broken" in poll(way, "a")["reason"]
+    wait_until(lambda: poll(way, "a").standing == "lost", 40)
+    assert "this machine is broken" in poll(way, "a").reason
 
 
-def test_a_controller_that_does_not_answer_is_no_end(way: Here, slurm: Cluster) -> None:
+def test_a_controller_that_does_not_answer_is_no_end(way: LocalProcess, slurm: Cluster) -> None:
     start(way, "a", seconds=30)
-    wait_until(lambda: poll(way, "a")["standing"] == "running", 20)
+    wait_until(lambda: poll(way, "a").standing == "running", 20)
     slurm.stop_controller()
     try:
         with pytest.raises(LaunchError, match="Slurm"):
@@ -124,9 +134,9 @@ def test_a_controller_that_does_not_answer_is_no_end(way: Here, slurm: Cluster) 
     wait_until(lambda: _asked(way, "a") == "running", 30)
 
 
-def _asked(way: Here, name: str) -> str:
+def _asked(way: LocalProcess, name: str) -> str:
     try:
-        return str(poll(way, name)["standing"])
+        return poll(way, name).standing
     except LaunchError:
         return "no answer"
 
@@ -163,7 +173,7 @@ def test_a_sweep_that_everything_happens_to_gives_the_local_numbers(
 
     wait_until(lambda: row()["running"] >= 1, 60, row)
     wrong_s = shown_beside_slurm(kitui, slurm, 15)
-    waiting = [name for name, run in state_of(kitui.workspace).runs.items() if run.get("waiting")]
+    waiting = [name for name, run in state_of(kitui.workspace).runs.items() if run.waiting]
     assert kitui("cancel", waiting[-1]).returncode == 0
     wait_until(lambda: row()["cancelled"] == 1, 30, row)
     assert kitui("retry", waiting[-1]).returncode == 0
@@ -211,15 +221,15 @@ def test_a_time_limit_is_a_checkpoint_and_another_job(
     assert kitui("launch", path, "--host", "cluster").returncode == 0
     wait_until(lambda: state_of(kitui.workspace).runs, 60)
 
-    def run() -> Any:
+    def run() -> RunState:
         return next(iter(state_of(kitui.workspace).runs.values()))
 
-    wait_until(lambda: run()["state"] == "done", 800, run)
-    assert run()["attempt"] >= 2
-    assert run()["failures"] == 0
-    metrics = kitui.workspace.run(run()["name"]).metrics.read_text()
+    wait_until(lambda: run().status is RunStatus.DONE, 800, run)
+    assert run().attempt >= 2
+    assert run().failures == 0
+    metrics = kitui.workspace.run(run().name).metrics.read_text()
     assert '"resumed"' in metrics or metrics.count('"started"') >= 2
-    assert read_json(kitui.workspace.run(run()["name"]).exit)["warned"] is False
+    assert read_json(kitui.workspace.run(run().name).exit)["warned"] is False
 
 
 @pytest.mark.slow
@@ -241,20 +251,22 @@ def test_runs_over_two_nodes_through_a_login_node(
     assert kitui("hosts", "check", "cluster").returncode == 0
     assert kitui("launch", path, "--host", "cluster").returncode == 0
 
-    def runs() -> dict[str, Any]:
+    def runs() -> dict[str, RunState]:
         return {name.rpartition("-f")[0]: run for name, run in state_of(kitui.workspace).runs.items()}
 
     def wide_steps() -> int:
-        return kitui.workspace.run(runs()["nano-7k"]["name"]).metrics.read_text().count('"step"')
+        return kitui.workspace.run(runs()["nano-7k"].name).metrics.read_text().count('"step"')
 
-    wait_until(lambda: runs() and kitui.workspace.run(runs()["nano-7k"]["name"]).metrics.exists(), 120, slurm.sinfo)
+    wait_until(lambda: runs() and kitui.workspace.run(runs()["nano-7k"].name).metrics.exists(), 120, slurm.sinfo)
     wait_until(lambda: wide_steps() > 5, 120, slurm.sinfo)
     assert slurm.nodes_of_largest_job() == 2
-    name = runs()["nano-7k"]["name"]
+    name = runs()["nano-7k"].name
     assert kitui("cancel", name).returncode == 0
-    wait_until(lambda: runs()["nano-7k"]["state"] == "cancelled", 90, lambda: (runs(), slurm.sinfo()))
+    wait_until(lambda: runs()["nano-7k"].status is RunStatus.CANCELLED, 90, lambda: (runs(), slurm.sinfo()))
     assert kitui("retry", name).returncode == 0
-    wait_until(lambda: {run["state"] for run in runs().values()} == {"done"}, 240, lambda: (runs(), slurm.sinfo()))
+    wait_until(
+        lambda: {run.status for run in runs().values()} == {RunStatus.DONE}, 240, lambda: (runs(), slurm.sinfo())
+    )
     there, here = results(kitui.workspace), results(local.workspace)
     executed = {run_id.rpartition("-f")[0]: result.execution for run_id, result in there.items()}
     assert {size: execution.num_processes for size, execution in executed.items()} == {"nano-3k": 1, "nano-7k": 2}
@@ -282,7 +294,7 @@ def test_runs_that_wait_in_a_queue_go_where_there_is_room(
         return kitui.json("status")["sweeps"][0]
 
     wait_until(lambda: row()["done"] == 6, 300, lambda: (row(), slurm.sinfo()))
-    assert {run["host"] for run in state_of(kitui.workspace).runs.values()} == {"local"}
-    assert any(run["attempt"] == 2 for run in state_of(kitui.workspace).runs.values())  # it did wait there first
+    assert {run.host for run in state_of(kitui.workspace).runs.values()} == {"local"}
+    assert any(run.attempt == 2 for run in state_of(kitui.workspace).runs.values())  # it did wait there first
     assert slurm.queue() == ["RUNNING"]
     subprocess.run(["scancel", hog], check=True)

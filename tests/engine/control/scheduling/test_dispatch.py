@@ -13,7 +13,7 @@ import pytest
 from engine.control.supervisor import Supervisor
 from engine.records.workspace import Workspace
 from tests.conftest import CommandLine, in_full_disk, wait_until
-from tests.engine.control.commands.test_orders import put_sweep
+from tests.engine.control.commands.test_obey import put_sweep
 from tests.engine.control.test_supervisor import results, state_of
 from tests.hosts import Farm
 
@@ -26,9 +26,9 @@ def test_a_sweep_whose_folder_is_gone_stops_no_other(workspace: Workspace) -> No
     supervisor = Supervisor(workspace)
     put_sweep(supervisor, "a", ["one"])
     supervisor.dispatch.start_runs()
-    assert not supervisor.store.sweeps["a"]["active"]
-    assert "the sweep's bundle is gone" in supervisor.store.sweeps["a"]["analysis_error"]
-    supervisor.store.close()
+    assert not supervisor.ledger.sweeps["a"].active
+    assert "the sweep's bundle is gone" in str(supervisor.ledger.sweeps["a"].analysis_error)
+    supervisor.ledger.close()
 
 
 def test_a_run_of_two_processes_holds_two_slots(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
@@ -43,10 +43,10 @@ def test_a_run_of_two_processes_holds_two_slots(kitui: CommandLine, write_sweep:
     assert (by_size["nano-7k"].num_processes, by_size["nano-7k"].data_parallel) == (2, "fsdp")
     assert (by_size["nano-3k"].num_processes, by_size["nano-3k"].data_parallel) == (1, None)
     assert all(result.exposures_as_planned for result in found.values())
-    wide = next(run for run in state_of(kitui.workspace).runs.values() if run["name"].startswith("nano-7k"))
-    assert wide["num_processes"] == 2
+    wide = next(run for run in state_of(kitui.workspace).runs.values() if run.name.startswith("nano-7k"))
+    assert wide.num_processes == 2
     seconds = by_size["nano-7k"].elapsed_s
-    assert wide["used_s"]["local"] > 2 * seconds
+    assert wide.used_s["local"] > 2 * seconds
 
 
 def test_runs_that_no_host_has_slots_for_are_said_to_be_that(
@@ -91,7 +91,7 @@ def test_a_host_that_fails_is_set_aside_and_its_runs_go_elsewhere(
     assert (host["name"], host["open"]) == ("h2", False)
     assert "set aside after 3 failures in a row, the last: " in host["fault"]
     assert "kitui hosts reopen h2" in host["fault"]
-    assert {run["host"] for run in state_of(kitui.workspace).runs.values()} == {"h1"}
+    assert {run.host for run in state_of(kitui.workspace).runs.values()} == {"h1"}
     assert row(kitui)["failed"] == 0
 
 
@@ -114,7 +114,7 @@ def test_a_host_that_refuses_gives_its_runs_back(
     wait_until(lambda: row(kitui)["running"] == 2, 60, lambda: row(kitui))
     assert kitui("hosts", "reopen", "local").returncode == 0
     wait_until(lambda: row(kitui)["done"] == 2, 120, lambda: row(kitui))
-    assert {run["host"] for run in state_of(kitui.workspace).runs.values()} == {"local"}
+    assert {run.host for run in state_of(kitui.workspace).runs.values()} == {"local"}
 
 
 @pytest.mark.slow
@@ -131,13 +131,13 @@ def test_a_cap_ends_what_is_over_it_until_it_is_raised(
     assert done.returncode == 0, done.stderr
     words = "h1: the cap of 0.0015 GPU-hours is used up; kitui cap sweep h1=HOURS changes it"
     wait_until(lambda: words in row(kitui)["alerts"] and row(kitui)["queued"] == 2, 120, lambda: row(kitui))
-    used = [run.get("used_s", {}).get("h1", 0.0) for run in state_of(kitui.workspace).runs.values()]
+    used = [run.used_s.get("h1", 0.0) for run in state_of(kitui.workspace).runs.values()]
     assert 5.4 <= sum(used) < 30
     done = kitui("cap", "sweep", "h1=none")
     assert done.stderr.strip() == "cap on h1: none"
     wait_until(lambda: row(kitui)["done"] == 2, 200, lambda: row(kitui))
     runs = state_of(kitui.workspace).runs
-    assert any(run["attempt"] >= 2 for run in runs.values()), runs
+    assert any(run.attempt >= 2 for run in runs.values()), runs
 
 
 @pytest.mark.slow
@@ -158,5 +158,5 @@ def test_a_sweep_goes_on_where_it_could_be_prepared(
     done = in_full_disk(kitui.workspace.root / "tokens", "16k", launch)  # its supervisor sees that disk too
     assert done.returncode == 0, done.stderr
     wait_until(lambda: row(kitui)["done"] == 2, 120, lambda: row(kitui))
-    assert {run["host"] for run in state_of(kitui.workspace).runs.values()} == {"h1"}
+    assert {run.host for run in state_of(kitui.workspace).runs.values()} == {"h1"}
     assert any(alert.startswith("not prepared on local: ") for alert in row(kitui)["alerts"])

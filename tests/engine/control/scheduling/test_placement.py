@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.control.launchers.base import Slot, combined, slots_for
-from engine.control.scheduling.placement import Placed, Room, Wish, place
+from engine.control.scheduling.placement import Candidate, HostLoad, Start, place
+from engine.control.slots import Slot, combined, slots_for
 
 
 def cores(number: int) -> tuple[Slot, ...]:
@@ -22,48 +22,48 @@ def gpus(number: int, each: int = 1) -> tuple[Slot, ...]:
     )
 
 
-def wish(run_id: str, num_processes: int = 1, **seconds: float) -> Wish:
-    return Wish("s", run_id, num_processes, seconds)
+def candidate(run_id: str, num_processes: int = 1, **seconds: float) -> Candidate:
+    return Candidate("s", run_id, num_processes, seconds)
 
 
-def where(placed: list[Placed]) -> dict[str, tuple[str, str]]:
-    return {p.run_id: (p.host, p.slot.name) for p in placed}
+def where(starts: list[Start]) -> dict[str, tuple[str, str]]:
+    return {s.run_id: (s.host, s.slot.name) for s in starts}
 
 
 def test_each_goes_where_it_ends_soonest() -> None:
-    rooms = [Room("slow", cores(2), {}), Room("quick", cores(1), {})]
-    wishes = [wish(name, slow=100, quick=30) for name in "abcdef"]
+    loads = [HostLoad("slow", cores(2), {}), HostLoad("quick", cores(1), {})]
+    candidates = [candidate(name, slow=100, quick=30) for name in "abcdef"]
     # The quick host ends three in the time of the slow one's first: two of them wait for it.
-    assert where(place(wishes, rooms, 0.0)) == {
+    assert where(place(candidates, loads, 0.0)) == {
         "a": ("quick", "cpu:0"), "d": ("slow", "cpu:0"), "e": ("slow", "cpu:1"),
     }  # fmt: skip
 
 
 def test_a_quick_host_that_is_free_soon_is_waited_for() -> None:
-    rooms = [Room("slow", cores(1), {}), Room("quick", cores(1), {"cpu:0": 10.0})]
-    assert place([wish("a", slow=100, quick=30)], rooms, 0.0) == []
-    assert where(place([wish("a", slow=35, quick=30)], rooms, 0.0)) == {"a": ("slow", "cpu:0")}
+    loads = [HostLoad("slow", cores(1), {}), HostLoad("quick", cores(1), {"cpu:0": 10.0})]
+    assert place([candidate("a", slow=100, quick=30)], loads, 0.0) == []
+    assert where(place([candidate("a", slow=35, quick=30)], loads, 0.0)) == {"a": ("slow", "cpu:0")}
 
 
 def test_a_queue_counts_as_time() -> None:
-    rooms = [
-        Room("cluster", (Slot("job:0", "slurm", {"OMP_NUM_THREADS": "1"}),), {}, 500.0),
-        Room("mine", cores(1), {}),
+    loads = [
+        HostLoad("cluster", (Slot("job:0", "job", {"OMP_NUM_THREADS": "1"}),), {}, 500.0),
+        HostLoad("mine", cores(1), {}),
     ]
-    assert where(place([wish("a", cluster=10, mine=300)], rooms, 0.0)) == {"a": ("mine", "cpu:0")}
+    assert where(place([candidate("a", cluster=10, mine=300)], loads, 0.0)) == {"a": ("mine", "cpu:0")}
 
 
 def test_a_run_of_several_processes_gets_its_slots_in_the_end() -> None:
-    rooms = [Room("h", cores(2), {"cpu:0": 50.0})]
-    wishes = [wish("wide", 2, h=100), wish("small", h=10)]
-    assert place(wishes, rooms, 0.0) == []  # the free core is kept for it
-    placed = place(wishes, [Room("h", cores(2), {})], 60.0)
-    assert where(placed) == {"wide": ("h", "cpu:0+cpu:1")}
-    assert placed[0].slot.num_processes == 2
+    loads = [HostLoad("h", cores(2), {"cpu:0": 50.0})]
+    candidates = [candidate("wide", 2, h=100), candidate("small", h=10)]
+    assert place(candidates, loads, 0.0) == []  # the free core is kept for it
+    starts = place(candidates, [HostLoad("h", cores(2), {})], 60.0)
+    assert where(starts) == {"wide": ("h", "cpu:0+cpu:1")}
+    assert starts[0].slot.num_processes == 2
 
 
 def test_what_is_too_wide_for_a_host_does_not_hold_it() -> None:
-    assert where(place([wish("wide", 4, h=1), wish("small", h=1)], [Room("h", cores(2), {})], 0.0)) == {
+    assert where(place([candidate("wide", 4, h=1), candidate("small", h=1)], [HostLoad("h", cores(2), {})], 0.0)) == {
         "small": ("h", "cpu:0")
     }
 
@@ -73,7 +73,7 @@ def test_processes_of_one_run_share_no_gpu() -> None:
     assert slots_for(3, gpus(2, each=2)) == []
     slot = combined(slots_for(2, gpus(3)), 2)
     assert (slot.name, slot.env["CUDA_VISIBLE_DEVICES"]) == ("gpu:0+gpu:1", "0,1")
-    job = Slot("job:7", "slurm", {"OMP_NUM_THREADS": "4"})
+    job = Slot("job:7", "job", {"OMP_NUM_THREADS": "4"})
     assert combined(slots_for(8, [job]), 8) == job._replace(num_processes=8)
 
 
@@ -86,18 +86,19 @@ def test_processes_of_one_run_share_no_gpu() -> None:
 def test_no_slot_is_given_twice_and_none_that_is_taken(
     sizes: list[int], runs: list[tuple[int, list[float]]], busy: int
 ) -> None:
-    rooms = [
-        Room(f"h{i}", cores(size), {f"cpu:{c}": 50.0 for c in range(min(busy, size))}) for i, size in enumerate(sizes)
+    loads = [
+        HostLoad(f"h{i}", cores(size), {f"cpu:{core}": 50.0 for core in range(min(busy, size))})
+        for i, size in enumerate(sizes)
     ]
-    wishes = [
-        Wish("s", f"r{n}", width, {room.host: each[i] for i, room in enumerate(rooms)})
+    candidates = [
+        Candidate("s", f"r{n}", width, {load.host: each[i] for i, load in enumerate(loads)})
         for n, (width, each) in enumerate(runs)
     ]
-    placed = place(wishes, rooms, 0.0)
-    held = [(p.host, name) for p in placed for name in p.slot.name.split("+")]
+    starts = place(candidates, loads, 0.0)
+    held = [(s.host, name) for s in starts for name in s.slot.name.split("+")]
     assert len(held) == len(set(held))
-    assert not {(r.host, name) for r in rooms for name in r.busy_until_s} & set(held)
-    widths = {w.run_id: w.num_processes for w in wishes}
-    assert all(len(p.slot.name.split("+")) == widths[p.run_id] == p.slot.num_processes for p in placed)
-    if not busy and wishes and wishes[0].num_processes <= max(sizes):
-        assert placed[0].run_id == wishes[0].run_id  # nothing is in the first one's way
+    assert not {(load.host, name) for load in loads for name in load.busy_until_s} & set(held)
+    widths = {c.run_id: c.num_processes for c in candidates}
+    assert all(len(s.slot.name.split("+")) == widths[s.run_id] == s.slot.num_processes for s in starts)
+    if not busy and candidates and candidates[0].num_processes <= max(sizes):
+        assert starts[0].run_id == candidates[0].run_id  # nothing is in the first one's way

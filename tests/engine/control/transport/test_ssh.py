@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from engine.control.hosts.config import Host
 from engine.control.hosts.doctor import check_host
-from engine.control.transport.ssh import Ssh, UnreachableError
+from engine.control.transport.base import Hello, UnreachableError
+from engine.control.transport.ssh import Ssh
 from engine.errors import LaunchError
+from engine.records.hosts import Host
 from tests.hosts import Farm, need
 
 
@@ -46,15 +47,15 @@ def test_what_a_login_shell_is_or_prints_does_not_matter(machines: Farm, tmp_pat
         need("fish")
     machines.start("h1", options=options)
     folder = tmp_path / "a 'quoted' folder"
-    there = Ssh(host("h1", folder)).ask("hello")
-    assert there["workspace"] == str(folder)
+    there = Ssh(host("h1", folder)).ask("hello", Hello)
+    assert there.workspace == str(folder)
 
 
 def test_a_set_up_goes_before_python(machines: Farm, tmp_path: Path) -> None:
     machines.start("h1")
     setup = f"echo loading modules; PATH={Path(sys.executable).parent}:$PATH"
-    there = Ssh(host("h1", tmp_path / "there", python="python3", setup=setup)).ask("hello")
-    assert Path(there["executable"]).parent == Path(sys.executable).parent
+    there = Ssh(host("h1", tmp_path / "there", python="python3", setup=setup)).ask("hello", Hello)
+    assert Path(there.executable).parent == Path(sys.executable).parent
 
 
 def test_a_bad_host_is_told_with_its_mend(machines: Farm, tmp_path: Path) -> None:
@@ -73,11 +74,11 @@ def test_a_bad_host_is_told_with_its_mend(machines: Farm, tmp_path: Path) -> Non
     }
     for name, (what, mend) in cases.items():
         with pytest.raises(UnreachableError) as caught:
-            Ssh(host(name, there)).ask("hello")
+            Ssh(host(name, there)).ask("hello", Hello)
         assert what in caught.value.what
         assert mend in caught.value.mend
     with pytest.raises(LaunchError) as no_python:
-        Ssh(host("h1", there, python="/no/such/python")).ask("hello")
+        Ssh(host("h1", there, python="/no/such/python")).ask("hello", Hello)
     assert "Set `python`" in no_python.value.mend
 
 
@@ -92,7 +93,7 @@ def test_a_workspace_that_cannot_be_written_is_told(machines: Farm, tmp_path: Pa
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", disk], check=True)
         try:
             with pytest.raises(LaunchError) as caught:
-                Ssh(host("h1", disk / "there")).ask("hello")
+                Ssh(host("h1", disk / "there")).ask("hello", Hello)
             assert mend in caught.value.mend, caught.value
         finally:
             subprocess.run(["umount", disk], check=True)
@@ -102,6 +103,6 @@ def test_a_workspace_that_cannot_be_written_is_told(machines: Farm, tmp_path: Pa
 def test_a_login_of_half_a_minute_is_waited_for(machines: Farm, tmp_path: Path) -> None:
     machines.start("h1", options='ForceCommand sleep 30; exec sh -c "$SSH_ORIGINAL_COMMAND"')
     ssh = Ssh(host("h1", tmp_path / "there"))
-    assert ssh.ask("hello")["cores"]
+    assert ssh.ask("hello", Hello).cores
     with pytest.raises(UnreachableError, match="no answer within"):  # every command so slow is no host to work with
-        ssh.ask("hello")
+        ssh.ask("hello", Hello)

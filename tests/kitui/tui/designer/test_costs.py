@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from rich.style import Style
 
+from kitui.services.planning import GridCell
 from kitui.tui.designer.costs import grid_text
 
 
-def cell(frequency: int, trained: int, overall: float | None, above: bool = False) -> dict[str, object]:
-    return {
-        "model": "nano-3k", "frequency": frequency, "num_tokens": 1000, "templates": 1, "seeds": 3,
-        "trained": trained, "overall": overall, "above_ceiling": above,
-    }  # fmt: skip
+def cell(frequency: int, trained: int, overall: float | None, above: bool = False) -> GridCell:
+    return GridCell(
+        model="nano-3k", frequency=frequency, num_tokens=1000, templates=1, seeds=3, trained=trained,
+        overall=overall, above_ceiling=above,
+    )  # fmt: skip
 
 
 def shade(value: float) -> Style:

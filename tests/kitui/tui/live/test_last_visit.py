@@ -3,50 +3,59 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 
-from engine.records.workspace import Workspace, write_json
-from kitui.tui.live.last_visit import Seen
+from engine.records.analysis import AnalysisDocument, CollapsePoint, LawDocument
+from engine.records.conditions import Condition
+from engine.records.record import encoded
+from engine.records.states import RunState, SweepState
+from engine.records.workspace import Workspace, write_atomically
+from kitui.tui.live.last_visit import LastVisit
+from tests.factory import make_run, make_sweep
 
 
-def law(workspace: Workspace, frequency: float | None) -> None:
+def law(workspace: Workspace, frequency: float) -> None:
     folder = workspace.sweep("demo")
     folder.root.mkdir(exist_ok=True)
-    point = {"condition": {"num_params": 7000, "num_tokens": 96_000, "templates": 1}, "frequency": frequency}
-    write_json(folder.law, {"law": {"collapse_points": [point]}})
+    point = CollapsePoint(
+        condition=Condition(num_params=7000, num_tokens=96_000, templates=1),
+        status="observed",
+        collapse_frequency=frequency, interval=(None, None), half_drop_frequency=None, best_frequency=None, drop=None,
+        shape=None, p_value_no_collapse=None, acquisition_frequency=None, reason="",
+    )  # fmt: skip
+    found = LawDocument(
+        sweep="demo", simulated=False, fact_set="overall", collapse_points=(point,), laws=(), template_effect=None,
+        warnings=(), reason=None,
+    )  # fmt: skip
+    document = AnalysisDocument(sweep="demo", simulated=False, curves=(), inputs="", law=found)
+    write_atomically(folder.law, encoded(document))
 
 
-def state(ended_s: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    sweeps = {"demo": {"run_ids": ["a", "b", "c"], "evaluation_id": "e", "active": True, "prepared": True,
-                       "prepare_error": None, "ended_s": None}}  # fmt: skip
-    runs = {
-        name: {"state": s, "results": {"e": {"status": "done"}} if s == "done" else {}, "ended_s": ended_s}
-        for name, s in (("a", "done"), ("b", "failed"))
-    }
-    return sweeps, runs
+def state(ended_s: float) -> tuple[dict[str, SweepState], dict[str, RunState]]:
+    runs = {name: make_run(name, status, ended_s=ended_s) for name, status in (("a", "done"), ("b", "failed"))}
+    return {"demo": make_sweep("abc", "demo")}, runs
 
 
 def test_what_ended_failed_and_moved_is_told_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     law(workspace, 52.0)
     sweeps, runs = state(time.time() - 10)
-    assert Seen(workspace).digest(sweeps, runs) == ()  # a first visit: nothing was left
+    assert LastVisit(workspace).news(sweeps, runs) == ()  # a first visit: nothing was left
     before = time.time() - 3600
     with monkeypatch.context() as past:
         past.setattr("kitui.tui.live.last_visit.time.time", lambda: before)
-        Seen(workspace).write(sweeps)
+        LastVisit(workspace).write(sweeps)
     law(workspace, 71.0)
-    lines = Seen(workspace).digest(sweeps, runs)
+    lines = LastVisit(workspace).news(sweeps, runs)
     assert lines[0] == "Since you left, 1 h 0 min ago:"
     assert lines[1] == "demo: 1 run done, 1 run failed, F* at N=7k D=96k 52.0 → 71.0"
-    Seen(workspace).write(sweeps)
-    assert Seen(workspace).digest(sweeps, runs) == ()
+    LastVisit(workspace).write(sweeps)
+    assert LastVisit(workspace).news(sweeps, runs) == ()
 
 
 def test_a_home_that_cannot_be_used(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
     sweeps, runs = state(time.time())
-    seen = Seen(workspace)
-    seen.write(sweeps)
-    assert seen.digest(sweeps, runs) == ()
+    visit = LastVisit(workspace)
+    visit.write(sweeps)
+    assert visit.news(sweeps, runs) == ()

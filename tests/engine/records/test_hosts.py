@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.control.hosts.config import Host, known_host, read_hosts, sbatch_options
+from engine.control.launchers.kinds import sbatch_options
 from engine.errors import LaunchError, SpecError
+from engine.records.hosts import Host, known_host, read_hosts
 from engine.records.workspace import Workspace
 
 

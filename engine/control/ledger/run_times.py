@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from engine.control.hosts.config import host_of
 from engine.records import forecast
-from engine.records.results import Plan
+from engine.records.plan import Plan
+from engine.records.states import Runs, RunState
 
 
-class Pace:
+class RunTimes:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._cells = {cell.run_id: cell for cell in plan.cells}
@@ -21,13 +18,13 @@ class Pace:
     def has(self, run_id: str) -> bool:
         return run_id in self._cells
 
-    def learn(self, runs: Mapping[str, Mapping[str, Any]]) -> None:
+    def learn(self, runs: Runs) -> None:
         """Take in what has ended, by host and (under None) on all of them together."""
-        by_host: dict[str | None, dict[str, Mapping[str, Any]]] = {None: {}}
+        by_host: dict[str | None, dict[str, RunState]] = {None: {}}
         for run_id in self._cells:
             run = runs.get(run_id)
-            if run is not None and run.get("results"):
-                by_host.setdefault(host_of(run), {})[run_id] = run
+            if run is not None and run.results:
+                by_host.setdefault(run.host, {})[run_id] = run
                 by_host[None][run_id] = run
         self._rates = {host: forecast.rates_of_runs(self._plan, some) for host, some in by_host.items()}
         self._flops = {host: forecast.flops_rate(self._plan, rates) for host, rates in self._rates.items()}

@@ -1,4 +1,4 @@
-"""What orders do to the state, without anything running: the state is written by hand."""
+"""What commands do to the state, without anything running: the state is written by hand."""
 
 from __future__ import annotations
 
@@ -8,88 +8,105 @@ from typing import Any
 
 import pytest
 
+from engine.control.commands.obey import obey
 from engine.control.status import sweep_status
 from engine.control.supervisor import Supervisor
 from engine.errors import LaunchError, SpecError
+from engine.records.commands import (
+    Cancel,
+    Cap,
+    Delete,
+    Drain,
+    Move,
+    Obeyed,
+    Order,
+    Pause,
+    Prioritise,
+    Reopen,
+    Resume,
+)
 from engine.records.record import plain
+from engine.records.states import RunStatus
 from engine.records.workspace import Workspace, write_json
 from tests.conftest import SAMPLES, prepare
+from tests.factory import make_run, make_sweep
 
 
 @pytest.fixture
 def supervisor(workspace: Workspace) -> Iterator[Supervisor]:
     made = Supervisor(workspace)
     yield made
-    made.store.close()
+    made.ledger.close()
 
 
 def put_sweep(supervisor: Supervisor, name: str, run_ids: list[str], **changes: Any) -> None:
-    sweep = {
-        "active": True, "run_ids": run_ids, "evaluation_id": "e", "slots": None, "max_attempts": 3, "prepared": True,
-        "prepare_error": None, "launched_s": float(len(supervisor.store.sweeps)), "ended_s": None, "eta_at_s": 1.0,
-        "analysis_error": None,
-    }  # fmt: skip
-    supervisor.store.put("sweeps", name, **sweep | changes)
+    """A sweep launched after those that are there, and its runs, queued where they are new."""
+    launched_s = float(len(supervisor.ledger.sweeps))
+    supervisor.ledger.put_sweep(make_sweep(run_ids, name, **{"launched_s": launched_s, "eta_at_s": 1.0} | changes))
     supervisor.workspace.sweep(name).root.mkdir(exist_ok=True)
     for run_id in run_ids:
-        if run_id not in supervisor.store.runs:
+        if run_id not in supervisor.ledger.runs:
             put_run(supervisor, run_id, "queued")
 
 
-def put_run(supervisor: Supervisor, run_id: str, state: str, **changes: Any) -> None:
-    supervisor.store.put("runs", run_id, state=state, attempt=1, failures=0, reason="", results={}, **changes)
+def put_run(supervisor: Supervisor, run_id: str, status: str, **changes: Any) -> None:
+    supervisor.ledger.put_run(make_run(run_id, status, **{"attempt": 1} | changes))
     supervisor.workspace.run(run_id).root.mkdir(exist_ok=True)
 
 
-def tell(supervisor: Supervisor, command: str, *names: str) -> int:
-    return int(supervisor.orders.obey({"command": command, "names": list(names)})["runs"])
+def tell(supervisor: Supervisor, command: Order) -> int:
+    """How many runs a command has changed."""
+    answer = obey(supervisor.parts, command)
+    assert isinstance(answer, Obeyed)
+    return answer.runs
 
 
-def states(supervisor: Supervisor) -> dict[str, str]:
-    return {name: run["state"] for name, run in supervisor.store.runs.items()}
+def statuses(supervisor: Supervisor) -> dict[str, str]:
+    return {name: run.status.value for name, run in supervisor.ledger.runs.items()}
 
 
 def counts(supervisor: Supervisor, name: str) -> dict[str, int]:
-    row = sweep_status(name, supervisor.store.sweeps[name], supervisor.store.runs)
-    return {state: row[state] for state in ("queued", "paused", "cancelled") if row[state]}
+    row = sweep_status(supervisor.ledger.sweeps[name], supervisor.ledger.runs)
+    waiting = (RunStatus.QUEUED, RunStatus.PAUSED, RunStatus.CANCELLED)
+    return {status.value: row.counts[status] for status in waiting if row.counts[status]}
 
 
 def test_pausing_leaves_what_another_active_sweep_wants(supervisor: Supervisor) -> None:
     put_sweep(supervisor, "a", ["one", "shared"])
     put_sweep(supervisor, "b", ["shared", "two"])
-    assert tell(supervisor, "pause", "a") == 1
-    assert states(supervisor) == {"one": "paused", "shared": "queued", "two": "queued"}
+    assert tell(supervisor, Pause(names=("a",))) == 1
+    assert statuses(supervisor) == {"one": "paused", "shared": "queued", "two": "queued"}
     assert counts(supervisor, "a") == {"paused": 2}  # for this sweep the shared one waits too
 
 
 def test_what_a_paused_sweep_wants_is_not_cancelled_with_another(supervisor: Supervisor) -> None:
     put_sweep(supervisor, "a", ["one", "shared"])
     put_sweep(supervisor, "b", ["shared", "two"])
-    tell(supervisor, "pause", "a")
-    tell(supervisor, "cancel", "b")
-    assert states(supervisor) == {"one": "paused", "shared": "paused", "two": "cancelled"}
-    assert tell(supervisor, "resume", "a") == 2
+    tell(supervisor, Pause(names=("a",)))
+    tell(supervisor, Cancel(names=("b",)))
+    assert statuses(supervisor) == {"one": "paused", "shared": "paused", "two": "cancelled"}
+    assert tell(supervisor, Resume(names=("a",))) == 2
     assert counts(supervisor, "a") == {"queued": 2}
-    assert supervisor.store.sweeps["a"]["eta_at_s"] is None  # of before the pause
+    assert supervisor.ledger.sweeps["a"].eta_at_s is None  # of before the pause
 
 
 def test_a_second_pause_holds_while_the_first_is_still_under_way(supervisor: Supervisor) -> None:
     put_sweep(supervisor, "a", ["one"])
     put_run(supervisor, "one", "running")
-    tell(supervisor, "pause", "a")
-    supervisor.store.put("runs", "one", stop_sent=True)
-    assert tell(supervisor, "resume", "a") == 1
-    assert supervisor.store.runs["one"]["requeue"]
-    assert tell(supervisor, "pause", "a") == 1
-    run = supervisor.store.runs["one"]
-    assert (run["ending"], run["requeue"]) == ("paused", False)
+    tell(supervisor, Pause(names=("a",)))
+    supervisor.ledger.change_run("one").stop_sent = True
+    assert tell(supervisor, Resume(names=("a",))) == 1
+    assert supervisor.ledger.runs["one"].requeue
+    assert tell(supervisor, Pause(names=("a",))) == 1
+    run = supervisor.ledger.runs["one"]
+    assert (run.ending, run.requeue) == ("paused", False)
 
 
 def test_an_order_that_queues_nothing_opens_no_sweep(supervisor: Supervisor) -> None:
     put_sweep(supervisor, "a", ["one"], active=False)
     put_run(supervisor, "one", "cancelled")
-    assert tell(supervisor, "resume", "one") == 0
-    assert not supervisor.store.sweeps["a"]["active"]
+    assert tell(supervisor, Resume(names=("one",))) == 0
+    assert not supervisor.ledger.sweeps["a"].active
 
 
 def test_sweeps_deleted_together_take_no_running_run_along(supervisor: Supervisor) -> None:
@@ -97,9 +114,9 @@ def test_sweeps_deleted_together_take_no_running_run_along(supervisor: Superviso
     put_sweep(supervisor, "b", ["shared"])
     put_run(supervisor, "shared", "running")
     with pytest.raises(SpecError, match="kitui cancel a b"):
-        tell(supervisor, "delete", "a", "b")
-    assert set(supervisor.store.sweeps) == {"a", "b"}
-    assert tell(supervisor, "delete", "a") == 0  # b still wants it
+        tell(supervisor, Delete(names=("a", "b")))
+    assert set(supervisor.ledger.sweeps) == {"a", "b"}
+    assert tell(supervisor, Delete(names=("a",))) == 0  # b still wants it
     assert supervisor.workspace.run("shared").root.exists()
 
 
@@ -109,59 +126,56 @@ def test_deleting_keeps_the_facts_of_a_sweep_that_is_not_prepared_yet(supervisor
         put_sweep(supervisor, name, [])
     write_json(supervisor.workspace.sweep("waiting").bundle, plain(bundle))  # no plan.json yet
     facts, tokens = bundle.plan.facts_id, bundle.plan.tokens_id
-    tell(supervisor, "delete", "smoke")
+    tell(supervisor, Delete(names=("smoke",)))
     assert supervisor.workspace.facts(facts).exists()
     assert supervisor.workspace.tokens(tokens).exists()
-    tell(supervisor, "delete", "waiting")
+    tell(supervisor, Delete(names=("waiting",)))
     assert not supervisor.workspace.facts(facts).exists()
     assert not supervisor.workspace.tokens(tokens).exists()
 
 
 def test_a_sweep_is_moved_within_its_own_hosts_only(supervisor: Supervisor) -> None:
-    put_sweep(supervisor, "a", ["one", "two", "three"], hosts=["local", "gpu1"])
+    put_sweep(supervisor, "a", ["one", "two", "three"], hosts=("local", "gpu1"))
     put_run(supervisor, "two", "running", host="local", slot="cpu:0")
     put_run(supervisor, "three", "running", host="local", slot="cpu:1", waiting="Resources")
-    obey = supervisor.orders.obey
     with pytest.raises(SpecError, match=r"a is not prepared there\. Launch it again with --host gpu9"):
-        obey({"command": "move", "names": ["a"], "host": "gpu9"})
-    assert obey({"command": "move", "names": ["a"], "host": "gpu1"})["runs"] == 2
-    runs = supervisor.store.runs
-    assert [runs[r].get("moved_to") for r in ("one", "two", "three")] == ["gpu1", None, "gpu1"]
-    assert [bool(runs[r].get("requeue")) for r in ("one", "two", "three")] == [False, False, True]
+        tell(supervisor, Move(names=("a",), host="gpu9"))
+    assert tell(supervisor, Move(names=("a",), host="gpu1")) == 2
+    runs = supervisor.ledger.runs
+    assert [runs[r].moved_to for r in ("one", "two", "three")] == ["gpu1", None, "gpu1"]
+    assert [runs[r].requeue for r in ("one", "two", "three")] == [False, False, True]
 
 
 def test_priorities_and_caps_of_launched_sweeps(supervisor: Supervisor) -> None:
-    put_sweep(supervisor, "a", ["one"], hosts=["local", "gpu1"])
-    obey = supervisor.orders.obey
-    obey({"command": "prioritise", "names": ["a"], "priority": 3})
-    assert supervisor.store.sweeps["a"]["priority"] == 3
+    put_sweep(supervisor, "a", ["one"], hosts=("local", "gpu1"))
+    tell(supervisor, Prioritise(names=("a",), priority=3))
+    assert supervisor.ledger.sweeps["a"].priority == 3
     with pytest.raises(SpecError, match="no sweep has this name"):
-        obey({"command": "prioritise", "names": ["b"], "priority": 3})
-    obey({"command": "cap", "names": ["a"], "caps": {"gpu1": 20.0, "local": 1.0}})
-    obey({"command": "cap", "names": ["a"], "caps": {"local": None}})
-    assert supervisor.store.sweeps["a"]["caps"] == {"gpu1": 20.0}
+        tell(supervisor, Prioritise(names=("b",), priority=3))
+    tell(supervisor, Cap(names=("a",), caps={"gpu1": 20.0, "local": 1.0}))
+    tell(supervisor, Cap(names=("a",), caps={"local": None}))
+    assert supervisor.ledger.sweeps["a"].caps == {"gpu1": 20.0}
     with pytest.raises(SpecError, match="a is not trained there"):
-        obey({"command": "cap", "names": ["a"], "caps": {"gpu2": 1.0}})
+        tell(supervisor, Cap(names=("a",), caps={"gpu2": 1.0}))
 
 
 def test_a_drained_host_lets_runs_end_or_moves_them(supervisor: Supervisor) -> None:
-    put_sweep(supervisor, "a", ["trains", "waits"], hosts=["local"])
+    put_sweep(supervisor, "a", ["trains", "waits"], hosts=("local",))
     put_run(supervisor, "trains", "running", slot="cpu:0")
     put_run(supervisor, "waits", "running", slot="cpu:1", waiting="Priority")
-    obey = supervisor.orders.obey
-    assert obey({"command": "drain", "names": ["local"]})["runs"] == 2
+    assert tell(supervisor, Drain(names=("local",))) == 2
     assert not supervisor.fleet.is_open("local")
-    assert [bool(supervisor.store.runs[r].get("requeue")) for r in ("trains", "waits")] == [False, True]
-    obey({"command": "drain", "names": ["local"], "now": True})
-    assert supervisor.store.runs["trains"]["requeue"]
-    obey({"command": "reopen", "names": ["local"]})
+    assert [supervisor.ledger.runs[r].requeue for r in ("trains", "waits")] == [False, True]
+    tell(supervisor, Drain(names=("local",), now=True))
+    assert supervisor.ledger.runs["trains"].requeue
+    tell(supervisor, Reopen(names=("local",)))
     assert supervisor.fleet.is_open("local")
     with pytest.raises(LaunchError, match="no host of this name"):
-        obey({"command": "drain", "names": ["gpu1"]})
+        tell(supervisor, Drain(names=("gpu1",)))
 
 
 def test_three_faults_in_a_row_set_a_host_aside(supervisor: Supervisor) -> None:
-    put_sweep(supervisor, "a", ["one", "two", "three", "four"], hosts=["local", "gpu1"])
+    put_sweep(supervisor, "a", ["one", "two", "three", "four"], hosts=("local", "gpu1"))
     for name in ("one", "two"):
         put_run(supervisor, name, "failed", host="gpu1")
         supervisor.fleet.book("gpu1", name, "no space left")
@@ -172,13 +186,13 @@ def test_three_faults_in_a_row_set_a_host_aside(supervisor: Supervisor) -> None:
     put_run(supervisor, "three", "lost", host="gpu1")
     supervisor.fleet.book("gpu1", "three", "no space left")
     assert not supervisor.fleet.is_open("gpu1")
-    assert set(states(supervisor).values()) == {"queued"}
-    row = sweep_status("a", supervisor.store.sweeps["a"], supervisor.store.runs, hosts=supervisor.store.hosts)
-    assert "gpu1: set aside after 3 failures in a row, the last: no space left" in row["alerts"][0]
+    assert set(statuses(supervisor).values()) == {"queued"}
+    row = sweep_status(supervisor.ledger.sweeps["a"], supervisor.ledger.runs, hosts=supervisor.ledger.hosts)
+    assert "gpu1: set aside after 3 failures in a row, the last: no space left" in row.alerts[0]
 
 
 def test_a_fault_of_a_run_that_was_deleted_meanwhile_is_no_crash(supervisor: Supervisor) -> None:
-    put_sweep(supervisor, "a", ["one"], hosts=["local", "gpu1"])
+    put_sweep(supervisor, "a", ["one"], hosts=("local", "gpu1"))
     supervisor.fleet.book("gpu1", "deleted", "no space left")
     supervisor.fleet.book("gpu1", "deleted too", "no space left")
     supervisor.fleet.book("gpu1", "one", "no space left")
@@ -186,17 +200,17 @@ def test_a_fault_of_a_run_that_was_deleted_meanwhile_is_no_crash(supervisor: Sup
 
 
 def test_the_last_open_host_is_not_set_aside_for_a_bad_sweep(supervisor: Supervisor) -> None:
-    put_sweep(supervisor, "a", ["one"], hosts=["local", "gpu1"])
-    supervisor.fleet.mark("gpu1", drained=True)
+    put_sweep(supervisor, "a", ["one"], hosts=("local", "gpu1"))
+    supervisor.ledger.change_host("gpu1").drained = True
     for _ in range(4):
         supervisor.fleet.book("local", "one", "a mistake")
     assert supervisor.fleet.is_open("local")
 
 
 def test_this_machine_alone_is_never_set_aside(supervisor: Supervisor) -> None:
-    put_sweep(supervisor, "a", ["one"], hosts=["local"])
+    put_sweep(supervisor, "a", ["one"], hosts=("local",))
     put_run(supervisor, "one", "failed")
     for _ in range(5):
         supervisor.fleet.book("local", "one", "a mistake in the sweep")
     assert supervisor.fleet.is_open("local")
-    assert states(supervisor) == {"one": "failed"}
+    assert statuses(supervisor) == {"one": "failed"}

@@ -1,0 +1,105 @@
+"""The ledger: the supervisor's own view of the state. Documents are typed and changed in memory; `flush` makes all
+changes durable together. How runs go from one status to the next stands in `transitions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from tinydb import TinyDB
+from tinydb.table import Document
+
+from engine.control.ledger.lock import STATE_FORMAT, Lock
+from engine.control.ledger.state_file import FORMAT_TABLE, AtomicStorage
+from engine.records.states import HostState, RunState, SweepState
+from engine.records.workspace import Workspace
+
+
+class Ledger:
+    """Sweeps, runs and hosts by name, to be read; whoever changes one asks for it by `change_…`. One process at a time:
+    StateError where another one holds the workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._lock = Lock(workspace)
+        self._lock.acquire()
+        self._storage = AtomicStorage(workspace.state)
+        self._db = TinyDB(storage=lambda: self._storage)
+        self._plain: dict[str, dict[str, dict[str, Any]]] = {
+            table: {doc["name"]: dict(doc) for doc in self._db.table(table).all()} for table in _TABLES
+        }
+        self.sweeps = msgspec.convert(self._plain["sweeps"], dict[str, SweepState])
+        self.runs = msgspec.convert(self._plain["runs"], dict[str, RunState])
+        self.hosts = msgspec.convert(self._plain["hosts"], dict[str, HostState])
+        self._changed: dict[str, set[str]] = {}
+        self.newly_ended: set[str] = set()
+        """Runs that have ended since the supervisor last took them in."""
+
+    def change_sweep(self, name: str) -> SweepState:
+        """The sweep, to be changed: durable after the next `flush`."""
+        self._mark("sweeps", name)
+        return self.sweeps[name]
+
+    def change_run(self, run_id: str) -> RunState:
+        """The run, to be changed; made where it is not there."""
+        self._mark("runs", run_id)
+        return self.runs.setdefault(run_id, RunState(name=run_id))
+
+    def change_host(self, name: str) -> HostState:
+        """The host, to be changed; made where it was not met yet."""
+        self._mark("hosts", name)
+        return self.hosts.setdefault(name, HostState(name=name))
+
+    def put_sweep(self, sweep: SweepState) -> None:
+        self._mark("sweeps", sweep.name)
+        self.sweeps[sweep.name] = sweep
+
+    def put_run(self, run: RunState) -> None:
+        self._mark("runs", run.name)
+        self.runs[run.name] = run
+
+    def remove_sweep(self, name: str) -> None:
+        if self.sweeps.pop(name, None) is not None:
+            self._mark("sweeps", name)
+
+    def remove_run(self, run_id: str) -> None:
+        if self.runs.pop(run_id, None) is not None:
+            self._mark("runs", run_id)
+
+    def remove_host(self, name: str) -> None:
+        if self.hosts.pop(name, None) is not None:
+            self._mark("hosts", name)
+
+    def sweeps_of(self, run_id: str) -> list[SweepState]:
+        """The sweeps that have this run among theirs."""
+        return [sweep for sweep in self.sweeps.values() if run_id in sweep.run_ids]
+
+    def flush(self) -> None:
+        """Write everything changed since the last flush, all or nothing. OSError leaves the old file as it was."""
+        kept: dict[str, Mapping[str, msgspec.Struct]] = {"sweeps": self.sweeps, "runs": self.runs, "hosts": self.hosts}
+        for table, names in self._changed.items():
+            plain = self._plain[table]
+            for name in names:
+                if name in kept[table]:
+                    plain[name] = msgspec.to_builtins(kept[table][name])
+                else:
+                    plain.pop(name, None)
+            # One write for all of a table's changes: TinyDB's own cost is that of the whole table, whatever changed.
+            documents = (Document(d, doc_id=i) for i, d in enumerate(plain.values(), start=1))
+            self._db.table(table).truncate()
+            self._db.table(table).insert_multiple(documents)
+        if self._changed:
+            self._db.table(FORMAT_TABLE).truncate()
+            self._db.table(FORMAT_TABLE).insert(Document({"version": STATE_FORMAT}, doc_id=1))
+        self._changed.clear()
+        self._storage.flush()
+
+    def close(self) -> None:
+        self.flush()
+        self._lock.release()
+
+    def _mark(self, table: str, name: str) -> None:
+        self._changed.setdefault(table, set()).add(name)
+
+
+_TABLES = ("sweeps", "runs", "hosts")

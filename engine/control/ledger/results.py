@@ -1,0 +1,30 @@
+"""Which runs have been scored with which questions: by the state, or by a result that lies there without it knowing."""
+
+from __future__ import annotations
+
+from engine.control.ledger import transitions
+from engine.control.ledger.ledger import Ledger
+from engine.records.results import read_result
+from engine.records.workspace import Workspace
+
+
+class Results:
+    def __init__(self, workspace: Workspace, ledger: Ledger) -> None:
+        self._workspace, self._ledger = workspace, ledger
+
+    def has(self, run_id: str, evaluation_id: str) -> bool:
+        """Whether a run is scored with these questions. A result that the state does not know of (trained before the
+        state was lost, or copied in) is taken in."""
+        run = self._ledger.runs.get(run_id)
+        if run is not None and (evaluation_id in run.results or run.is_running):
+            return evaluation_id in run.results
+        result = read_result(self._workspace.run(run_id).result(evaluation_id))
+        if result is None:
+            return False
+        transitions.find_result(self._ledger, run_id, evaluation_id, result)
+        return True
+
+    def is_over(self, run_id: str, evaluation_id: str) -> bool:
+        """Whether nothing more is to come of a run for a sweep with these questions."""
+        status = self._ledger.runs[run_id].status
+        return status.is_ended and (not status.is_scored or self.has(run_id, evaluation_id))

@@ -1,0 +1,77 @@
+"""All that is fixed along one retention curve, and what the curves of one law share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from engine.records.record import Record
+from engine.spec.axes import AXES, AxisValue
+
+
+class LawCondition(Record, frozen=True, kw_only=True):
+    """What curves of one law share: all but the size, the budget and what follows from them. None where unknown."""
+
+    templates: int | None = None
+    fill: str | None = None
+    stages: str | None = None
+    mixture: str | None = None
+    num_infused_facts: int | None = None
+    other_axes: dict[str, AxisValue] = {}
+    """Values of the axes that have no field here, by field."""
+
+    def words(self) -> str:
+        """As one may give it to `--where`."""
+        known = {name: value for name, value in msgspec.structs.asdict(self).items() if name != "other_axes"}
+        both = known | self.other_axes
+        return " and ".join(f"{name}={value}" for name, value in both.items() if value is not None)
+
+    def __hash__(self) -> int:
+        return hash(self.words())
+
+
+class Condition(Record, frozen=True, kw_only=True):
+    """All that is fixed along one retention curve; None where unknown."""
+
+    num_params: int
+    num_params_total: int | None = None
+    num_tokens: int
+    templates: int | None = None
+    fill: str | None = None
+    stages: str | None = None
+    mixture: str | None = None
+    num_infused_facts: int | None = None
+    ceiling_frequency: float | None = None
+    other_axes: dict[str, AxisValue] = {}
+    """Values of the axes that have no field here, by field."""
+
+    def law_condition(self) -> LawCondition:
+        shared = {axis.field for axis in AXES if axis.separates_laws}
+        return LawCondition(
+            templates=self.templates,
+            fill=self.fill,
+            stages=self.stages,
+            mixture=self.mixture,
+            num_infused_facts=self.num_infused_facts,
+            other_axes={field: value for field, value in self.other_axes.items() if field in shared},
+        )
+
+    def value(self, field: str) -> Any:
+        """The value of an axis, by its field."""
+        return self.other_axes[field] if field in self.other_axes else getattr(self, field, None)
+
+    def sort_key(self) -> tuple[Any, ...]:
+        """Fields in their order, unknown ones first."""
+        values = [value for value in msgspec.structs.astuple(self) if not isinstance(value, dict)]
+        return tuple((value is not None, value) for value in [*values, *self.other_axes.values()])
+
+    def __hash__(self) -> int:
+        return hash((self.num_params, self.num_tokens, self.templates, self.fill))
+
+
+def differing_axes(conditions: Sequence[Condition]) -> list[str]:
+    """The fields of the axes, but for the size's, in which these differ: what labels have to say."""
+    fields = [axis.field for axis in AXES if axis.in_condition and axis.field != "num_params"]
+    return [field for field in fields if len({condition.value(field) for condition in conditions}) > 1]

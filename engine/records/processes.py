@@ -1,0 +1,59 @@
+"""What a run's guard and whoever starts it write into the run folder. The guard itself needs the standard library only,
+and writes these as plain JSON."""
+
+from __future__ import annotations
+
+from engine.records.record import Record
+
+
+class LaunchRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """`launch.json`: what an attempt is started with."""
+
+    attempt: int
+    argv: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    cwd: str = "/"
+    id: str = ""
+    """Of this one launch: attempts are counted anew where a run was deleted."""
+
+
+class GuardRecord(Record, frozen=True, kw_only=True):
+    """`guard.json`: who owns an attempt."""
+
+    attempt: int
+    pid: int
+    start_ticks: int | None
+    boot_id: str
+    child_pid: int = 0
+    started_s: float = 0.0
+
+
+class ExitRecord(Record, frozen=True, kw_only=True):
+    """`exit.json`: how an attempt ended."""
+
+    attempt: int
+    returncode: int | None
+    signal: str | None
+    ended_s: float
+    started_s: float | None = None
+    """None where it had not begun."""
+    stopped: bool = False
+    """Whether its guard was asked to end it."""
+    warned: bool = False
+    """Whether a scheduler said that its time is nearly over."""
+    max_rss_bytes: int = 0
+    reason: str = ""
+    """The last line of its log, where it failed."""
+
+    @property
+    def elapsed_s(self) -> float:
+        return self.ended_s - self.started_s if self.started_s else 0.0
+
+
+class MirrorRecord(Record, frozen=True, kw_only=True):
+    """`host.json`: whose lines a run's files here grow by. `base`: where in each file here the host's own begins;
+    `known`: bytes of other hosts' files that have come over before."""
+
+    host: str
+    base: dict[str, int]
+    known: dict[str, dict[str, int]] = {}

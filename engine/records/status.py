@@ -1,0 +1,97 @@
+"""The document of `kitui status --json`, which the app shows too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from engine.records.record import SCHEMA_VERSION, Record
+from engine.records.states import RunStatus, StatusCounts
+
+
+class SweepStatus(Record, frozen=True, kw_only=True):
+    """One sweep's line. Its counts stand beside the other fields in JSON, a field a status."""
+
+    name: str
+    simulated: bool = False
+    archived: bool = False
+    cells: int
+    counts: StatusCounts
+    eta_s: float | None = None
+    eta_spread_s: tuple[float, float] | None = None
+    """Nine times in ten its last run ends between these."""
+    alerts: tuple[str, ...] = ()
+
+    def num(self, *statuses: RunStatus) -> int:
+        return sum(self.counts[status] for status in statuses)
+
+    @property
+    def num_open(self) -> int:
+        return self._sum(status for status in RunStatus if status.is_open)
+
+    @property
+    def num_waiting(self) -> int:
+        return self.num(RunStatus.QUEUED, RunStatus.PREPARING)
+
+    @property
+    def num_in_trouble(self) -> int:
+        return self._sum(status for status in RunStatus if status.is_trouble)
+
+    @property
+    def num_ended(self) -> int:
+        return self._sum(status for status in RunStatus if status.is_ended)
+
+    def _sum(self, statuses: Iterable[RunStatus]) -> int:
+        return self.num(*statuses)
+
+
+class CappedSweep(Record, frozen=True, kw_only=True):
+    """A sweep that wants a host, and what it may take there."""
+
+    name: str
+    cap_hours: float | None
+
+
+class HostStatus(Record, frozen=True, kw_only=True):
+    name: str
+    kind: str
+    ssh: str | None
+    workspace: str | None
+    slots: int | None
+    """None for one that was not met yet."""
+    running: int
+    slot_hours: float
+    """What kitui's runs have taken there in all."""
+    open: bool
+    fault: str
+    sweeps: tuple[CappedSweep, ...]
+
+
+class SupervisorStatus(Record, frozen=True, kw_only=True):
+    alive: bool
+    pid: int | None
+
+
+class StatusDocument(Record, frozen=True, kw_only=True):
+    schema_version: int = SCHEMA_VERSION
+    sweeps: tuple[SweepStatus, ...]
+    supervisor: SupervisorStatus
+    hosts: tuple[HostStatus, ...]
+
+    def sweep(self, name: str | None) -> SweepStatus | None:
+        return next((row for row in self.sweeps if row.name == name), None)
+
+
+def status_json(document: StatusDocument) -> dict[str, object]:
+    """The document as the contract of the command line has it."""
+    content: dict[str, object] = msgspec.to_builtins(document)
+    content["sweeps"] = [_flat(row) for row in document.sweeps]
+    return content
+
+
+def _flat(row: SweepStatus) -> dict[str, object]:
+    content: dict[str, object] = msgspec.to_builtins(row)
+    del content["counts"]
+    ends = {key: content.pop(key) for key in ("eta_s", "eta_spread_s", "alerts")}
+    return content | {status.value: number for status, number in row.counts.items()} | ends

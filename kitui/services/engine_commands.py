@@ -1,0 +1,100 @@
+"""What the engine does in processes of its own: plan a sweep file, analyse a sweep, measure this machine's speed.
+
+PyTorch and SciPy stay out of the program that way; what such a process found wrong reads as if it had been found here.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import orjson
+
+from engine.errors import KituiError, LaunchError, SpecError
+from engine.records.analysis import AnalysisDocument, read_analysis
+from engine.records.digests import is_law_behind
+from engine.records.plan import Plan
+from engine.records.raw_bundle import RawBundle
+from engine.records.record import decoded, encoded
+from engine.records.workspace import Workspace
+from kitui.services.sweeps import known_sweep
+
+if TYPE_CHECKING:
+    from engine.records.bundle import SweepBundle
+    from engine.records.forecast import Probe
+
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+class PlannedSweep:
+    """A sweep file, planned. It is resolved once, by the corpus command; what is only handed on stays as it came."""
+
+    def __init__(self, raw: RawBundle) -> None:
+        self.raw = raw
+
+    @cached_property
+    def plan(self) -> Plan:
+        return self.raw.read_plan()
+
+    @cached_property
+    def bundle(self) -> SweepBundle:
+        """Everything, validated: for whoever looks into run specs."""
+        from engine.records.bundle import whole_bundle  # settings come with pydantic, which viewers do without
+
+        return whole_bundle(self.raw)
+
+
+def as_saved(planned: PlannedSweep, path: Path) -> PlannedSweep:
+    """A sweep that was planned as a draft, now that the draft is saved in this file."""
+    text = path.read_text(encoding="utf-8-sig")
+    return PlannedSweep(msgspec.structs.replace(planned.raw, sweep_toml=text, origin=str(path.resolve())))
+
+
+def plan_sweep(path: Path, workspace: Workspace) -> PlannedSweep:
+    """Everything about a sweep file, by the corpus command. Raises what it found wrong."""
+    if not path.is_file():
+        raise SpecError("there is no such sweep file.", value=str(path), mend="kitui init writes one.")
+    output = _run(["engine.corpus.prepare", "plan", str(path), "--workspace", str(workspace.root)])
+    return PlannedSweep(decoded(RawBundle, output))
+
+
+def analysis(
+    workspace: Workspace, sweep: str, fact_set: str = "overall", *, target_retention: float | None = None
+) -> AnalysisDocument:
+    """The sweep's analysis: law.json where it is current, else the fit command's."""
+    _, folder, plan = known_sweep(workspace, sweep)
+    is_the_kept_one = fact_set == "overall" and target_retention in (None, plan.analysis.target_retention)
+    if is_the_kept_one and not is_law_behind(plan, workspace):
+        document = read_analysis(folder.law)
+        if document is not None:
+            return document
+    target = [] if target_retention is None else ["--target-retention", str(target_retention)]
+    return decoded(AnalysisDocument, _run(["engine.analysis.fit", str(folder.root), "--fact-set", fact_set, *target]))
+
+
+def probe(workspace: Workspace, planned: PlannedSweep) -> Probe:
+    """This machine's training speed at the sweep's shapes, measured unless it has been."""
+    from engine.records.forecast import Probe
+
+    return decoded(Probe, _run(["engine.training.probe", str(workspace.root)], encoded(planned.raw)))
+
+
+def _run(arguments: list[str], given: bytes | None = None) -> bytes:
+    """Run an engine command; its standard output, or the error it found."""
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], input=given, capture_output=True, env=os.environ | _ONE_THREAD, check=False
+    )
+    if done.returncode == 0:
+        return done.stdout
+    try:
+        error = orjson.loads(done.stdout)
+    except orjson.JSONDecodeError:
+        last = done.stderr.decode(errors="replace").strip().splitlines()
+        what = f"{arguments[0]} failed: {last[-1] if last else f'exit code {done.returncode}'}"
+        raise LaunchError(what, mend="Please report this.") from None
+    raise KituiError.from_json(error)

@@ -1,0 +1,52 @@
+"""What screens may ask of the app. The app knows its screens; they know only this of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.records.workspace import Workspace
+from kitui.tui.live.snapshot import Snapshot
+
+
+class Application(Protocol):
+    workspace: Workspace
+    read_only: bool
+    frozen: bool
+    snapshot: Snapshot | None
+    sweep: str | None
+    unsaved: Path | None
+    """The sweep file that the designer has changes to."""
+
+    @property
+    def is_running(self) -> bool: ...
+
+    def choose_sweep(self, name: str) -> None:
+        """The sweep that all screens are about."""
+
+    def want_runs(self, run_ids: frozenset[str]) -> None:
+        """The runs whose curves are wanted although they do not run."""
+
+    def watch_slots(self, wanted: bool) -> None:
+        """Whether what the slots do is shown."""
+
+    def design(self, sweep: str | None) -> None:
+        """Open the designer on a launched sweep, or on a new one."""
+
+    def go_to(self, mode: str) -> None:
+        """Show another screen."""
+
+    def order(self, verb: str, names: Sequence[str], **details: object) -> None:
+        """Hand an order to the supervisor, and say what came of it."""
+
+    def tell_fault(self, error: Exception) -> None:
+        """Say what went wrong in a thread beside the app."""
+
+    def with_current_supervisor(self, error: Exception, again: Callable[[], object]) -> None:
+        """Tell of a fault; where it is that the supervisor is of an older kitui, offer to replace it, and then do
+        `again` what failed."""
+
+    def call_later(self, callback: Callable[..., Any], *args: Any) -> bool: ...
+
+    def call_from_thread(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
