@@ -14,9 +14,9 @@ import numpy as np
 from engine.corpus.facts import all_texts, written
 from engine.corpus.keyed import random_bits
 from engine.corpus.tokenizer import Tokenizer
+from engine.spec import fact_sets
 from engine.spec.runspec import FactSets
 
-SETS: Final = ("infused", "prior", "unseen")
 _BASE: Final = np.uint64(0x9E3779B97F4A7C15)
 _INVERSE_BASE: Final = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
 
@@ -29,9 +29,11 @@ class ExposureAudit:
         num_columns = max(
             len(facts.statements[relation]) + len(facts.questions[relation]) for relation in facts.statements
         )
-        self.counts = {name: np.zeros((len(getattr(facts, name)), num_columns), dtype=np.int64) for name in SETS}
+        self.counts = {
+            name: np.zeros((len(getattr(facts, name)), num_columns), dtype=np.int64) for name in fact_sets.DRAWN
+        }
         owners, texts = [], []
-        for name in SETS:
+        for name in fact_sets.DRAWN:
             for index, fact in enumerate(getattr(facts, name)):
                 for column, text in all_texts(facts, fact).items():
                     owners.append((name, index, column))
@@ -78,7 +80,9 @@ def _powers(base: np.uint64, count: int) -> np.ndarray:
 def _row_hashes(tokens_RL: np.ndarray) -> np.ndarray:
     """The hash of each row: a polynomial over uint64, wrapping, of the tokens, mixed to 64 bits first."""
     with np.errstate(over="ignore"):
-        return (random_bits(0, tokens_RL) * _powers(_BASE, tokens_RL.shape[1] - 1)).sum(axis=1, dtype=np.uint64)
+        products_RL = random_bits(0, tokens_RL) * _powers(_BASE, tokens_RL.shape[1] - 1)
+        hashes_R: np.ndarray = products_RL.sum(axis=1, dtype=np.uint64)
+    return hashes_R
 
 
 def _window_hashes(tokens: np.ndarray, lengths: list[int]) -> dict[int, np.ndarray]:

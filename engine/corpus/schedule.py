@@ -210,7 +210,8 @@ def _group_at(index: int, num_facts: int, num_passes: int, num_rows: int) -> _Gr
 def _sparse_rows(num_items: int, num_rows: int, key: int) -> np.ndarray:
     """More rows than exposures: each exposure somewhere in an equal share of the rows of its own."""
     edges = np.arange(num_items + 1) * num_rows // num_items
-    return edges[:-1] + random_below(key, np.arange(num_items), np.diff(edges))
+    rows: np.ndarray = edges[:-1] + random_below(key, np.arange(num_items), np.diff(edges))
+    return rows
 
 
 def _packed_rows(lengths: np.ndarray, num_rows: int, key: int) -> np.ndarray:
