@@ -1,6 +1,6 @@
 """The law of one fixed simulated sweep against figures on file: no change of the analysis moves them unnoticed.
 
-python -m tests.engine.analysis.test_golden      rewrites the figures, once ANALYSIS_SEMANTICS is raised
+python -m tests.engine.analysis.test_golden_law      rewrites the figures, once ANALYSIS_SEMANTICS is raised
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ taken.
 
 MEND = (
     "if the change of meaning is intended, raise ANALYSIS_SEMANTICS in engine/records/digests.py and rewrite the "
-    "figures with the command `python -m tests.engine.analysis.test_golden`"
+    "figures with the command `python -m tests.engine.analysis.test_golden_law`"
 )
 
 Figures = dict[str, float | None]
