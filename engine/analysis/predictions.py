@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 
 from engine.analysis.forms import FORMS
@@ -59,17 +60,8 @@ def prediction_at(
 def target_condition(
     condition: LawCondition, num_params: float, num_tokens: float, ceiling: float | None
 ) -> TargetCondition:
-    return TargetCondition(
-        num_params=num_params,
-        num_tokens=num_tokens,
-        templates=condition.templates,
-        fill=condition.fill,
-        stages=condition.stages,
-        mixture=condition.mixture,
-        num_infused_facts=condition.num_infused_facts,
-        ceiling_frequency=ceiling,
-        other_axes=condition.other_axes,
-    )
+    shared = msgspec.structs.asdict(condition)
+    return TargetCondition(**shared, num_params=num_params, num_tokens=num_tokens, ceiling_frequency=ceiling)
 
 
 def law_record(law: Law) -> FittedLaw:

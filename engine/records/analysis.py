@@ -13,7 +13,6 @@ import msgspec
 
 from engine.records.conditions import Condition, LawCondition
 from engine.records.record import SCHEMA_VERSION, Record, read_record
-from engine.spec.axes import AxisValue
 
 Verdict = Literal["observed", "left_censored", "right_censored", "none_below_ceiling", "insufficient"]
 Interval = tuple[float | None, float | None]
@@ -125,19 +124,13 @@ class BandPoint(Record, frozen=True, kw_only=True):
     high: float
 
 
-class TargetCondition(Record, frozen=True, kw_only=True):
+class TargetCondition(LawCondition, frozen=True, kw_only=True):
     """What a prediction is made for. None where unknown."""
 
     num_params: float
     num_params_total: int | None = None
     num_tokens: float | None
-    templates: int | None = None
-    fill: str | None = None
-    stages: str | None = None
-    mixture: str | None = None
-    num_infused_facts: int | None = None
     ceiling_frequency: float | None = None
-    other_axes: dict[str, AxisValue] = {}
 
 
 class Prediction(Record, frozen=True, kw_only=True):

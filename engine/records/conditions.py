@@ -32,39 +32,27 @@ class LawCondition(Record, frozen=True, kw_only=True):
         return hash(self.words())
 
 
-class Condition(Record, frozen=True, kw_only=True):
+class Condition(LawCondition, frozen=True, kw_only=True):
     """All that is fixed along one retention curve; None where unknown."""
 
     num_params: int
     num_params_total: int | None = None
     num_tokens: int
-    templates: int | None = None
-    fill: str | None = None
-    stages: str | None = None
-    mixture: str | None = None
-    num_infused_facts: int | None = None
     ceiling_frequency: float | None = None
-    other_axes: dict[str, AxisValue] = {}
-    """Values of the axes that have no field here, by field."""
 
     def law_condition(self) -> LawCondition:
         shared = {axis.field for axis in AXES if axis.separates_laws}
-        return LawCondition(
-            templates=self.templates,
-            fill=self.fill,
-            stages=self.stages,
-            mixture=self.mixture,
-            num_infused_facts=self.num_infused_facts,
-            other_axes={field: value for field, value in self.other_axes.items() if field in shared},
-        )
+        own = {name: getattr(self, name) for name in LawCondition.__struct_fields__}
+        return LawCondition(**own | {"other_axes": {f: value for f, value in self.other_axes.items() if f in shared}})
 
     def value(self, field: str) -> Any:
         """The value of an axis, by its field."""
         return self.other_axes[field] if field in self.other_axes else getattr(self, field, None)
 
     def sort_key(self) -> tuple[Any, ...]:
-        """Fields in their order, unknown ones first."""
-        values = [value for value in msgspec.structs.astuple(self) if not isinstance(value, dict)]
+        """By size, then budget, then the rest in its order; unknown values first."""
+        rest = [value for value in msgspec.structs.astuple(self) if not isinstance(value, dict)]
+        values = [self.num_params, self.num_params_total, self.num_tokens, *rest]
         return tuple((value is not None, value) for value in [*values, *self.other_axes.values()])
 
     def __hash__(self) -> int:

@@ -17,8 +17,17 @@ import msgspec
 from engine.control.ledger.lock import STATE_FORMAT, Lock
 from engine.control.ledger.state_file import State
 from engine.errors import StateError
-from engine.records.commands import Answer, Command, Launch, Launched, Obeyed, Order, Refused, decoded_answer
-from engine.records.commands import decoded_command as decoded
+from engine.records.commands import (
+    Answer,
+    Command,
+    Launch,
+    Launched,
+    Obeyed,
+    Order,
+    Refused,
+    decoded_answer,
+    decoded_command,
+)
 from engine.records.record import encoded
 from engine.records.workspace import Workspace, write_atomically
 
@@ -161,7 +170,7 @@ def pending_commands(workspace: Workspace) -> list[tuple[Path, Command]]:
     commands = []
     for path in sorted(workspace.queue.glob("*.json")):
         try:
-            commands.append((path, decoded(path.read_bytes())))
+            commands.append((path, decoded_command(path.read_bytes())))
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             path.rename(path.with_suffix(".unreadable"))
     return commands
