@@ -1,7 +1,8 @@
 """The analysis command: a sweep's results in, its `law.json` out.
 
     python -m engine.analysis.fit SWEEP_FOLDER [--fact-set SET]      prints the analysis; writes law.json for `overall`
-    python -m engine.analysis.fit SWEEP_FOLDER --follow              stays, and writes law.json whenever a run ends
+    python -m engine.analysis.fit SWEEP_FOLDER --follow PID          as long as that parent lives: writes law.json
+                                                                     whenever a run ends
 
 What is shown as "the law" anywhere is this document: `curves`, and `law` in the form of `kitui law --json`.
 """
@@ -315,24 +316,31 @@ def run_once(
     return document
 
 
-def follow(folder: SweepFolder, workspace: Workspace) -> None:
-    """Keep law.json current until the parent ends. Sole writer: a second follower of the same sweep leaves at once."""
-    with _Ownership(folder) as owned:
-        if not owned:
-            return
-        analysis = Analysis(folder, workspace)
-        parent = os.getppid()
-        seen = None
-        while os.getppid() == parent:
-            plan = read_plan(folder.plan)
-            digest = results_digest(plan, folder, workspace) if plan else None
-            pause_s = _POLL_S
-            if digest is not None and digest != seen:
-                seen, started = digest, time.monotonic()
-                write_atomically(folder.law, encoded(analysis.document()))
-                # Runs train on the same cores: take two thirds of one at most.
-                pause_s = max(_POLL_S, 0.5 * (time.monotonic() - started))
-            time.sleep(pause_s)
+def follow(folder: SweepFolder, workspace: Workspace, parent_pid: int) -> None:
+    """Keep law.json current as long as the parent lives. There is one writer: where the follower of a supervisor that
+    was killed is still at its last fit, wait for it.
+
+    The parent is named by whoever starts this: by the time that this process could ask, it may be gone already."""
+    while os.getppid() == parent_pid:
+        with _Ownership(folder) as owned:
+            if owned:
+                _keep_current(folder, workspace, parent_pid)
+        time.sleep(_POLL_S)
+
+
+def _keep_current(folder: SweepFolder, workspace: Workspace, parent_pid: int) -> None:
+    analysis = Analysis(folder, workspace)
+    written_for = None
+    while os.getppid() == parent_pid:
+        plan = read_plan(folder.plan)
+        digest = results_digest(plan, folder, workspace) if plan else None
+        pause_s = _POLL_S
+        if digest is not None and digest != written_for:
+            written_for, started = digest, time.monotonic()
+            write_atomically(folder.law, encoded(analysis.document()))
+            # Runs train on the same cores: take two thirds of one at most.
+            pause_s = max(_POLL_S, 0.5 * (time.monotonic() - started))
+        time.sleep(pause_s)
 
 
 class _Ownership:
@@ -358,13 +366,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--fact-set", choices=fact_sets.NAMES, default="overall")
     parser.add_argument("--target-retention", type=float)
-    parser.add_argument("--follow", action="store_true")
+    parser.add_argument("--follow", type=int, metavar="PID", help="stay as long as this parent lives")
     options = parser.parse_args(arguments)
     root = options.folder.resolve()
     folder, workspace = SweepFolder(root), Workspace(root.parent.parent)
     try:
-        if options.follow:
-            follow(folder, workspace)
+        if options.follow is not None:
+            follow(folder, workspace, options.follow)
         else:
             document = run_once(folder, workspace, options.fact_set, options.target_retention)
             sys.stdout.buffer.write(encoded(document))

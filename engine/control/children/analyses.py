@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 from engine.control.children.child import Child
@@ -11,8 +12,8 @@ MAX_FAILURES = 3
 
 
 class Analyses:
-    """`python -m engine.analysis.fit SWEEP --follow` for each sweep that is kept, started again if it ends by itself,
-    a few times."""
+    """`python -m engine.analysis.fit SWEEP --follow PID` for each sweep that is kept, started again if it ends by
+    itself, a few times."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -28,7 +29,12 @@ class Analyses:
         if name not in self._running and self._failures[name] <= MAX_FAILURES:
             folder = str(self._workspace.sweep(name).root)
             self._running[name] = Child(
-                "engine.analysis.fit", folder, "--follow", log=self._workspace.supervisor_log, one_thread=True
+                "engine.analysis.fit",
+                folder,
+                "--follow",
+                str(os.getpid()),
+                log=self._workspace.supervisor_log,
+                one_thread=True,
             )
 
     def fault(self, name: str) -> str | None:

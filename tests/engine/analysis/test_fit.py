@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from engine.analysis.simulate import Truth, power_law, simulate
 from engine.records.analysis import AnalysisDocument, law_json, read_analysis
 from engine.records.record import encoded, plain
 from engine.records.workspace import SweepFolder, Workspace
+from tests.conftest import wait_until
 from tests.engine.analysis.conftest import collapses, observations
 
 TRUTH = Truth(power_law(30, 0.5, 30_000), (7_000, 15_000, 30_000, 60_000), (0, 1, 2, 4, 8, 16, 32, 64, 96, 128))
@@ -131,3 +135,32 @@ def test_law_json_has_one_writer(workspace: Workspace, tmp_path: Path) -> None:
     assert not folder.law.exists()  # only the declared analysis is kept
     run_once(folder, workspace, "overall", None)
     assert folder.law.exists()
+
+
+def follower(folder: SweepFolder, parent_pid: int) -> subprocess.Popen[bytes]:
+    command = ["engine.analysis.fit", str(folder.root), "--follow", str(parent_pid)]
+    return subprocess.Popen([sys.executable, "-m", *command])
+
+
+def test_a_follower_whose_parent_is_gone_before_it_asks_leaves_and_writes_nothing(workspace: Workspace) -> None:
+    folder = written(workspace)
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    assert follower(folder, gone.pid).wait(timeout=60) == 0
+    assert not folder.law.exists()
+
+
+def test_a_follower_waits_for_the_one_before_it(workspace: Workspace) -> None:
+    folder = written(workspace)
+    with (folder.root / "law.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waiting = follower(folder, os.getpid())
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                waiting.wait(timeout=5)
+            assert not folder.law.exists()
+            fcntl.flock(held, fcntl.LOCK_UN)
+            wait_until(folder.law.exists, 60)
+        finally:
+            waiting.kill()
+            waiting.wait()
