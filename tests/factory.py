@@ -34,7 +34,7 @@ def make_sweep(run_ids: str | list[str] | tuple[str, ...] = (), name: str = "swe
 
 
 def make_host(name: str = "gpu1", **changes: Any) -> HostState:
-    return HostState(name=name, **{"kind": "ssh", "slots": 2} | changes)
+    return HostState(name=name, **{"slots": 2} | changes)
 
 
 def make_exit(attempt: int = 1, returncode: int | None = 0, **changes: Any) -> ExitRecord:

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from engine.analysis.curves import Observation, gather
 from engine.errors import DataError, KituiError
 from engine.records.conditions import Condition
@@ -110,9 +108,7 @@ def read_imported(folder: SweepFolder) -> list[Observation]:
 
 def row_of(observation: Observation) -> dict[str, Any]:
     """The observation as a row of an importable table."""
-    known = msgspec.structs.asdict(observation.condition)
-    other_axes = known.pop("other_axes")
-    condition = {name: value for name, value in (known | other_axes).items() if value is not None}
+    condition = {name: value for name, value in observation.condition.by_field().items() if value is not None}
     row = condition | {"frequency": observation.frequency, "seed": observation.seed, "fact_set": observation.fact_set}
     if observation.correct is None:
         return row | {"retention": observation.retention}

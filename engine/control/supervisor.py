@@ -60,6 +60,7 @@ class Supervisor:
             self.take_commands()
             self.fleet.look()
             self.notice_endings()
+            self.leave_unreadable_sweeps()
             self.preparing.keep_all()
             self.dispatch.start_runs()
             self.take_in_endings()
@@ -137,6 +138,7 @@ class Supervisor:
         standing = launcher.standing(folder, run.attempt)
         if standing.stage == "ended":
             assert standing.exit is not None
+            transitions.book_use(self.ledger, run_id, standing.exit.elapsed_s)
             result = read_result(folder.result(run.evaluation_id))
             transitions.attempt_ended(self.ledger, run_id, standing.exit, result, self.fleet.book)
             return
@@ -190,7 +192,16 @@ class Supervisor:
             low_s, high_s = forecast.eta_interval_s(cost, num_slots, spread)
             changed.eta_between_s = (now_s + low_s, now_s + high_s)
 
-    # Analysis
+    # Sweeps
+
+    def leave_unreadable_sweeps(self) -> None:
+        """Sweeps whose folders are gone, or cannot be read, are left: others go on."""
+        for name, sweep in self.ledger.sweeps.items():
+            if sweep.active:
+                try:
+                    self.bundles.run_times(name)
+                except (KituiError, OSError) as error:
+                    self._leave(name, str(error))
 
     def keep_analyses(self) -> None:
         """Keep one analysis for each active sweep; a sweep whose runs have ended and whose law is written is over."""

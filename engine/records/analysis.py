@@ -129,8 +129,8 @@ class TargetCondition(LawCondition, frozen=True, kw_only=True):
 
     num_params: float
     num_params_total: int | None = None
-    num_tokens: float | None
-    ceiling_frequency: float | None = None
+    num_tokens: int | float | None
+    ceiling_frequency: int | float | None = None
 
 
 class Prediction(Record, frozen=True, kw_only=True):

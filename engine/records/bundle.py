@@ -38,10 +38,6 @@ def whole_bundle(raw: RawBundle) -> SweepBundle:
     return decoded(SweepBundle, encoded(raw))
 
 
-def raw_bundle(bundle: SweepBundle) -> RawBundle:
-    return decoded(RawBundle, encoded(bundle))
-
-
 def read_bundle(path: Path) -> SweepBundle | None:
     return read_record(SweepBundle, path)
 

@@ -18,7 +18,7 @@ class Launch(Record, frozen=True, kw_only=True, tag_field="command", tag="launch
     slots: int | None = None
     hosts: tuple[str, ...] | None = None
     priority: int | None = None
-    caps: dict[str, float] = {}
+    caps: dict[str, float] | None = None
 
 
 class _Named(Record, frozen=True, kw_only=True, tag_field="command"):

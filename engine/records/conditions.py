@@ -38,7 +38,7 @@ class Condition(LawCondition, frozen=True, kw_only=True):
     num_params: int
     num_params_total: int | None = None
     num_tokens: int
-    ceiling_frequency: float | None = None
+    ceiling_frequency: int | float | None = None
 
     def law_condition(self) -> LawCondition:
         shared = {axis.field for axis in AXES if axis.separates_laws}
@@ -51,9 +51,13 @@ class Condition(LawCondition, frozen=True, kw_only=True):
 
     def sort_key(self) -> tuple[Any, ...]:
         """By size, then budget, then the rest in its order; unknown values first."""
-        rest = [value for value in msgspec.structs.astuple(self) if not isinstance(value, dict)]
-        values = [self.num_params, self.num_params_total, self.num_tokens, *rest]
-        return tuple((value is not None, value) for value in [*values, *self.other_axes.values()])
+        return tuple((value is not None, value) for value in self.by_field().values())
+
+    def by_field(self) -> dict[str, Any]:
+        """All values: the size and the budget first, axes that have no field here last."""
+        first = {name: getattr(self, name) for name in ("num_params", "num_params_total", "num_tokens")}
+        rest = {name: value for name, value in msgspec.structs.asdict(self).items() if name != "other_axes"}
+        return first | rest | self.other_axes
 
     def __hash__(self) -> int:
         return hash((self.num_params, self.num_tokens, self.templates, self.fill))

@@ -15,6 +15,7 @@ from engine.records.workspace import Workspace
 
 Kind = Literal["ssh", "slurm"]
 """Of a table. `engine.control.launchers.registry` has how each is started on."""
+_KINDS = f"One of {', '.join(get_args(Kind))}."
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # What ssh could take for an option or for several words: whoever writes it is not to start something else by it.
 _TARGET = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@:%\[\]-]*")
@@ -25,7 +26,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One table of `hosts.toml`, or this machine."""
 
     name: str
-    kind: Literal["local", "ssh", "slurm"] = "ssh"
+    kind: Literal["local"] | Kind = "ssh"
     """`ssh`: a machine that one logs in to. `slurm`: a cluster, through its login node where `ssh` is given."""
     ssh: str | None = None
     """What one types after `ssh`: a name of the user's own ssh configuration, or user@machine."""
@@ -125,7 +126,7 @@ def _host(path: str, name: str, table: Any) -> Host:
     except msgspec.ValidationError as error:
         raise _fault(path, name, table, str(error)) from None
     if host.kind == "local":
-        raise _fault(path, name, table, "Invalid enum value 'local' - at `$.kind`")
+        raise SpecError("not a kind of table.", where=path, key=f"{name}.kind", value="local", mend=_KINDS)
     if host.kind == "ssh" and not host.ssh:
         raise SpecError("missing.", where=path, key=f"{name}.ssh", mend="Give what you type after ssh.")
     if host.ssh is not None and not _TARGET.fullmatch(host.ssh):
@@ -141,7 +142,7 @@ def _fault(path: str, name: str, table: dict[str, Any], said: str) -> SpecError:
     words, _, at = said.partition(" - at `$.")
     key = at.rstrip("`").partition("[")[0] or (words.split("`")[1] if "`" in words else "")
     mend = {
-        "kind": f"One of {', '.join(get_args(Kind))}.",
+        "kind": _KINDS,
         "options": "Write options such as --constraint=a100.",
     }.get(key, "")
     bound = re.fullmatch(r"Expected `(?:int|float)` (>=?) ([\d.]+)", words)

@@ -37,11 +37,6 @@ def decoded(model: type[_T], content: bytes) -> _T:
     return msgspec.json.decode(content, type=model, dec_hook=_validate_section)
 
 
-def validated(model: type[_T], data: object) -> _T:
-    """The record in JSON content. msgspec.MsgspecError where it is something else."""
-    return msgspec.convert(data, model, dec_hook=_validate_section)
-
-
 def read_record(model: type[_T], path: Path) -> _T | None:
     """The record in a file that is replaced atomically, or None where there is none yet. StateError names the fault."""
     try:

@@ -208,8 +208,8 @@ class HostState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A host as the supervisor has met it."""
 
     name: str
-    kind: str = LOCAL
-    slots: int = 0
+    slots: int | None = None
+    """None where it was not met yet."""
     unreachable_since_s: float | None = None
     fault: str = ""
     """Why nothing can be started there."""

@@ -38,10 +38,6 @@ class SweepStatus(Record, frozen=True, kw_only=True):
     def num_in_trouble(self) -> int:
         return self._sum(status for status in RunStatus if status.is_trouble)
 
-    @property
-    def num_ended(self) -> int:
-        return self._sum(status for status in RunStatus if status.is_ended)
-
     def _sum(self, statuses: Iterable[RunStatus]) -> int:
         return self.num(*statuses)
 

@@ -35,7 +35,8 @@ VERBATIM = FactSet(
 FACT_SETS: tuple[FactSet, ...] = (OVERALL, PRIOR, INFUSED, VERBATIM, UNSEEN)
 """In the order in which they are shown; the first is the default."""
 NAMES: tuple[str, ...] = tuple(one.name for one in FACT_SETS)
-ASKED: tuple[str, ...] = tuple(one.name for one in (INFUSED, PRIOR, UNSEEN, VERBATIM))
+_AS_SCORED = (INFUSED, PRIOR, UNSEEN, VERBATIM)
+ASKED: tuple[str, ...] = tuple(one.name for one in _AS_SCORED if one.is_asked)
 """In the order in which they are scored."""
-DRAWN: tuple[str, ...] = tuple(one.name for one in (INFUSED, PRIOR, UNSEEN))
+DRAWN: tuple[str, ...] = tuple(one.name for one in _AS_SCORED if one.is_drawn)
 PARTS_OF_OVERALL: tuple[str, ...] = tuple(one.name for one in FACT_SETS if one.in_overall)

@@ -8,7 +8,8 @@ import orjson
 
 from engine.control.children.child import Child
 from engine.errors import KituiError, StateError
-from engine.records.workspace import Workspace, read_json, write_json
+from engine.records.plan import read_plan
+from engine.records.workspace import Workspace
 
 
 class Ending(NamedTuple):
@@ -18,8 +19,8 @@ class Ending(NamedTuple):
 
 
 class Preparations:
-    """`python -m engine.corpus.prepare make SWEEP`. Which attempt is ready stands in a file of the sweep's folder: the
-    next supervisor does not make it again."""
+    """`python -m engine.corpus.prepare make SWEEP`, whose last act is to write the plan: a supervisor that comes later
+    does not make again what it finds made."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -27,8 +28,15 @@ class Preparations:
         self._endings: dict[str, Ending] = {}
 
     def keep(self, name: str, attempt: int) -> None:
-        """See that this sweep is prepared, once for each attempt."""
-        if name in self._running or self._ending_of(name, attempt) is not None:
+        """See that this sweep is prepared, once for each attempt. `attempt`: when it was asked for, in ms."""
+        if name in self._running and self._running[name][0] != attempt:
+            self.drop(name)
+        if name in self._endings and self._endings[name].attempt != attempt:
+            del self._endings[name]
+        if name in self._running or name in self._endings:
+            return
+        if self._is_made(name, attempt):
+            self._endings[name] = Ending(attempt, "")
             return
         folder = self._workspace.sweep(name)
         child = Child(
@@ -44,8 +52,6 @@ class Preparations:
                 return None
             del self._running[name]
             self._endings[name] = Ending(attempt, self._fault(name, child.exit_code))
-            if not self._endings[name].fault:
-                write_json(self._workspace.sweep(name).prepared, {"attempt": attempt})
         return self._endings.get(name)
 
     def drop(self, name: str) -> None:
@@ -57,17 +63,15 @@ class Preparations:
         for _, child in self._running.values():
             child.ask_to_end()
 
-    def _ending_of(self, name: str, attempt: int) -> Ending | None:
-        known = self._endings.get(name)
-        if known is None or known.attempt != attempt:
-            self._endings.pop(name, None)
-            try:
-                word = read_json(self._workspace.sweep(name).prepared)
-            except StateError:
-                word = None
-            if word == {"attempt": attempt}:
-                self._endings[name] = Ending(attempt, "")
-        return self._endings.get(name)
+    def _is_made(self, name: str, attempt: int) -> bool:
+        """Whether the plan was written since it was asked for, and its token files are here."""
+        path = self._workspace.sweep(name).plan
+        try:
+            made_ms = path.stat().st_mtime_ns // 1_000_000
+            plan = read_plan(path) if made_ms >= attempt else None
+        except (OSError, StateError):
+            return False
+        return plan is not None and self._workspace.tokens(plan.tokens_id).exists()
 
     def _fault(self, name: str, code: int) -> str:
         if code == 0:

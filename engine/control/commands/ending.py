@@ -11,6 +11,7 @@ from engine.records.states import EndsAs, RunStatus
 
 def end_runs(parts: Parts, names: tuple[str, ...], ends_as: EndsAs) -> int:
     """Cancel or pause. Of a sweep, the runs end that no other active sweep wants; a run named itself ends."""
+    parts.check_names(names)
     ledger, ended = parts.ledger, 0
     for name in names:
         if name in ledger.sweeps:
@@ -34,7 +35,8 @@ def end_runs(parts: Parts, names: tuple[str, ...], ends_as: EndsAs) -> int:
 def queue_again(parts: Parts, names: tuple[str, ...], statuses: tuple[RunStatus, ...]) -> int:
     """Retry or resume: runs of these statuses are queued again, and go on from their last checkpoints."""
     ledger, queued = parts.ledger, 0
-    for name in names:
+    sweeps = [name if name in ledger.sweeps else parts.latest_sweep_of(parts.known_run(name)).name for name in names]
+    for name, sweep in zip(names, sweeps, strict=True):
         chosen, before = parts.runs_of(name), queued
         for run_id in chosen:
             if ledger.runs[run_id].status in statuses:
@@ -42,9 +44,8 @@ def queue_again(parts: Parts, names: tuple[str, ...], statuses: tuple[RunStatus,
                 queued += 1
             else:
                 queued += transitions.take_back(ledger, run_id)
-        is_sweep = name in ledger.sweeps
-        if queued > before or (is_sweep and _waits_for_preparation(parts, name)):
-            _reopen(parts, name if is_sweep else parts.latest_sweep_of(chosen[0]).name)
+        if queued > before or (name == sweep and _waits_for_preparation(parts, sweep)):
+            _reopen(parts, sweep)
     return queued
 
 

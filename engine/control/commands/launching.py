@@ -45,7 +45,7 @@ def launch(parts: Parts, command: Launch) -> Launched:
             slots=command.slots or bundle.slots,
             hosts=tuple(dict.fromkeys(command.hosts or (LOCAL,))),
             priority=previous.priority if command.priority is None else command.priority,
-            caps=previous.caps | command.caps,
+            caps=previous.caps | (command.caps or {}),
             max_attempts=bundle.max_attempts,
             most_processes=max(run.num_processes for run in bundle.runs),
             launched_s=now_s,

@@ -61,11 +61,13 @@ def obey(parts: Parts, command: Command) -> Launched | Obeyed:
 
 def _archive(parts: Parts, names: tuple[str, ...], archived: bool) -> None:
     """Take sweeps out of the lists, or back into them. Nothing else about them changes."""
+    there = parts.workspace.sweep_names()
+    for name in names:
+        if name not in parts.ledger.sweeps and name not in there:
+            raise parts.no_sweep(name)
     for name in names:
         if name in parts.ledger.sweeps:
             parts.ledger.change_sweep(name).archived = archived
-        elif name not in parts.workspace.sweep_names():
-            raise parts.no_sweep(name)
         elif archived:
             parts.workspace.sweep(name).archived.touch()
         else:

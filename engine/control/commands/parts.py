@@ -44,6 +44,12 @@ class Parts(NamedTuple):
             raise SpecError(what, value=name, mend=nearest(name, (matching or known)[:20]))
         return matching[0]
 
+    def check_names(self, names: tuple[str, ...]) -> None:
+        """SpecError unless each is that of a sweep or a run."""
+        for name in names:
+            if name not in self.ledger.sweeps:
+                self.known_run(name)
+
     def runs_of(self, name: str) -> tuple[str, ...]:
         """The runs of a sweep, or the run that is named."""
         return self.ledger.sweeps[name].run_ids if name in self.ledger.sweeps else (self.known_run(name),)

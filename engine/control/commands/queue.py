@@ -52,9 +52,9 @@ def launch(workspace: Workspace, command: Launch) -> Launched:
 def order(workspace: Workspace, command: Order, *, timeout_s: float = _TIMEOUT_S) -> Obeyed:
     """Leave a command, see that a supervisor runs, and wait for its answer.
 
-    Raises the error that the answer carries; StateError where nobody answers, or where the workspace is held by another
-    machine; OlderSupervisorError, with nothing left in the queue. In the other cases the command stays queued: the next
-    supervisor obeys it.
+    Raises the error that the answer carries; StateError where nobody answers in time (the command stays queued: the
+    next supervisor obeys it). With nothing left in the queue: StateError where another machine holds the workspace, and
+    OlderSupervisorError.
     """
     answer = _submit(workspace, command, timeout_s)
     assert isinstance(answer, Obeyed)

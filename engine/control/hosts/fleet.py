@@ -52,7 +52,11 @@ class Fleet:
                 self._launchers[host] = launcher_of(self._workspace, known_host(self._workspace, host))
             except KituiError as error:
                 self._not_before_s[host] = time.monotonic() + _AGAIN_S
-                self._note(host, slots=0, unreachable_since_s=None, fault=str(error), kind="")
+                self._note(host, num_slots=0, unreachable_since_s=None, fault=str(error))
+        return self._launchers.get(host)
+
+    def known_launcher(self, host: str) -> Launcher | None:
+        """The launcher of a host that the supervisor has to do with already."""
         return self._launchers.get(host)
 
     def is_gone(self, host: str) -> bool:
@@ -147,14 +151,13 @@ class Fleet:
         """Put down what is known of the hosts, where it is something else than before."""
         for name, launcher in self._launchers.items():
             contact = launcher.contact
-            self._note(name, len(contact.slots), contact.unreachable_since_s, contact.fault, launcher.host.kind)
+            self._note(name, len(contact.slots), contact.unreachable_since_s, contact.fault)
 
-    def _note(self, name: str, slots: int, unreachable_since_s: float | None, fault: str, kind: str) -> None:
-        host = self._ledger.hosts.get(name)
-        if host is None or (host.slots, host.unreachable_since_s, host.fault) != (slots, unreachable_since_s, fault):
+    def _note(self, name: str, num_slots: int, unreachable_since_s: float | None, fault: str) -> None:
+        host, now = self._ledger.hosts.get(name), (num_slots, unreachable_since_s, fault)
+        if host is None or (host.slots, host.unreachable_since_s, host.fault) != now:
             state = self._ledger.change_host(name)
-            state.slots, state.unreachable_since_s, state.fault = slots, unreachable_since_s, fault
-            state.kind = kind or state.kind
+            state.slots, state.unreachable_since_s, state.fault = now
 
     def close(self) -> None:
         for launcher in self._launchers.values():

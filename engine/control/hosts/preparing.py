@@ -60,7 +60,7 @@ class Preparing:
     def stop(self, name: str) -> None:
         """A sweep is no longer to be prepared."""
         for host in self._ledger.sweeps[name].hosts if name in self._ledger.sweeps else ():
-            launcher = self._fleet.launcher(host)
+            launcher = self._fleet.known_launcher(host)
             if launcher is not None:
                 launcher.drop(name)
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from engine.control.slots import Slot
-from engine.records.bundle import SweepBundle
 from engine.records.hosts import Host
 from engine.records.processes import ExitRecord
 from engine.records.workspace import RunFolder
 
-TRAINING_MODULE, PROCESSES_MODULE = "engine.training.run", "engine.training.processes"
-START_LIMIT_S = 180
-"""A guard is there at once, but a warm start first loads the training code."""
+if TYPE_CHECKING:  # pydantic with it, which those who only look do not need
+    from engine.records.bundle import SweepBundle
 
+TRAINING_MODULE, PROCESSES_MODULE = "engine.training.run", "engine.training.processes"
 Stage = Literal["starting", "waiting", "running", "ended", "taken", "lost", "absent"]
 
 

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import orjson
 
 from engine.control.children.preparations import Preparations
 from engine.control.launchers import mirror
 from engine.control.launchers.base import (
-    START_LIMIT_S,
     TRAINING_MODULE,
     Contact,
     Prepared,
@@ -24,16 +23,24 @@ from engine.control.launchers.base import (
 from engine.control.onhost import guard
 from engine.control.slots import CPU_ENV, Slot, core_slots, gpu_slots
 from engine.errors import LaunchError
-from engine.records.bundle import SweepBundle
 from engine.records.hosts import Host
 from engine.records.processes import ExitRecord, GuardRecord, LaunchRecord
 from engine.records.record import plain, read_record
 from engine.records.workspace import RunFolder, Workspace, write_json
 
+if TYPE_CHECKING:  # pydantic with it, which those who only look do not need
+    from engine.records.bundle import SweepBundle
+
+_START_LIMIT_S = 180
+"""A guard is there at once, but a warm start first loads the training code."""
+_GPUS_KEPT_S = 10.0
+
 
 class LocalLauncher:
     def __init__(self, workspace: Workspace, host: Host) -> None:
         self._workspace, self.host = workspace, host
+        self._gpus: list[str] = []
+        self._gpus_until_s = 0.0
         self._preparations = Preparations(workspace)
         self._warm: subprocess.Popen[bytes] | None = None
         # When each attempt was asked for, and of which warm process (None: started cold).
@@ -44,9 +51,10 @@ class LocalLauncher:
         return Contact(is_met=True, slots=tuple(self.slots(None)))
 
     def slots(self, wanted: int | None) -> list[Slot]:
-        gpus = visible_gpus()
-        if gpus:
-            return gpu_slots(gpus)[:wanted]
+        if time.monotonic() >= self._gpus_until_s:  # asked several times a second
+            self._gpus, self._gpus_until_s = visible_gpus(), time.monotonic() + _GPUS_KEPT_S
+        if self._gpus:
+            return gpu_slots(self._gpus)[:wanted]
         return core_slots(wanted or len(os.sched_getaffinity(0)))
 
     def start(self, folder: RunFolder, slot: Slot, attempt: int) -> None:
@@ -70,7 +78,7 @@ class LocalLauncher:
             ended = _ending(folder, attempt)  # it may have ended between the two looks
             return Standing("ended", ended) if ended is not None else Standing("lost")
         asked_s, warm = self._asked.get((folder.root.name, attempt), (None, None))
-        if asked_s is None or time.monotonic() - asked_s > START_LIMIT_S:
+        if asked_s is None or time.monotonic() - asked_s > _START_LIMIT_S:
             return Standing("lost")
         if warm is not None and warm.poll() is not None:  # it died before it got so far
             self._start_cold(folder)

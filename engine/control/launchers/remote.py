@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -29,12 +30,13 @@ from engine.control.transport.base import (
 from engine.control.transport.inputs import Input, inputs_of, relocated_bundle, relocated_run
 from engine.control.transport.packing import packed, unpacked
 from engine.errors import KituiError, LaunchError
-from engine.records.bundle import SweepBundle, read_section
 from engine.records.hosts import Host
 from engine.records.processes import ExitRecord, LaunchRecord
 from engine.records.record import encoded, plain, read_record
 from engine.records.workspace import RunFolder, Workspace, write_atomically, write_json
-from engine.spec.runspec import RunSpec
+
+if TYPE_CHECKING:  # pydantic with it, which those who only look do not need
+    from engine.records.bundle import SweepBundle
 
 POLL_S = 1.0
 OLDEST_PYTHON = (3, 11)
@@ -74,6 +76,9 @@ class RemoteLauncher:
         return [] if self._contact.fault or self._contact.unreachable_since_s else list(self._contact.slots)
 
     def start(self, folder: RunFolder, slot: Slot, attempt: int) -> None:
+        from engine.records.bundle import read_section
+        from engine.spec.runspec import RunSpec
+
         run = f"runs/{folder.root.name}"
         launch = LaunchRecord(
             attempt=attempt, id=secrets.token_hex(8), argv=tuple(training_argv(run, slot, attempt)), env=slot.env

@@ -11,7 +11,7 @@ from tinydb import TinyDB
 from tinydb.table import Document
 
 from engine.control.ledger.lock import STATE_FORMAT, Lock
-from engine.control.ledger.state_file import FORMAT_TABLE, AtomicStorage
+from engine.control.ledger.state_file import FORMAT_TABLE, AtomicStorage, typed
 from engine.records.states import HostState, RunState, SweepState
 from engine.records.workspace import Workspace
 
@@ -28,9 +28,10 @@ class Ledger:
         self._plain: dict[str, dict[str, dict[str, Any]]] = {
             table: {doc["name"]: dict(doc) for doc in self._db.table(table).all()} for table in _TABLES
         }
-        self.sweeps = msgspec.convert(self._plain["sweeps"], dict[str, SweepState])
-        self.runs = msgspec.convert(self._plain["runs"], dict[str, RunState])
-        self.hosts = msgspec.convert(self._plain["hosts"], dict[str, HostState])
+        found = typed(self._storage.read(), workspace.state)
+        self.sweeps = {sweep.name: sweep for sweep in found.sweeps.values()}
+        self.runs = {run.name: run for run in found.runs.values()}
+        self.hosts = {host.name: host for host in found.hosts.values()}
         self._changed: dict[str, set[str]] = {}
         self.newly_ended: set[str] = set()
         """Runs that have ended since the supervisor last took them in."""

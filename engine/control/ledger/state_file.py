@@ -96,22 +96,34 @@ class _Head(Record, frozen=True, kw_only=True):
         return next((one.version for one in self.format.values()), 1)
 
 
-class _StateFile(_Head, frozen=True, kw_only=True):
+class StateFile(_Head, frozen=True, kw_only=True):
     sweeps: dict[str, SweepState] = {}
     runs: dict[str, RunState] = {}
     hosts: dict[str, HostState] = {}
 
 
-def _read_typed(path: Path) -> _StateFile:
+def _read_typed(path: Path) -> StateFile:
     try:
         content = path.read_bytes()
         if msgspec.json.decode(content, type=_Head).version == STATE_FORMAT:
-            return msgspec.json.decode(content, type=_StateFile)
-        return msgspec.convert(read_tables(path), _StateFile)
+            return msgspec.json.decode(content, type=StateFile)
     except FileNotFoundError:
-        return _StateFile()
+        return StateFile()
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StateError(f"not readable as state: {error}.", where=str(path), mend=_PUT_ASIDE) from None
+        raise _not_state(path, error) from None
+    return typed(read_tables(path), path)
+
+
+def typed(tables: Tables | None, path: Path) -> StateFile:
+    """The documents of tables in today's format. StateError where one is not what it should be."""
+    try:
+        return msgspec.convert(tables or {}, StateFile)
+    except msgspec.ValidationError as error:
+        raise _not_state(path, error) from None
+
+
+def _not_state(path: Path, error: Exception) -> StateError:
+    return StateError(f"not readable as state: {error}.", where=str(path), mend=_PUT_ASIDE)
 
 
 def read_tables(path: Path) -> Tables | None:
@@ -124,7 +136,7 @@ def read_tables(path: Path) -> Tables | None:
     except FileNotFoundError:
         return None
     except (msgspec.MsgspecError, orjson.JSONDecodeError, UnicodeDecodeError) as error:
-        raise StateError(f"not readable as state: {error}.", where=str(path), mend=_PUT_ASIDE) from None
+        raise _not_state(path, error) from None
     if version > STATE_FORMAT:
         raise StateError(
             f"a newer kitui has written it (format {version}; this one reads up to {STATE_FORMAT}).",
@@ -142,7 +154,7 @@ def _from_1(tables: Tables) -> None:
         for name in ("hosts", "caps", "host_faults"):
             if not sweep.get(name):
                 sweep.pop(name, None)
-        sweep.pop("ready_here", None)  # a preparation now leaves its own word in the sweep's folder
+        sweep.pop("ready_here", None)  # the plan and the token files say it
     for run in tables.get("runs", {}).values():
         run["host"] = run.get("host") or "local"
         run["attempt"] = run.get("attempt") or 0

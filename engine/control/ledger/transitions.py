@@ -92,7 +92,6 @@ def end(ledger: Ledger, run_id: str, status: RunStatus, reason: str = "") -> Non
 def attempt_ended(ledger: Ledger, run_id: str, ending: ExitRecord, result: RunResult | None, book: BookFault) -> None:
     """Judge an attempt that its guard has seen end."""
     run = ledger.runs[run_id]
-    book_use(ledger, run_id, ending.elapsed_s)
     if ending.returncode == 0 and result is not None:
         take_result(ledger, run_id, run.evaluation_id, result)
         end(ledger, run_id, RunStatus(result.status))

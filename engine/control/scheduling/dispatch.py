@@ -43,7 +43,6 @@ class Dispatch:
         """Fill free slots, each run where it will end soonest."""
         if time.monotonic() < self.not_before_s:
             return
-        self._leave_unreadable_sweeps()
         now_s = time.time()
         self._end_what_is_over_its_cap(now_s)
         running = self._running()
@@ -57,16 +56,6 @@ class Dispatch:
         self._move_from_queues(load_of, started, running, now_s)
 
     # What may go where
-
-    def _leave_unreadable_sweeps(self) -> None:
-        """Sweeps whose folders are gone, or cannot be read, are left: others go on."""
-        for name, sweep in self._ledger.sweeps.items():
-            if sweep.active:
-                try:
-                    self._bundles.run_times(name)
-                except (KituiError, OSError) as error:
-                    sweep = self._ledger.change_sweep(name)
-                    sweep.active, sweep.ended_s, sweep.analysis_error = False, time.time(), str(error)
 
     def _running(self) -> dict[str, Runs]:
         """Runs that hold slots, by host."""

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from engine.records.bundle import SweepBundle
-from engine.spec.runspec import CorpusSpec, RunSpec
+if TYPE_CHECKING:  # pydantic with them, which those who only look do not need
+    from engine.records.bundle import SweepBundle
+    from engine.spec.runspec import CorpusSpec, RunSpec
 
 
 class Input(NamedTuple):

@@ -22,11 +22,14 @@ from engine.control.ledger.lock import Lock
 from engine.control.ledger.state_file import State, read_state
 from engine.control.onhost import guard
 from engine.control.status import status
+from engine.control.supervisor import Supervisor
 from engine.records.plan import read_plan
 from engine.records.record import plain
 from engine.records.results import RunResult, read_result
-from engine.records.workspace import RunFolder, Workspace, read_json
+from engine.records.states import RunStatus
+from engine.records.workspace import RunFolder, Workspace, read_json, write_json
 from tests.conftest import SAMPLES, CommandLine, end_supervisor, running, sweep_text, wait_until
+from tests.factory import EVALUATION, make_exit, make_run, make_sweep
 
 
 def results(workspace: Workspace) -> dict[str, RunResult]:
@@ -319,6 +322,32 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(kitui: CommandLine, write
     assert run.attempt == 1
     assert str(start) in run.reason
     assert run.reason in done.stderr.replace("\n", " ")
+
+
+def test_hours_are_booked_whatever_can_be_read_of_the_result(workspace: Workspace) -> None:
+    supervisor = Supervisor(workspace)
+    supervisor.ledger.put_run(make_run("one", "running", evaluation_id=EVALUATION))
+    folder = workspace.run("one")
+    folder.root.mkdir()
+    write_json(folder.exit, plain(make_exit(started_s=1.0, ended_s=3601.0)))
+    folder.result(EVALUATION).write_text("{")
+    supervisor.notice_endings()
+    run = supervisor.ledger.runs["one"]
+    assert (run.status, run.used_s) == (RunStatus.FAILED, {"local": 3600.0})
+    supervisor.ledger.close()
+
+
+def test_a_sweep_whose_folder_is_gone_is_left_with_the_reason(workspace: Workspace) -> None:
+    supervisor = Supervisor(workspace)
+    supervisor.ledger.put_run(make_run("one"))
+    supervisor.ledger.put_sweep(make_sweep(["one"]))
+    supervisor.leave_unreadable_sweeps()
+    supervisor.preparing.keep_all()
+    sweep = supervisor.ledger.sweeps["sweep"]
+    assert (sweep.active, sweep.prepared, sweep.prepare_error) == (False, True, None)
+    assert sweep.ended_s is not None
+    assert "bundle is gone" in (sweep.analysis_error or "")
+    supervisor.ledger.close()
 
 
 def states(line: CommandLine) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from engine.control.status import sweep_status
 from engine.control.supervisor import Supervisor
 from engine.errors import LaunchError, SpecError
 from engine.records.commands import (
+    Archive,
     Cancel,
     Cap,
     Delete,
@@ -24,6 +26,7 @@ from engine.records.commands import (
     Prioritise,
     Reopen,
     Resume,
+    Retry,
 )
 from engine.records.record import plain
 from engine.records.states import RunStatus
@@ -214,3 +217,22 @@ def test_this_machine_alone_is_never_set_aside(supervisor: Supervisor) -> None:
         supervisor.fleet.book("local", "one", "a mistake in the sweep")
     assert supervisor.fleet.is_open("local")
     assert statuses(supervisor) == {"one": "failed"}
+
+
+@pytest.mark.parametrize("command", [Cancel, Pause, Resume, Retry, Archive])
+def test_a_name_that_nothing_has_is_refused_before_anything_is_changed(
+    supervisor: Supervisor, command: type[Cancel | Pause | Resume | Retry | Archive]
+) -> None:
+    put_sweep(supervisor, "a", ["one", "two"])
+    put_run(supervisor, "one", "failed")
+    put_run(supervisor, "two", "paused")
+    before = deepcopy((supervisor.ledger.sweeps, supervisor.ledger.runs))
+    with pytest.raises(SpecError, match="nosuch"):
+        tell(supervisor, command(names=("a", "nosuch")))
+    assert (supervisor.ledger.sweeps, supervisor.ledger.runs) == before
+
+
+def test_cancelling_meets_no_host(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one"], hosts=("gone",), active=False)
+    tell(supervisor, Cancel(names=("a",)))
+    assert supervisor.ledger.hosts == {}

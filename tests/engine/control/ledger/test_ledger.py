@@ -172,8 +172,11 @@ def test_a_holder_on_another_machine_is_believed(workspace: Workspace) -> None:
     assert holder.host == "elsewhere"
 
 
-def test_a_file_that_is_no_state_says_so(workspace: Workspace) -> None:
-    workspace.state.write_text("{")
+@pytest.mark.parametrize(
+    "content", ["{", '{"runs": {"1": {"name": "one", "state": "unheard of"}}, "format": {"1": {"version": 2}}}']
+)
+def test_a_file_that_is_no_state_says_so(workspace: Workspace, content: str) -> None:
+    workspace.state.write_text(content)
     with pytest.raises(StateError, match="not readable"):
         State(workspace).refresh()
     with pytest.raises(StateError, match="not readable"):
@@ -227,7 +230,7 @@ def test_the_state_of_an_older_kitui_is_read_and_written_in_todays_format(worksp
         num_processes=2, started_s=7.0, evaluation_id="e", ending="paused", used_s={"gpu1": 3.0}, trained_on="gpu1",
     )  # fmt: skip
     sweeps, runs = {"oldest": oldest, "a": sweep}, {"one": one, "two": RunState(name="two")}
-    hosts = {"gpu1": HostState(name="gpu1", kind="ssh", slots=2, drained=True, failed=("one",))}
+    hosts = {"gpu1": HostState(name="gpu1", slots=2, drained=True, failed=("one",))}
     state = read_state(workspace)  # a reader changes nothing
     assert (state.sweeps, state.runs, state.hosts) == (sweeps, runs, hosts)
     assert orjson.loads(workspace.state.read_bytes()) == FIRST_FORMAT

@@ -10,25 +10,13 @@ from typing import Any
 
 import pytest
 
-from engine.control.supervisor import Supervisor
-from engine.records.workspace import Workspace
 from tests.conftest import CommandLine, in_full_disk, wait_until
-from tests.engine.control.commands.test_obey import put_sweep
 from tests.engine.control.test_supervisor import results, state_of
 from tests.hosts import Farm
 
 
 def row(kitui: CommandLine) -> Any:
     return kitui.json("status")["sweeps"][0]
-
-
-def test_a_sweep_whose_folder_is_gone_stops_no_other(workspace: Workspace) -> None:
-    supervisor = Supervisor(workspace)
-    put_sweep(supervisor, "a", ["one"])
-    supervisor.dispatch.start_runs()
-    assert not supervisor.ledger.sweeps["a"].active
-    assert "the sweep's bundle is gone" in str(supervisor.ledger.sweeps["a"].analysis_error)
-    supervisor.ledger.close()
 
 
 def test_a_run_of_two_processes_holds_two_slots(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
