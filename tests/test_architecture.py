@@ -36,11 +36,19 @@ def test_sample_data_goes_with_the_package() -> None:
 
 
 def test_every_test_file_mirrors_a_module() -> None:
-    """tests/engine/spec/test_axes.py tests engine/spec/axes.py; files named after behaviour are the few listed."""
+    """tests/engine/spec/test_sweep.py tests engine/spec/sweep.py; files named after behaviour are the few listed."""
     of_behaviour = {
-        "test_golden.py", "test_golden_law.py", "test_harness.py", "test_live.py", "test_screens.py",
-        "test_bad_sweeps.py",
+        "test_golden.py", "test_golden_law.py", "test_harness.py", "test_gate.py", "test_bad_sweeps.py",
+        "test_actions.py", "test_live.py", "test_screens.py", "test_terminal.py",
     }  # fmt: skip
-    for path in (ROOT / "tests" / "engine").rglob("test_*.py"):
+    paths = [path for package in ("engine", "kitui") for path in (ROOT / "tests" / package).rglob("test_*.py")]
+    assert paths
+    for path in paths:
         module = ROOT / path.relative_to(ROOT / "tests").parent / path.name.removeprefix("test_")
         assert module.exists() or path.name in of_behaviour, path
+
+
+def test_the_app_starts_without_what_only_planning_and_fits_need() -> None:
+    words = "import sys, kitui.tui.app; print([m for m in ('pydantic', 'scipy', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kitui.cli.base import JsonOption, WorkspaceOption, app, order, session_of, workspace_of
+from kitui.services.orders import VERBS
 
 
 @app.command()
@@ -73,7 +74,7 @@ def check(
     check_hosts(workspace_of(context, workspace), names or [], json=json)
 
 
-@hosts_app.command()
+@hosts_app.command(help=VERBS["drain"].about)
 def drain(
     context: typer.Context,
     names: HostsArgument,
@@ -82,13 +83,11 @@ def drain(
     ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Start nothing more on these hosts; what runs there goes on to its end."""
     order(workspace_of(context, workspace), "drain", names, now=now)
 
 
-@hosts_app.command()
+@hosts_app.command(help=VERBS["reopen"].about)
 def reopen(context: typer.Context, names: HostsArgument, workspace: WorkspaceOption = None) -> None:
-    """Start runs again on hosts that were drained, or set aside after failures in a row."""
     order(workspace_of(context, workspace), "reopen", names)
 
 

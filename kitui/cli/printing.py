@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -20,7 +21,6 @@ from kitui.services.columns import with_sd
 from kitui.services.comparison import ComparisonDocument, comparison_tables
 from kitui.services.format import counted, duration, number, retention, size_of_bytes
 from kitui.services.key_list import KeysDocument
-from kitui.services.planning import PlanDocument, memory_words, relaunch_words
 from kitui.services.report import (
     background_words,
     collapse_table,
@@ -31,6 +31,9 @@ from kitui.services.report import (
 )
 from kitui.services.rows import Row, RunRow
 from kitui.services.text import printable
+
+if TYPE_CHECKING:  # pydantic with it, which status does not need
+    from kitui.services.planning import PlanDocument
 
 
 def print_status(document: StatusDocument) -> None:
@@ -54,7 +57,7 @@ def print_status(document: StatusDocument) -> None:
     console.print(table)
     for row in document.sweeps:
         for alert in row.alerts[:10]:
-            console.print(f"! {row.name}: {printable(alert)}")
+            console.print(f"! {printable(row.name)}: {printable(alert)}")
     supervisor = document.supervisor
     console.print(
         f"supervisor: {'process ' + str(supervisor.pid) if supervisor.alive else 'not running (nothing to do)'}"
@@ -118,6 +121,8 @@ def _background_epochs(workspace: Workspace, name: str) -> list[float]:
 
 
 def print_plan(document: PlanDocument) -> None:
+    from kitui.services.planning import memory_words, relaunch_words
+
     console = out()
     cells = document.cells
     first_budget = format_count(document.ceilings[0].num_tokens)

@@ -187,25 +187,23 @@ for _verb in VERBS.values():
         _add_command(_verb)
 
 
-@app.command()
+@app.command(help=VERBS["archive"].about)
 def archive(
     context: typer.Context,
     names: SweepsArgument,
     undo: Annotated[bool, typer.Option("--undo", help="Back into the lists.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Take sweeps out of the lists; nothing else about them changes."""
     order(workspace_of(context, workspace), "archive", names, archived=not undo)
 
 
-@app.command()
+@app.command(help=VERBS["delete"].about)
 def delete(
     context: typer.Context,
     names: SweepsArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Delete sweeps with their results, and the runs that no other sweep wants."""
     if not yes:
         if not sys.stdin.isatty():
             from engine.errors import SpecError
@@ -215,18 +213,17 @@ def delete(
     order(workspace_of(context, workspace), "delete", names)
 
 
-@app.command()
+@app.command(help=VERBS["prioritise"].about)
 def prioritise(
     context: typer.Context,
     sweep: SweepNameArgument,
     priority: Annotated[int, typer.Argument(metavar="N", help="0 by default; higher starts first.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Have a sweep's queued runs start before those of sweeps with a lower number."""
     order(workspace_of(context, workspace), "prioritise", [sweep], priority=priority)
 
 
-@app.command()
+@app.command(help=VERBS["cap"].about)
 def cap(
     context: typer.Context,
     sweep: SweepNameArgument,
@@ -235,19 +232,17 @@ def cap(
     ],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Limit the GPU-hours that a sweep takes on a host. At the limit its runs there end after a checkpoint."""
     from kitui.services.caps import caps_of
 
     found = workspace_of(context, workspace)
     order(found, "cap", [sweep], caps=caps_of(found, caps))
 
 
-@app.command()
+@app.command(help=VERBS["move"].about)
 def move(
     context: typer.Context,
     names: NamesArgument,
     host: Annotated[str, typer.Option("--host", help="One of the sweep's hosts.", metavar="NAME")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Have queued runs, or such as wait in a cluster's queue, start on this host; what trains already stays."""
     order(workspace_of(context, workspace), "move", names, host=host)

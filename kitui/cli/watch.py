@@ -109,11 +109,12 @@ def _watch(workspace: Workspace, names: list[str]) -> State:
                 time.sleep(_REFRESH_S)
             show(True)
     except KeyboardInterrupt:
-        note(f"\nthe runs go on: kitui watch {' '.join(names)} shows them again, kitui cancel {names[0]} ends them")
+        again = f"kitui watch {names[0]}" if len(names) == 1 else "kitui watch"
+        note(f"\nthe runs go on: {again} shows them again, kitui cancel {' '.join(names)} ends them")
         raise
     for sweep in [state.sweeps[name] for name in names if name in state.sweeps]:
         for alert in sweep_status(sweep, state.runs).alerts:
-            note(f"! {sweep.name}: {alert}")
+            note(f"! {printable(sweep.name)}: {printable(alert)}")
         if sweep.prepare_error:
             raise KituiError(sweep.prepare_error, where=sweep.name)
     return state

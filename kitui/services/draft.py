@@ -17,6 +17,7 @@ from tomlkit.exceptions import TOMLKitError
 from engine.errors import KituiError, SpecError
 from engine.records.workspace import Workspace, write_atomically
 from engine.spec import fact_sets
+from engine.spec.axes import AXES
 from engine.spec.facts import Fact
 from engine.spec.resolve import read_fact_sets
 from engine.spec.sweep import check_name
@@ -36,11 +37,7 @@ class Field(NamedTuple):
 
 FIELDS = (
     Field("name", "name", "text", "The sweep's name: small letters, digits, '.', '_' and '-'."),
-    Field("grid.model_size", "sizes", "list", "Model sizes, of the list on the right; → completes."),
-    Field("grid.infusion_frequency", "frequencies F", "list", "0, 4, 16 or geom(1, 512, 10), linspace, range."),
-    Field("grid.num_tokens", "budgets D", "list", "Loss-bearing tokens: 300k, 10B."),
-    Field("grid.num_templates", "templates", "list", "How many statements infused facts take turns in: 1, 3."),
-    Field("grid.seed", "seeds", "list", "0, 1, 2 or range(3). Two or more: intervals need the scatter between them."),
+    *(Field(f"grid.{axis.key}", axis.title, "list", axis.help) for axis in AXES),
     Field("facts.path", "facts file", "text", "subject, relation, object: .jsonl, .csv, .tsv or .parquet."),
     Field("facts.templates", "templates file", "text", "TOML: statements and questions for each relation."),
     Field("facts.relations", "relations", "list", "Only these; all of the file where empty."),

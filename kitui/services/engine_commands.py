@@ -44,7 +44,7 @@ class PlannedSweep:
     @cached_property
     def bundle(self) -> SweepBundle:
         """Everything, validated: for whoever looks into run specs."""
-        from engine.records.bundle import whole_bundle  # settings come with pydantic, which viewers do without
+        from engine.records.bundle import whole_bundle  # models of sweep files, which viewers do without
 
         return whole_bundle(self.raw)
 

@@ -16,7 +16,7 @@ from kitui.services.format import counted
 class Verb(NamedTuple):
     name: str
     about: str
-    """For the help of the command line."""
+    """The help of its command."""
     done: Callable[[Any, int], str]
     """What came of it, from the order and the number of runs that it has changed."""
     about_sweeps: str = ""
@@ -71,9 +71,13 @@ _VERBS = (
         "prioritise", "Have a sweep's queued runs start before those of sweeps with a lower number.",
         lambda order, _: f"priority {order.priority}",
     ),
-    Verb("cap", "Limit the GPU-hours that a sweep takes on a host.", _cap_words),
     Verb(
-        "move", "Have queued runs, or such as wait in a cluster's queue, start on this host.",
+        "cap", "Limit the GPU-hours that a sweep takes on a host. At the limit its runs there end after a checkpoint.",
+        _cap_words,
+    ),
+    Verb(
+        "move",
+        "Have queued runs, or such as wait in a cluster's queue, start on this host; what trains already stays.",
         _runs("to start there"),
     ),
     Verb(
@@ -95,7 +99,7 @@ def give(workspace: Workspace, verb: str, names: Sequence[str], **details: objec
     from engine.control.commands import queue
     from engine.records.commands import Order
 
-    if not workspace.root.is_dir():
+    if not (workspace.root.is_dir() and any(workspace.root.iterdir())):
         raise SpecError(
             "there is no workspace here.", where=str(workspace.root), mend="kitui launch SWEEP.toml makes one."
         )

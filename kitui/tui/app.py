@@ -25,6 +25,7 @@ from textual.theme import Theme
 from textual.worker import get_current_worker
 
 from engine.errors import KituiError
+from engine.records.plan import Plan
 from engine.records.workspace import Workspace
 from kitui.services.actions import ACTIONS, EVERYWHERE, key_name
 from kitui.services.orders import give
@@ -116,7 +117,7 @@ class KituiApp(KeysInTurn):
         self.unsaved: Path | None = None
         """The sweep file that the designer has changes to."""
         self._held: Snapshot | None = None
-        self._analysed: set[str] = set()
+        self._analysed: dict[str, Plan] = {}
         self._wanted_runs: frozenset[str] = frozenset()
         self._wake, self._painted = threading.Event(), threading.Event()
         self.register_theme(_HIGH_CONTRAST)
@@ -286,12 +287,14 @@ class KituiApp(KeysInTurn):
 
     def _analyse_where_needed(self, snapshot: Snapshot) -> None:
         """Have the sweep at hand analysed where no supervisor does: results from elsewhere, and laws that another
-        version of the analysis has left. Once for each sweep."""
+        version of the analysis has left. Once for each plan: one that is imported anew has another."""
         row, plan = snapshot.row, snapshot.plan
-        if self.read_only or row is None or plan is None or row.num_open or row.name in self._analysed:
+        if self.read_only or row is None or plan is None or row.num_open:
             return
-        if snapshot.analysis_is_outdated or (snapshot.analysis is None and plan.is_foreign):
-            self._analysed.add(row.name)
+        if self._analysed.get(row.name) is not plan and (
+            snapshot.analysis_is_outdated or (snapshot.analysis is None and plan.is_foreign)
+        ):
+            self._analysed[row.name] = plan
             self._analyse(row.name)
 
     @work(thread=True)

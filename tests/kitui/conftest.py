@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -109,11 +110,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
-def screens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A workspace with both sweeps. This process holds it, as a supervisor would."""
-    workspace = Workspace(tmp_path_factory.mktemp("screens"))
+@contextmanager
+def held_workspace(root: Path) -> Iterator[Workspace]:
+    """A workspace with both sweeps. This process holds it, as a supervisor would: what is commanded waits."""
+    workspace = Workspace(root)
     make_simulated(workspace)
     make_staged(workspace)
     with Lock(workspace):
+        yield workspace
+
+
+@pytest.fixture(scope="session")
+def screens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    with held_workspace(tmp_path_factory.mktemp("screens")) as workspace:
         yield workspace

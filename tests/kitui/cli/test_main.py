@@ -30,7 +30,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     return line
 
 
-HEAVY = ("torch", "transformers", "datasets", "scipy", "textual")
+HEAVY = ("torch", "transformers", "datasets", "scipy", "textual", "engine.spec.sweep")
 IMPORTED = """
 import sys
 from kitui.__main__ import main

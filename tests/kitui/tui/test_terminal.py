@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.control.ledger.lock import Lock
 from engine.records.workspace import Workspace
 from tests.conftest import wait_until
-from tests.kitui.conftest import make_simulated, make_staged
+from tests.kitui.conftest import held_workspace
 from tests.kitui.tui.terminal import Terminal
 
 APP = [sys.executable, "-m", "kitui"]
@@ -30,11 +29,8 @@ KEYS = [
 
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """Held by this process, as by a supervisor: what is commanded waits, and is nobody's."""
-    workspace = Workspace(tmp_path_factory.mktemp("staged"))
-    make_simulated(workspace)
-    make_staged(workspace)
-    with Lock(workspace):
+    """Of this module's own: keys at random command it."""
+    with held_workspace(tmp_path_factory.mktemp("staged")) as workspace:
         yield workspace
 
 
