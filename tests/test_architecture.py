@@ -29,17 +29,17 @@ def test_static_checks(check: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_sample_data_goes_with_the_package() -> None:
+def test_what_the_program_reads_goes_with_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert included == {"sample_data": "kitui/sample_data"}
+    assert included == {name: f"kitui/{name}" for name in ("sample_data", "docs/glossary.md")}
 
 
 def test_every_test_file_mirrors_a_module() -> None:
     """tests/engine/spec/test_sweep.py tests engine/spec/sweep.py; files named after behaviour are the few listed."""
     of_behaviour = {
         "test_golden.py", "test_golden_law.py", "test_harness.py", "test_gate.py", "test_bad_sweeps.py",
-        "test_actions.py", "test_live.py", "test_screens.py", "test_terminal.py",
+        "test_private_parts.py", "test_actions.py", "test_live.py", "test_screens.py", "test_terminal.py",
     }  # fmt: skip
     paths = [path for package in ("engine", "kitui") for path in (ROOT / "tests" / package).rglob("test_*.py")]
     assert paths

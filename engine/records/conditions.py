@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -24,9 +23,13 @@ class LawCondition(Record, frozen=True, kw_only=True):
 
     def words(self) -> str:
         """As one may give it to `--where`."""
-        known = {name: value for name, value in msgspec.structs.asdict(self).items() if name != "other_axes"}
-        both = known | self.other_axes
-        return " and ".join(f"{name}={value}" for name, value in both.items() if value is not None)
+        return " and ".join(f"{name}={value}" for name, value in self.by_field().items() if value is not None)
+
+    def by_field(self) -> dict[str, Any]:
+        """All values; axes that have no field here last."""
+        return {
+            name: value for name, value in msgspec.structs.asdict(self).items() if name != "other_axes"
+        } | self.other_axes
 
     def __hash__(self) -> int:
         return hash(self.words())
@@ -45,10 +48,6 @@ class Condition(LawCondition, frozen=True, kw_only=True):
         own = {name: getattr(self, name) for name in LawCondition.__struct_fields__}
         return LawCondition(**own | {"other_axes": {f: value for f, value in self.other_axes.items() if f in shared}})
 
-    def value(self, field: str) -> Any:
-        """The value of an axis, by its field."""
-        return self.other_axes[field] if field in self.other_axes else getattr(self, field, None)
-
     def sort_key(self) -> tuple[Any, ...]:
         """By size, then budget, then the rest in its order; unknown values first."""
         return tuple((value is not None, value) for value in self.by_field().values())
@@ -56,14 +55,7 @@ class Condition(LawCondition, frozen=True, kw_only=True):
     def by_field(self) -> dict[str, Any]:
         """All values: the size and the budget first, axes that have no field here last."""
         first = {name: getattr(self, name) for name in ("num_params", "num_params_total", "num_tokens")}
-        rest = {name: value for name, value in msgspec.structs.asdict(self).items() if name != "other_axes"}
-        return first | rest | self.other_axes
+        return first | super().by_field()
 
     def __hash__(self) -> int:
         return hash((self.num_params, self.num_tokens, self.templates, self.fill))
-
-
-def differing_axes(conditions: Sequence[Condition]) -> list[str]:
-    """The fields of the axes, but for the size's, in which these differ: what labels have to say."""
-    fields = [axis.field for axis in AXES if axis.in_condition and axis.field != "num_params"]
-    return [field for field in fields if len({condition.value(field) for condition in conditions}) > 1]

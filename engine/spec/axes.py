@@ -6,11 +6,19 @@ has no field of its own in plans, conditions and rows is carried there by its na
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, Protocol
 
 from engine.spec.numbers import format_count
 
 AxisValue = int | float | str
+
+
+class WithAxes(Protocol):
+    """What has a place in a grid: a condition, a run's row, a cell of a plan."""
+
+    @property
+    def other_axes(self) -> Mapping[str, AxisValue]: ...
 
 
 class Axis(NamedTuple):
@@ -47,6 +55,14 @@ class Axis(NamedTuple):
     def column(self) -> str:
         """Its name in rows and filters."""
         return self.row_field or self.field
+
+    def of(self, one: WithAxes) -> AxisValue | None:
+        """Its value; None where it is unknown, or no part of what it is asked of."""
+        return (
+            one.other_axes.get(self.field)
+            if self.spec_field
+            else getattr(one, self.column, getattr(one, self.field, None))
+        )
 
     def words(self, value: AxisValue | None) -> str:
         """The value in a table."""
@@ -86,3 +102,9 @@ SEED = Axis(
 AXES: tuple[Axis, ...] = (SIZE, FREQUENCY, TOKENS, TEMPLATES, SEED)
 OTHER_AXES: tuple[Axis, ...] = tuple(axis for axis in AXES if axis.spec_field)
 """Those without fields of their own in plans, conditions and rows."""
+
+
+def differing_axes(places: Collection[WithAxes]) -> list[Axis]:
+    """The axes of conditions, but for the size's, in which these differ: what their labels have to say."""
+    axes = [axis for axis in AXES if axis.in_condition and axis is not SIZE]
+    return [axis for axis in axes if len({axis.of(place) for place in places}) > 1]

@@ -42,6 +42,17 @@ def keys(json: JsonOption = False) -> None:
     print_json(document) if json else print_keys(document)
 
 
+@app.command()
+def words(json: JsonOption = False) -> None:
+    """What the words of kitui mean: exposure, cell, collapse point …"""
+    from kitui.cli.console import print_json
+    from kitui.cli.printing import print_words
+    from kitui.services.glossary import words_document
+
+    document = words_document()
+    print_json(document) if json else print_words(document)
+
+
 hosts_app = typer.Typer(
     name="hosts",
     help="The machines that runs may go to (hosts.toml in the workspace): how they stand, and whether they are fit.",

@@ -20,6 +20,7 @@ from kitui.services.actions import PLACES, key_name
 from kitui.services.columns import with_sd
 from kitui.services.comparison import ComparisonDocument, comparison_tables
 from kitui.services.format import counted, duration, number, retention, size_of_bytes
+from kitui.services.glossary import WordsDocument
 from kitui.services.key_list import KeysDocument
 from kitui.services.report import (
     background_words,
@@ -200,6 +201,15 @@ def print_keys(document: KeysDocument) -> None:
         console.print()
     console.print(f"To change them, in {document.configuration}:", soft_wrap=True)
     console.print('  [keys]\n  "monitor.cancel" = "x"\n  "everywhere.quit" = "ctrl+q"')
+
+
+def print_words(document: WordsDocument) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(max_width=24)
+    table.add_column()
+    for row in document.words:
+        table.add_row(row.word, row.meaning)
+    out().print(table)
 
 
 def print_runs(rows: Sequence[Row], *, by_seed: bool) -> None:

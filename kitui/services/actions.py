@@ -16,6 +16,12 @@ PLACES = {
     "table": "In a table",
     "plot": "In a plot (reach it with tab)",
     "log": "In the log",
+    "filter": "In the filter",
+    "choose": "In a list to choose from",
+    "confirm": "In a question of yes or no",
+    "ask": "In a question for a line of text",
+    "page": "In a page of text",
+    "help": "In the help",
 }
 
 
@@ -145,6 +151,17 @@ ACTIONS: tuple[Action, ...] = (
     Action("sideways(1)", "right", "Right", "Half a width to the right: long lines.", "log", show=False),
     Action("to_start", "home,g", "Start", "The first line.", "log", show=False),
     Action("to_end", "end,G", "End", "The last line.", "log", show=False),
+    Action("leave", "escape,enter,down", "Leave", "Back to the table; what is typed holds.", "filter", show=False),
+    Action("mark", "space", "Mark", "Mark it, where several may be chosen.", "choose"),
+    Action("take", "enter", "Take", "Take what is marked; go into a folder.", "choose"),
+    Action("leave", "escape", "Leave", "Leave all as it was.", "choose"),
+    Action("answer(True)", "y", "Yes", "Do it.", "confirm"),
+    Action("answer(False)", "n,escape", "No", "Leave all as it is.", "confirm"),
+    Action("take", "enter", "Take", "Take the line as it stands.", "ask"),
+    Action("leave", "escape", "Leave", "Leave all as it was.", "ask"),
+    Action("dismiss", "escape,q,enter", "Close", "Back to the screen below.", "page"),
+    Action("next_part", "w,tab", "Words", "What the words mean; the keys again.", "help"),
+    Action("dismiss", "escape,question_mark,f1,q", "Close", "Back to the screen below.", "help"),
 )
 
 

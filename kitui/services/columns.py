@@ -10,7 +10,7 @@ from engine.errors import SpecError, nearest
 from engine.records.measures import FURTHER_KEPT
 from engine.records.states import RunStatus
 from engine.spec import fact_sets
-from engine.spec.axes import AXES, OTHER_AXES, SIZE, Axis
+from engine.spec.axes import AXES, SIZE, Axis
 from kitui.services.format import retention
 from kitui.services.rows import CellRow, Row, RunRow
 
@@ -49,7 +49,7 @@ def _attribute(key: str, *, in_cells: bool = True) -> Column:
 
 def _axis(axis: Axis) -> Column:
     """A column for an axis: the size goes by its name in tables, and by its number elsewhere."""
-    get: Getter = (lambda row: row.other_axes.get(axis.field)) if axis in OTHER_AXES else attrgetter(axis.column)
+    get: Getter = axis.of if axis.spec_field else attrgetter(axis.column)
     text = attrgetter("model") if axis is SIZE else lambda row: axis.words(get(row))
     view = View(axis.label, axis.width, text, right=axis is not SIZE)
     of_cell = get if axis.in_cell else None

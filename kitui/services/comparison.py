@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 
-from engine.records.analysis import AnalysisDocument, CollapsePoint, DosePoint, Interval, Verdict
+from engine.records.analysis import AnalysisDocument, DosePoint, Interval, Verdict
 from engine.records.conditions import Condition
 from engine.records.record import SCHEMA_VERSION, Record
 from engine.records.workspace import Workspace
-from engine.spec.numbers import format_count
+from engine.spec.axes import AXES, SIZE, TOKENS, Axis, AxisValue, WithAxes, differing_axes
+from engine.spec.fact_sets import OVERALL
 from kitui.services.engine_commands import analysis
 from kitui.services.format import interval, number, retention
 from kitui.services.sweeps import known_sweep
@@ -34,6 +35,7 @@ class CurveDifference(Record, frozen=True, kw_only=True):
     num_params: int
     num_tokens: int
     templates: int | None
+    other_axes: dict[str, AxisValue]
     frequency: int
     means: tuple[float, float]
     n: tuple[int, int]
@@ -43,18 +45,19 @@ class CurveDifference(Record, frozen=True, kw_only=True):
 
 
 class PointComparison(Record, frozen=True, kw_only=True):
-    """The collapse points of one size, budget and number of templates; None for a sweep that has none there."""
+    """The collapse points at one place of the grid; None for a sweep that has none there."""
 
     num_params: int
     num_tokens: int
     templates: int | None
+    other_axes: dict[str, AxisValue]
     status: tuple[Verdict | None, ...]
     frequency: tuple[float | None, ...]
     interval: tuple[Interval | None, ...]
 
 
 class ComparisonDocument(Record, frozen=True, kw_only=True):
-    """`kitui compare --json`. Conditions are matched by size, budget and templates."""
+    """`kitui compare --json`. Conditions are matched by the axes of the grid: what else they hold may differ."""
 
     schema_version: int = SCHEMA_VERSION
     sweeps: tuple[str, ...]
@@ -64,10 +67,9 @@ class ComparisonDocument(Record, frozen=True, kw_only=True):
     collapse_points: tuple[PointComparison, ...]
 
 
-class _Matched(NamedTuple):
-    num_params: int
-    num_tokens: int
-    templates: int | None
+_MATCHED = tuple(axis for axis in AXES if axis.in_condition)
+_Place = tuple[AxisValue | None, ...]
+"""The values of the axes by which conditions are matched."""
 
 
 def compare(workspace: Workspace, first: str, second: str) -> ComparisonDocument:
@@ -112,8 +114,15 @@ def _flat(workspace: Workspace, name: str) -> dict[str, Any]:
     return flat
 
 
-def _matched(condition: Condition) -> _Matched:
-    return _Matched(condition.num_params, condition.num_tokens, condition.templates)
+def _place(condition: Condition) -> _Place:
+    return tuple(axis.of(condition) for axis in _MATCHED)
+
+
+def _named(place: _Place) -> dict[str, Any]:
+    """A place's values as the fields of a document."""
+    values = dict(zip(_MATCHED, place, strict=True))
+    others = {axis.field: value for axis, value in values.items() if axis.spec_field and value is not None}
+    return {axis.field: value for axis, value in values.items() if not axis.spec_field} | {"other_axes": others}
 
 
 def _curves(first: AnalysisDocument, second: AnalysisDocument) -> tuple[CurveDifference, ...]:
@@ -123,16 +132,16 @@ def _curves(first: AnalysisDocument, second: AnalysisDocument) -> tuple[CurveDif
     return tuple(_curve_difference(*place, point, others[place]) for place, point in points.items() if place in others)
 
 
-def _points_by_place(document: AnalysisDocument) -> dict[tuple[str, _Matched], DosePoint]:
+def _points_by_place(document: AnalysisDocument) -> dict[tuple[str, int, _Place], DosePoint]:
     return {
-        (f"{curve.fact_set} {point.frequency}", _matched(curve.condition)): point
+        (curve.fact_set, point.frequency, _place(curve.condition)): point
         for curve in document.curves
         for point in curve.points
         if point.mean is not None
     }
 
 
-def _curve_difference(name: str, matched: _Matched, a: DosePoint, b: DosePoint) -> CurveDifference:
+def _curve_difference(fact_set: str, frequency: int, place: _Place, a: DosePoint, b: DosePoint) -> CurveDifference:
     assert a.mean is not None
     assert b.mean is not None
     difference, ends = b.mean - a.mean, None
@@ -140,9 +149,9 @@ def _curve_difference(name: str, matched: _Matched, a: DosePoint, b: DosePoint) 
         error = math.sqrt(a.sd**2 / a.n + b.sd**2 / b.n)
         ends = (difference - 1.96 * error, difference + 1.96 * error)
     return CurveDifference(
-        fact_set=name.partition(" ")[0],
-        **matched._asdict(),
-        frequency=a.frequency,
+        fact_set=fact_set,
+        **_named(place),
+        frequency=frequency,
         means=(a.mean, b.mean),
         n=(a.n, b.n),
         difference=difference,
@@ -151,15 +160,13 @@ def _curve_difference(name: str, matched: _Matched, a: DosePoint, b: DosePoint) 
 
 
 def _points(analyses: Sequence[AnalysisDocument]) -> tuple[PointComparison, ...]:
-    sides: list[dict[_Matched, CollapsePoint]] = [
-        {_matched(point.condition): point for point in a.law.collapse_points} for a in analyses
-    ]
+    sides = [{_place(point.condition): point for point in a.law.collapse_points} for a in analyses]
     rows = []
-    for key in dict.fromkeys([*sides[0], *sides[1]]):
-        points = [side.get(key) for side in sides]
+    for place in dict.fromkeys([*sides[0], *sides[1]]):
+        points = [side.get(place) for side in sides]
         rows.append(
             PointComparison(
-                **key._asdict(),
+                **_named(place),
                 status=tuple(p.status if p else None for p in points),
                 frequency=tuple(p.collapse_frequency if p else None for p in points),
                 interval=tuple(p.interval if p else None for p in points),
@@ -176,7 +183,7 @@ def comparison_tables(document: ComparisonDocument) -> list[RenderableType]:
     return [
         _settings_table(document, names) if document.settings else "Settings: the same, or not known of imported ones.",
         _points_table(document, names),
-        _curves_table(document, names) or "They have no size, budget, templates and frequency in common.",
+        _curves_table(document, names) or "They have no cell of the grid in common.",
     ]
 
 
@@ -188,29 +195,41 @@ def _settings_table(document: ComparisonDocument, names: list[str]) -> Table:
 
 
 def _points_table(document: ComparisonDocument, names: list[str]) -> Table:
-    table = _table("Collapse points F*", ["N", "D", "templ.", *names])
+    axes = _shown_axes(document.collapse_points)
+    table = _table("Collapse points F*", [*(axis.label for axis in axes), *names])
     for row in document.collapse_points:
         cells = [
             "–" if status is None else f"{number(frequency)} {interval(ends)} {status}"
             for status, frequency, ends in zip(row.status, row.frequency, row.interval, strict=True)
         ]
-        table.add_row(format_count(row.num_params), format_count(row.num_tokens), str(row.templates or "–"), *cells)
+        table.add_row(*_texts(row, axes), *cells)
     return table
 
 
 def _curves_table(document: ComparisonDocument, names: list[str]) -> Table | None:
-    shown = [row for row in document.curves if row.fact_set == "overall"]
-    table = _table("Overall retention where both have runs", ["N", "D", "F", *names, "difference", "95 %"])
+    shown = [row for row in document.curves if row.fact_set == OVERALL.name]
+    axes = _shown_axes(shown)
+    table = _table(
+        "Overall retention where both have runs", [*(axis.label for axis in axes), "F", *names, "difference", "95 %"]
+    )
     for row in shown:
         table.add_row(
-            format_count(row.num_params),
-            format_count(row.num_tokens),
+            *_texts(row, axes),
             f"{row.frequency:,}",
             *(retention(m) for m in row.means),
             f"{row.difference:+.2f}",
             "–" if row.interval is None else f"[{row.interval[0]:+.2f}, {row.interval[1]:+.2f}]",
         )
     return table if shown else None
+
+
+def _shown_axes(rows: Sequence[WithAxes]) -> list[Axis]:
+    """The size, the budget, and the others in which the rows differ."""
+    return [SIZE, TOKENS, *(axis for axis in differing_axes(rows) if axis is not TOKENS)]
+
+
+def _texts(row: WithAxes, axes: Sequence[Axis]) -> list[str]:
+    return [axis.words(axis.of(row)) for axis in axes]
 
 
 def _setting(value: Any) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from engine.errors import FitError, SpecError
 from engine.records.analysis import Prediction, PredictionDocument, SweepLaw, TargetCondition
-from engine.records.conditions import Condition, LawCondition
+from engine.records.conditions import Condition
 from engine.records.workspace import Workspace
 from engine.spec.models import PRESETS
 from engine.spec.numbers import format_count, parse_number
@@ -85,14 +85,10 @@ def _choose(laws: Sequence[SweepLaw], where: str | None) -> SweepLaw:
 def _condition_values(laws: Sequence[SweepLaw]) -> dict[str, Getter]:
     """What a condition can be chosen by: its own fields, and the other axes of these laws."""
 
-    def of_other(name: str) -> Getter:
-        return lambda condition: condition.other_axes.get(name)
+    def of(name: str) -> Getter:
+        return lambda condition: condition.by_field().get(name)
 
-    def of_field(name: str) -> Getter:
-        return lambda condition: getattr(condition, name)
-
-    own = {name: of_field(name) for name in LawCondition.__struct_fields__ if name != "other_axes"}
-    return own | {name: of_other(name) for one in laws for name in one.condition.other_axes}
+    return {name: of(name) for one in laws for name in one.condition.by_field()}
 
 
 def _count(text: str, option: str) -> float:

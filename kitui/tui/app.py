@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +35,9 @@ from kitui.tui.live.reader import Reader
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.sweeps import SweepsScreen
+from kitui.tui.textual_fixes.clipboard import CopiesThroughTmux
+from kitui.tui.textual_fixes.drawn_at_once import DrawnAtOnce
+from kitui.tui.textual_fixes.early_modes import EarlyModes
 from kitui.tui.textual_fixes.keys_in_turn import KeysInTurn
 from kitui.tui.textual_fixes.sleeping_driver import SleepingDriver
 
@@ -74,7 +77,7 @@ def _hosts() -> Screen[None]:
     return HostsScreen()
 
 
-class KituiApp(KeysInTurn):
+class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
     """`sweep`: the one to open; without it the app begins with the list of all."""
 
     TITLE = "kitui"
@@ -116,14 +119,19 @@ class KituiApp(KeysInTurn):
         self.frozen = False
         self.unsaved: Path | None = None
         """The sweep file that the designer has changes to."""
-        self._held: Snapshot | None = None
+        self.held: Snapshot | None = None
+        """The newest snapshot, while the display is frozen."""
         self._analysed: dict[str, Plan] = {}
         self._wanted_runs: frozenset[str] = frozenset()
         self._wake, self._painted = threading.Event(), threading.Event()
         self.register_theme(_HIGH_CONTRAST)
         self.theme = self.settings.theme
         self.animation_level = "full" if self.settings.animations else "none"
-        self.set_keymap(self.settings.keymap)
+        self.set_keymap(self.keymap)
+
+    @property
+    def keymap(self) -> Mapping[str, str]:
+        return self.settings.keymap
 
     def get_driver_class(self) -> type[Driver]:
         chosen = super().get_driver_class()
@@ -165,7 +173,7 @@ class KituiApp(KeysInTurn):
 
     def on_kitui_app_refreshed(self, message: Refreshed) -> None:
         if self.frozen:
-            self._held = message.snapshot
+            self.held = message.snapshot
             return
         self.snapshot = message.snapshot
         if self.sweep is None:
@@ -177,26 +185,13 @@ class KituiApp(KeysInTurn):
         if not self._painted.is_set():
             self.set_timer(0.03, self._painted.set)
 
-    def on_resize(self) -> None:
-        """Draw all of it again: sizes that come and go in one moment are the old size to Textual, and by then the
-        terminal has thrown away what was cut."""
-        self.call_later(self._redraw)
-
-    def _redraw(self) -> None:
-        self.screen.refresh()
-
-    def delay_update(self, delay: float = 0.05) -> None:
-        """Textual waits before it draws a new screen, for parts that come in one by one; ours are there at once."""
-        super().delay_update(min(delay, 0.01))
-
     async def _mount_more(self) -> None:
         """Make the screens that were not looked at yet, so that going to one is only drawing it."""
-        for screen in self._screen_stacks.get("sweeps", [])[:1]:
-            if isinstance(screen, SweepsScreen):
-                screen.add_plot()
-        for mode in self.MODES:
-            if mode not in ("designer", "hosts", *self._screen_stacks):  # the first asks questions, both are quick
-                await self._init_mode(mode)
+        first = self.mounted("sweeps")
+        if isinstance(first, SweepsScreen):
+            first.add_plot()
+        for mode in ("monitor", "law"):  # the designer asks questions, and the hosts' screen is quick
+            await self.mount_mode(mode)
 
     def look_now(self) -> None:
         """Have the worker look at once."""
@@ -344,9 +339,9 @@ class KituiApp(KeysInTurn):
 
     def action_freeze(self) -> None:
         self.frozen = not self.frozen
-        if not self.frozen and self._held is not None:
-            self.post_message(self.Refreshed(self._held))
-            self._held = None
+        if not self.frozen and self.held is not None:
+            self.post_message(self.Refreshed(self.held))
+            self.held = None
         if isinstance(self.screen, KituiScreen):
             self.screen.show_top()
 
@@ -356,22 +351,12 @@ class KituiApp(KeysInTurn):
             self.copy_to_clipboard(copied)
             self.notify(f"copied: {copied[:60]}", timeout=2, markup=False)
 
-    def copy_to_clipboard(self, text: str) -> None:
-        """OSC 52. tmux keeps that for itself unless told otherwise, so there it is also sent on to the terminal behind
-        it, in tmux's own envelope."""
-        super().copy_to_clipboard(text)
-        if os.environ.get("TMUX") and self._driver is not None:
-            import base64
-
-            content = base64.b64encode(text.encode()).decode()
-            self._driver.write(f"\x1bPtmux;\x1b\x1b]52;c;{content}\a\x1b\\")
-
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette lists: the actions that mean something here."""
         here = getattr(screen, "NAME", "")
         for action in ACTIONS:
             if action.where in (EVERYWHERE, here) and not action.name.startswith("command_palette"):
-                title = f"{action.label}  ({key_name(action.key)})"
+                title = f"{action.label}  ({key_name(self.keymap.get(action.id, action.key))})"
                 yield SystemCommand(title, action.help, _runner(self, screen, action.name, action.where))
 
 

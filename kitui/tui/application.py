@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
+
+from textual.dom import DOMNode
 
 from engine.records.workspace import Workspace
 from kitui.tui.live.snapshot import Snapshot
@@ -18,6 +20,10 @@ class Application(Protocol):
     sweep: str | None
     unsaved: Path | None
     """The sweep file that the designer has changes to."""
+
+    @property
+    def keymap(self) -> Mapping[str, str]:
+        """The user's own keys, by the id of the action."""
 
     @property
     def is_running(self) -> bool: ...
@@ -50,3 +56,8 @@ class Application(Protocol):
     def call_later(self, callback: Callable[..., Any], *args: Any) -> bool: ...
 
     def call_from_thread(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
+
+
+def application(node: DOMNode) -> Application:
+    """The app that a screen or a widget belongs to."""
+    return cast("Application", node.app)

@@ -1,10 +1,12 @@
-"""The registry's actions as Textual's bindings."""
+"""The registry's actions as Textual's bindings, and as the words that name them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual.binding import Binding, BindingType
 
-from kitui.services.actions import ACTIONS
+from kitui.services.actions import ACTIONS, key_name
 
 
 def bindings(where: str) -> list[BindingType]:
@@ -14,3 +16,12 @@ def bindings(where: str) -> list[BindingType]:
         for a in ACTIONS
         if a.where == where
     ]
+
+
+def key_words(where: str, keymap: Mapping[str, str], without: str = "") -> str:
+    """A line that names the first key of each action of a question: `y yes   n no`; one action may be left out."""
+    return "   ".join(
+        f"{key_name(keymap.get(a.id, a.key).split(',')[0])} {a.label.lower()}"
+        for a in ACTIONS
+        if a.where == where and a.name != without
+    )

@@ -10,6 +10,7 @@ from rich.text import Text
 from textual.color import Color
 from textual.widgets import Static
 
+from engine.spec.axes import differing_axes
 from engine.spec.models import PRESETS
 from engine.spec.numbers import format_count
 from kitui.services.format import counted, duration, number, retention, size_of_bytes
@@ -92,9 +93,9 @@ def grid_text(grid: Sequence[GridCell], columns: int, shade: Shade) -> Text:
     Frequencies that do not fit in so many columns come in further blocks below."""
     doses = sorted({row.frequency for row in grid})
     rows: dict[str, dict[int, GridCell]] = {}
-    several = len({(row.num_tokens, row.templates) for row in grid}) > 1
+    differing = differing_axes(grid)
     for row in grid:
-        label = row.model + (f" D={format_count(row.num_tokens)} T={row.templates}" if several else "")
+        label = " ".join([row.model, *(axis.named(axis.of(row)) for axis in differing)])
         rows.setdefault(label, {})[row.frequency] = row
     width = max([len(label) for label in rows], default=4)
     text = Text("R known; ░ part; ·n seeds to go")

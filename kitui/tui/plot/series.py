@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from engine.records.analysis import CollapsePoint, LawDocument, Prediction, RetentionCurve
-from engine.records.conditions import Condition, differing_axes
+from engine.records.conditions import Condition
 from engine.spec import fact_sets
-from engine.spec.axes import AXES
+from engine.spec.axes import differing_axes
 from engine.spec.numbers import format_count
 from kitui.services.learning_curve import LearningCurve
 from kitui.services.rows import mean_sd
@@ -162,6 +162,5 @@ def law_series(law: LawDocument, points: Sequence[CollapsePoint], target: Predic
 
 def condition_label(condition: Condition, among: Sequence[Condition]) -> str:
     """The size, and whatever else differs between the curves shown."""
-    differing = differing_axes(among)
-    others = [axis.named(condition.value(axis.field)) for axis in AXES if axis.field in differing]
+    others = [axis.named(axis.of(condition)) for axis in differing_axes(among)]
     return " ".join([format_count(condition.num_params), *others])

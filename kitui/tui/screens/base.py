@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.timer import Timer
 
-from kitui.tui.application import Application
+from kitui.tui.application import Application, application
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.widgets.key_bar import KeyBar
 from kitui.tui.widgets.top_bar import TopBar
@@ -25,7 +25,7 @@ class KituiScreen(Screen[None]):
 
     @property
     def kitui(self) -> Application:
-        return cast("Application", self.app)
+        return application(self)
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.NAME)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
@@ -15,6 +15,8 @@ from engine.errors import KituiError
 from kitui.services.choices import Choice, Offer
 from kitui.services.format import short_path
 from kitui.services.text import printable
+from kitui.tui.application import application
+from kitui.tui.bindings import bindings, key_words
 from kitui.tui.screens.over import OverScreen
 from kitui.tui.widgets.line_table import Column, LineTable
 
@@ -25,11 +27,7 @@ _COLUMNS = (Column("marked", "", 1), Column("label", "choice", 26), Column("abou
 class Choose(OverScreen[str]):
     """Ends with what was chosen, parted by commas, or with nothing after escape."""
 
-    BINDINGS: ClassVar = [
-        Binding("escape", "leave", "Leave", priority=True),
-        Binding("enter", "take", "Take", priority=True),
-        Binding("space", "mark", "Mark"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("choose")
     DEFAULT_CSS = """
     Choose { align: center middle; }
     Choose Vertical { width: 74; max-width: 96%; height: 90%; border: round $primary; padding: 0 1;
@@ -50,8 +48,8 @@ class Choose(OverScreen[str]):
             box.border_title = self._offer.title
             yield LineTable(_COLUMNS, self._texts, lambda choice: choice.label, empty="  nothing to choose from")
             yield Static("", id="glimpse", markup=False)
-            keys = f"{'space mark   ' if self._offer.several else ''}enter take   esc leave"
-            yield Static(keys, id="choose-keys", markup=False)
+            words = key_words("choose", application(self).keymap, without="" if self._offer.several else "mark")
+            yield Static(words, id="choose-keys", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(LineTable).focus()

@@ -6,18 +6,20 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
+from kitui.tui.application import application
+from kitui.tui.bindings import bindings, key_words
 from kitui.tui.screens.over import OverScreen
 from kitui.tui.widgets.line_input import LineInput
 
 
 class Confirm(OverScreen[bool]):
-    """Ends with True for y, False for n or escape."""
+    """Ends with True for yes, False for no."""
 
-    BINDINGS: ClassVar = [Binding("y", "answer(True)", "Yes"), Binding("n,escape", "answer(False)", "No")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("confirm")
     DEFAULT_CSS = """
     Confirm, Ask { align: center middle; }
     Confirm Vertical, Ask Vertical { width: 64; max-width: 90%; height: auto; border: round $primary; padding: 1 2;
@@ -31,7 +33,7 @@ class Confirm(OverScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(self._question, markup=False)
-            yield Static("\ny  yes      n  no", markup=False)
+            yield Static("\n" + key_words("confirm", application(self).keymap), markup=False)
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
@@ -40,7 +42,7 @@ class Confirm(OverScreen[bool]):
 class Ask(OverScreen[str]):
     """Ends with what was typed, or with nothing after escape."""
 
-    BINDINGS: ClassVar = [Binding("escape", "leave", "Leave")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("ask")
     DEFAULT_CSS = Confirm.DEFAULT_CSS
 
     def __init__(self, question: str, text: str) -> None:
@@ -51,11 +53,11 @@ class Ask(OverScreen[str]):
         with Vertical():
             yield Static(self._question, markup=False)
             yield LineInput(self._text)
-            yield Static("\nenter  yes      esc  no", markup=False)
+            yield Static("\n" + key_words("ask", application(self).keymap), markup=False)
 
     @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip())
+    def action_take(self) -> None:
+        self.dismiss(self.query_one(Input).value.strip())
 
     def action_leave(self) -> None:
         self.dismiss(None)

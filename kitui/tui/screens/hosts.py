@@ -35,6 +35,7 @@ _COLUMNS = (
 class HostsScreen(KituiScreen):
     NAME = "hosts"
     BINDINGS: ClassVar[list[BindingType]] = bindings("hosts")
+    AUTO_FOCUS = "#hosts"
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,9 +47,6 @@ class HostsScreen(KituiScreen):
         yield LineTable(_COLUMNS, _texts, lambda row: row.name, look=_look, id="hosts")
         with VerticalScroll(id="host-detail", can_focus=False):
             yield Static("", id="host-words", markup=False)
-
-    def on_mount(self) -> None:
-        self.query_one(LineTable).focus()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         self.query_one(LineTable).show(snapshot.status.hosts)

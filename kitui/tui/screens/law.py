@@ -23,6 +23,7 @@ from engine.records.analysis import (
 )
 from engine.records.conditions import Condition
 from engine.spec import fact_sets
+from engine.spec.axes import AXES, SIZE, TOKENS, differing_axes
 from engine.spec.numbers import format_count
 from kitui.services.engine_commands import analysis
 from kitui.services.report import OUTDATED, collapse_table, law_lines, prediction_lines
@@ -44,17 +45,19 @@ from kitui.tui.plot.widget import CurvePlot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.widgets.line_input import LineInput
 
-_SHOWN = ("num_tokens", "templates", "fill")
+_CHOSEN_BY = (*(axis.field for axis in AXES if axis.in_condition and axis is not SIZE), "fill")
+"""What of a condition one chooses, beside the size: fields of a condition."""
 
 
 class LawScreen(KituiScreen):
     NAME = "law"
     BINDINGS: ClassVar[list[BindingType]] = bindings("law")
+    AUTO_FOCUS = "#law-words"
 
     def __init__(self) -> None:
         super().__init__()
         self._fact_set = "overall"
-        self._condition: tuple[Any, ...] | None = None  # of _SHOWN; None for all
+        self._condition: tuple[Any, ...] | None = None  # by _CHOSEN_BY; None for all
         self._arm: str | None = None
         self._arm_curves: Sequence[RetentionCurve] = ()
         self._document: AnalysisDocument | None = None
@@ -76,9 +79,6 @@ class LawScreen(KituiScreen):
             yield Static("", id="said", markup=False)
         with VerticalScroll(id="law-words"):
             yield Static("", id="words", markup=False)
-
-    def on_mount(self) -> None:
-        self.query_one("#law-words").focus()
 
     # What is shown
 
@@ -163,7 +163,7 @@ class LawScreen(KituiScreen):
             laws=tuple(
                 one
                 for one in law.laws
-                if all(getattr(one.condition, k, v) == v for k, v in zip(_SHOWN, self._condition, strict=True))
+                if all(one.condition.by_field().get(name, value) == value for name, value in self._chosen().items())
             ),
         )
 
@@ -173,7 +173,11 @@ class LawScreen(KituiScreen):
         return [point for point in points if self._fits(point.condition)]
 
     def _fits(self, condition: Condition) -> bool:
-        return self._condition is None or _shown(condition) == self._condition
+        return self._condition is None or _choice(condition) == self._condition
+
+    def _chosen(self) -> dict[str, Any]:
+        """The values chosen, by field of a condition."""
+        return dict(zip(_CHOSEN_BY, self._condition, strict=True)) if self._condition is not None else {}
 
     def _curves(self, snapshot: Snapshot, document: AnalysisDocument | None) -> list[Series]:
         if document is None:
@@ -196,11 +200,11 @@ class LawScreen(KituiScreen):
         return [c for c in document.curves if c.fact_set == self._fact_set and self._fits(c.condition)]
 
     def _condition_words(self) -> str:
-        assert self._condition is not None
-        num_tokens, templates, fill = self._condition
-        words = f"D={format_count(num_tokens)}"
-        words += f", {templates} templ." if templates not in (None, 1) else ""
-        return words + (f", {fill}" if fill else "")
+        points = self._document.law.collapse_points if self._document is not None else ()
+        axes = [TOKENS, *(a for a in differing_axes([p.condition for p in points]) if a is not TOKENS)]
+        chosen = self._chosen()
+        words = [axis.named(chosen[axis.field]) for axis in axes]
+        return ", ".join([*words, chosen["fill"]] if chosen["fill"] else words)
 
     # Actions
 
@@ -217,7 +221,7 @@ class LawScreen(KituiScreen):
         """All conditions together, then one after the other."""
         points = self._document.law.collapse_points if self._document else ()
         options: list[tuple[Any, ...] | None] = [None]
-        options += dict.fromkeys(_shown(p.condition) for p in points)
+        options += dict.fromkeys(_choice(p.condition) for p in points)
         now = options.index(self._condition) if self._condition in options else 0
         self._condition = options[(now + 1) % len(options)]
         self.notify(self._condition_words() if self._condition else "all conditions", timeout=2)
@@ -260,8 +264,8 @@ class LawScreen(KituiScreen):
     @work(thread=True, exclusive=True, group="prediction")
     def _predict(self, sweep: str, size: str, budget: str) -> None:
         """In a process of its own: SciPy stays out of the app's."""
-        templates = self._condition[1] if self._condition is not None else None
-        where = f"templates={templates}" if templates is not None else None
+        of_law = {name: value for name, value in self._chosen().items() if name != TOKENS.field}
+        where = " and ".join(f"{name}={value}" for name, value in of_law.items() if value is not None) or None
         found: Prediction | None = None
         try:
             answer = predict_beside(self.kitui.workspace, sweep, params=size, tokens=budget or None, where=where)
@@ -287,8 +291,8 @@ class LawScreen(KituiScreen):
         return "\n".join([*self._prediction, *law_lines(law)]) if law else ""
 
 
-def _shown(condition: Condition) -> tuple[Any, ...]:
-    return tuple(getattr(condition, name) for name in _SHOWN)
+def _choice(condition: Condition) -> tuple[Any, ...]:
+    return tuple(condition.by_field().get(name) for name in _CHOSEN_BY)
 
 
 def _made_of(document: AnalysisDocument | None) -> object:

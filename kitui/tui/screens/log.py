@@ -19,7 +19,7 @@ from kitui.services.format import size_of_bytes
 from kitui.services.text import printable
 from kitui.tui.bindings import bindings
 from kitui.tui.live.log_file import LogFile
-from kitui.tui.screens.over import DismissedOnce
+from kitui.tui.textual_fixes.dismissed_once import DismissedOnce
 from kitui.tui.widgets.key_bar import KeyBar
 from kitui.tui.widgets.line_input import LineInput
 

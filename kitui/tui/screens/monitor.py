@@ -43,6 +43,7 @@ _REST_S = 0.12
 class MonitorScreen(KituiScreen):
     NAME = "monitor"
     BINDINGS: ClassVar[list[BindingType]] = bindings("monitor")
+    AUTO_FOCUS = "#runs"
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,9 +63,6 @@ class MonitorScreen(KituiScreen):
         yield CurvePlot("Retention over infusion frequency", log_x=True, id="retention-plot")
         yield CurvePlot("Learning curves", id="learning-plot")
         yield Pane(id="pane")
-
-    def on_mount(self) -> None:
-        self.query_one(RunTable).focus()
 
     # What is shown
 

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from kitui.tui.bindings import bindings
 from kitui.tui.screens.over import OverScreen
 
 
 class Page(OverScreen[None]):
-    BINDINGS: ClassVar = [Binding("escape,q,enter", "dismiss", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("page")
     DEFAULT_CSS = """
     Page { align: center middle; }
     Page VerticalScroll { width: 96%; height: auto; max-height: 96%; border: round $primary; padding: 0 1;

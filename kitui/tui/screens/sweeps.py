@@ -47,6 +47,7 @@ _WELCOME = """No sweeps yet.
 class SweepsScreen(KituiScreen):
     NAME = "sweeps"
     BINDINGS: ClassVar[list[BindingType]] = bindings("sweeps")
+    AUTO_FOCUS = "#sweeps"
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,9 +62,6 @@ class SweepsScreen(KituiScreen):
         yield LineTable(_COLUMNS, self._texts, lambda row: row.name, look=_look, id="sweeps")
         with Horizontal(id="below"), VerticalScroll(id="sweep-detail", can_focus=False):
             yield Static("", id="sweep-words", markup=False)
-
-    def on_mount(self) -> None:
-        self.query_one(LineTable).focus()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         rows = [r for r in snapshot.status.sweeps if self._with_archived or not r.archived]

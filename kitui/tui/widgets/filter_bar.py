@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 from kitui.services.runs import complete_filter
+from kitui.tui.bindings import bindings
 from kitui.tui.widgets.line_input import LineInput
 
 
@@ -30,7 +33,7 @@ class FilterBar(Vertical):
     FilterBar.-open { display: block; }
     FilterBar Static { height: auto; max-height: 4; padding: 0 1; color: $text-muted; }
     """
-    BINDINGS = [Binding("escape,enter,down", "leave", "Leave", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("filter")
 
     class Changed(Message):
         def __init__(self, expression: str) -> None:

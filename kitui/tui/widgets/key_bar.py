@@ -7,6 +7,7 @@ from textual import events
 from textual.widgets import Input, Static
 
 from kitui.services.actions import ACTIONS, EVERYWHERE, Action, is_for_field, key_name
+from kitui.tui.application import application
 
 
 class KeyBar(Static):
@@ -50,7 +51,7 @@ class KeyBar(Static):
 
     def _words(self, action: Action) -> tuple[str, str] | None:
         """The key, and what is shown of the action; nothing where in a field the key is a letter like others."""
-        keys = self.app._keymap.get(action.id, action.key).split(",")
+        keys = application(self).keymap.get(action.id, action.key).split(",")
         key = next((k for k in keys if not (self._typing and is_for_field(k))), None)
         return None if key is None else (key, f" {key_name(key)} {action.label} ")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -28,9 +30,8 @@ from engine.records.commands import (
 )
 from engine.records.record import encoded
 from engine.records.workspace import Workspace, write_atomically
-from kitui.services.actions import ACTIONS, EVERYWHERE
+from kitui.services.actions import ACTIONS, EVERYWHERE, PLACES
 from kitui.services.columns import RUN_VALUES
-from kitui.services.draft import open_draft
 from kitui.tui.app import KituiApp
 from kitui.tui.designer.screen import DesignerScreen
 from kitui.tui.plot.draw import state_words
@@ -84,6 +85,13 @@ class Hand:
         assert isinstance(found, LineTable)
         return found
 
+    def words(self, name: str) -> str:
+        """What a Static shows, as text."""
+        console = Console(width=200, file=io.StringIO())
+        console.print(self.screen.query_one(name, Static).content)
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue()
+
     def plot(self, name: str = "#retention-plot") -> CurvePlot:
         found = self.screen.query_one(name, CurvePlot)
         assert isinstance(found, CurvePlot)
@@ -128,12 +136,55 @@ async def modes(hand: Hand) -> None:
         await hand.until(lambda mode=mode: hand.app.current_mode == mode)
 
 
-@case("everywhere.help")
+@case("everywhere.help", "help.words", "help.close")
 async def help_screen(hand: Hand) -> None:
     await hand.press("question_mark")
     assert isinstance(hand.screen, Help)
+    assert "Show only some runs" in hand.words("#help-part")
+    await hand.press("w")
+    assert "one writing of one fact" in hand.words("#help-part")
+    await hand.press("tab")
+    assert "Show only some runs" in hand.words("#help-part")
     await hand.press("escape")
     assert isinstance(hand.screen, MonitorScreen)
+
+
+@case("ask.take", "ask.leave")
+async def ask(hand: Hand) -> None:
+    (Path.cwd() / "other.toml").write_text('name = "other"\n')
+    await hand.press("2")
+    await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+    before = hand.screen.draft.name
+    for key, name in (("escape", before), ("enter", "other")):
+        await hand.press("ctrl+o")
+        assert isinstance(hand.screen, Ask)
+        hand.screen.query_one(Input).value = "other.toml"
+        await hand.press(key)
+        await hand.until(lambda name=name: isinstance(hand.screen, DesignerScreen) and hand.screen.draft.name == name)
+
+
+@case("choose.mark", "choose.take", "choose.leave")
+async def choose_sizes(hand: Hand) -> None:
+    await hand.press("2")
+    await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+    await hand.press("down")
+    for key, taken in (("escape", False), ("enter", True)):
+        before = hand.screen.draft.text_of("grid.model_size")
+        await hand.press("ctrl+t")
+        await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
+        await hand.press("space", key)
+        assert (hand.screen.draft.text_of("grid.model_size") != before) is taken
+
+
+@case("page.close", sweep="simulated")
+async def page(hand: Hand) -> None:
+    for key in ("escape", "q", "enter"):
+        await hand.press("1")
+        await hand.until(lambda: hand.app.current_mode == "sweeps" and len(hand.sweeps.rows) > 1)
+        await hand.press("home", *(["space", "down", "space"] if key == "escape" else []), "equals_sign")
+        await hand.until(lambda: isinstance(hand.screen, Page))
+        await hand.press(key)
+        await hand.until(lambda: hand.app.current_mode == "sweeps" and not isinstance(hand.screen, Page))
 
 
 @case("everywhere.palette")
@@ -156,7 +207,7 @@ async def freeze(hand: Hand) -> None:
     await hand.press("f3")
     shown = hand.app.snapshot
     hand.app.want_runs(frozenset([hand.table.rows[3].run_id]))  # something new to show
-    await hand.until(lambda: hand.app._held is not None)
+    await hand.until(lambda: hand.app.held is not None)
     assert hand.app.snapshot is shown
     await hand.press("f3")
     await hand.until(lambda: hand.app.snapshot is not shown)
@@ -337,7 +388,7 @@ async def hosts(hand: Hand) -> None:
     hosts_toml.write_text('[gpu1]\nssh = "me@gpu1"\nworkspace = "~/k"\n')
     try:
         await hand.press("2")
-        await hand.until(lambda: hand.screen._plan is not None)
+        await hand.until(lambda: "GPU-hours" in hand.words("#cost"))
         await hand.press("ctrl+k")
         await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
         await hand.press("down", "space", "enter", "ctrl+l")
@@ -375,8 +426,7 @@ async def tell_a_host(hand: Hand) -> None:
 @case("designer.launch")
 async def launch(hand: Hand) -> None:
     await hand.press("2", "down", "down", "down", "down", "end", "2")
-    screen = hand.screen
-    await hand.until(lambda: screen._plan is not None)
+    await hand.until(lambda: "GPU-hours" in hand.words("#cost"))
     assert hand.app.unsaved is not None
     await hand.press("ctrl+l")
     assert isinstance(hand.screen, Confirm)
@@ -388,7 +438,7 @@ async def launch(hand: Hand) -> None:
     await hand.until(lambda: hand.app.current_mode == "monitor")
 
 
-@case("monitor.filter")
+@case("monitor.filter", "filter.leave")
 async def filter_runs(hand: Hand) -> None:
     await hand.press("slash", *"seed", "equals_sign", "1")
     await hand.until(lambda: len(hand.table.rows) == 6)
@@ -494,7 +544,7 @@ async def open_log(hand: Hand) -> None:
     assert isinstance(hand.screen, LogScreen)
 
 
-@case("monitor.cancel", "monitor.pause")
+@case("monitor.cancel", "monitor.pause", "confirm.yes", "confirm.no")
 async def ask_of_runs(hand: Hand) -> None:
     await hand.press("c")
     assert isinstance(hand.screen, MonitorScreen)  # it is done: there is nothing to ask
@@ -504,7 +554,8 @@ async def ask_of_runs(hand: Hand) -> None:
     for key, command in (("c", Cancel), ("p", Pause)):
         await hand.press(key)
         assert isinstance(hand.screen, Confirm)
-        await hand.press("n")
+        await hand.press("n", key, "escape")
+        assert isinstance(hand.screen, MonitorScreen)
         assert pending_commands(hand.workspace) == []
         await hand.press(key, "y")
         assert await hand.commanded() == command(names=(run_id,))
@@ -524,8 +575,7 @@ async def tell_runs(hand: Hand) -> None:
 async def law_set(hand: Hand) -> None:
     await hand.press("4", "s")
     await hand.until(lambda: "prior" in hand.plot("#collapse-plot").figure.content.title)
-    screen = hand.screen
-    await hand.until(lambda: screen._document is not None and screen._document.law.fact_set == "prior")
+    await hand.until(lambda: hand.plot("#law-plot").figure.content.empty and "F*" in hand.words("#words"))
 
 
 @case("law.condition", sweep="simulated")
@@ -540,9 +590,8 @@ async def law_condition(hand: Hand) -> None:
 @case("law.target", "law.leave_field", sweep="simulated")
 async def target(hand: Hand) -> None:
     await hand.press("4", "t", *"100k", "enter")
-    screen = hand.screen
-    await hand.until(lambda: screen._prediction)
-    assert "F*" in screen._prediction[0]
+    await hand.until(lambda: any(s.hollow for s in hand.plot("#law-plot").figure.content.series))
+    assert hand.words("#words").startswith("at N = 100k")
     assert any(s.hollow for s in hand.plot("#law-plot").figure.content.series)  # the target is in the plot
     await hand.press("escape", "1")
     await hand.until(lambda: hand.app.current_mode == "sweeps")
@@ -551,9 +600,9 @@ async def target(hand: Hand) -> None:
 @case("law.arm", sweep="simulated")
 async def arm(hand: Hand) -> None:
     await hand.press("4", "a")
-    assert hand.screen._arm == "smoke"
+    assert "○ smoke" in hand.plot("#collapse-plot").figure.content.title
     await hand.press("a")
-    assert hand.screen._arm is None
+    assert "○" not in hand.plot("#collapse-plot").figure.content.title
 
 
 @case("law.view", sweep="simulated")
@@ -630,33 +679,33 @@ async def log(hand: Hand) -> None:
     try:
         await hand.press("l")
         view = hand.screen.query_one(LogView)
-        await hand.until(lambda: view._lines and view._lines[-1][1] == "line 999")
+        await hand.until(lambda: lines(view)[-1] == "line 999")
         await hand.press("home")
-        assert view._lines[0][1] == "line 0"
+        assert lines(view)[0] == "line 0"
         await hand.press("down", "down", "up")
-        assert view._lines[0][1] == "line 1"
+        assert lines(view)[0] == "line 1"
         await hand.press("pagedown", "pageup")
-        assert view._lines[0][1] == "line 1"
+        assert lines(view)[0] == "line 1"
         for keys, found in ((("slash", *"needle", "enter"), 7), (("n",), 107), (("n",), 207), (("N",), 107)):
             await hand.press(*keys)
-            await hand.until(lambda n=found: (n, view.found) and text_at(view) == f"line {n} needle")
+            await hand.until(lambda n=found: (n, view.found) and view.text_at(view.found) == f"line {n} needle")
         await hand.press("f")
-        assert view._lines[-1][1] == "line 999"
+        assert lines(view)[-1] == "line 999"
         with path.open("a") as handle:
             handle.write("the newest\n")
-        await hand.until(lambda: view._lines[-1][1] == "the newest")
+        await hand.until(lambda: lines(view)[-1] == "the newest")
         await hand.press("home", "end")
-        assert view._lines[-1][1] == "the newest"
+        assert lines(view)[-1] == "the newest"
         await hand.press("tab")
-        assert '"kind"' in view._lines[0][1]
+        assert '"kind"' in lines(view)[0]
         await hand.press("escape")
         assert isinstance(hand.screen, MonitorScreen)
     finally:
         path.unlink()
 
 
-def text_at(view: LogView) -> str:
-    return next((text for start, text in view._lines if start == view.found), "")
+def lines(view: LogView) -> list[str]:
+    return [view.render_line(y).text.rstrip() for y in range(view.size.height)]
 
 
 @pytest.fixture
@@ -803,7 +852,10 @@ async def test_a_file_is_chosen_from_the_folders(queue: Workspace, tmp_path: Pat
         hand = Hand(pilot, queue)
         await hand.press("2")
         await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
-        hand.screen._take(open_draft(tmp_path / "own.toml"))
+        await hand.press("ctrl+o")
+        hand.screen.query_one(Input).value = str(tmp_path / "own.toml")
+        await hand.press("enter")
+        await hand.until(lambda: isinstance(hand.screen, DesignerScreen) and hand.screen.draft.name == "own")
         hand.screen.query_one("#facts-path").focus()
         await hand.press("ctrl+t")
         await hand.until(lambda: isinstance(hand.screen, Choose) and hand.screen.query_one(LineTable).rows)
@@ -867,10 +919,12 @@ async def test_keys_are_remapped_by_the_configuration(screens: Workspace, home: 
 
 
 def test_keys_of_one_screen_do_not_clash() -> None:
-    for where in {a.where for a in ACTIONS} - {EVERYWHERE, "table", "plot"}:
-        keys = [key for a in ACTIONS if a.where in (where, EVERYWHERE, "table") for key in a.key.split(",")]
-        within = [key for key in keys if where not in ("log", "designer")]  # these have no table
-        assert len(within) == len(set(within)), where
+    with_a_table = {"sweeps", "monitor", "hosts"}
+    alone = {"log", "filter", "choose", "confirm", "ask", "page", "help"}  # nothing of the app's is bound under these
+    for where in set(PLACES) - {EVERYWHERE, "table", "plot"}:
+        places = {where} | (set() if where in alone else {EVERYWHERE}) | ({"table"} if where in with_a_table else set())
+        keys = [key for a in ACTIONS if a.where in places for key in a.key.split(",")]
+        assert len(keys) == len(set(keys)), where
 
 
 @pytest.mark.parametrize("columns", [120, 200])
