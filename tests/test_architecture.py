@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
+from itertools import chain
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.conftest import ROOT
 
@@ -33,6 +37,34 @@ def test_what_the_program_reads_goes_with_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     assert included == {name: f"kitui/{name}" for name in ("sample_data", "docs/glossary.md")}
+
+
+def test_dependencies_are_what_is_imported() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {Requirement(text).name for text in project["dependencies"]}
+    modules = set()
+    for path in [path for package in ("engine", "kitui") for path in (ROOT / package).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Import(names=aliases):
+                    modules |= {alias.name.partition(".")[0] for alias in aliases}
+                case ast.ImportFrom(module=str(module), level=0):
+                    modules.add(module.partition(".")[0])
+    on_hosts = {path.stem for path in (ROOT / "engine/control/onhost").glob("*.py")}  # started as scripts
+    others = modules - sys.stdlib_module_names - {"engine", "kitui"} - on_hosts
+    found = {dist for module in others for dist in packages_distributions()[module]}
+    assert {name.lower().replace("_", "-") for name in found} == declared
+
+
+def test_every_dependency_has_a_tested_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        Requirement(text) for text in [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    ]
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    tested = {pin.name: str(pin.specifier).removeprefix("==") for pin in map(Requirement, lines)}
+    assert {one.name for one in wanted} == set(tested)
+    assert [one for one in wanted if tested[one.name] not in one.specifier] == []
 
 
 def test_every_test_file_mirrors_a_module() -> None:

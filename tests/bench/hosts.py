@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=10)
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--settle-s", type=float, default=10.0, help="to be connected, and caught up with")
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="kitui-bench-"))
     (root / "farm").mkdir()
@@ -95,7 +96,7 @@ def main() -> None:
                 folder.root.mkdir()
                 write_json(folder.host, plain(MirrorRecord(host=name, base={})))
                 launchers[-1].standing(folder, 1)
-        time.sleep(10)  # connected, and caught up with
+        time.sleep(options.settle_s)
         for way in ways:
             way.polls_s.clear()
         before, started = _cpu_s(), time.perf_counter()

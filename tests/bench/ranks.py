@@ -1,6 +1,6 @@
 """One run by two processes beside one: how far losses differ, and how many tokens a second.
 
-    python -m tests.bench.ranks
+    python -m tests.bench.ranks [--tokens 102400] [--speed-tokens 80k]
 
 Trains smoke.toml's nano-7k (F = 12) for 400 steps by one process and by two, DDP and FSDP2 (gloo), in fp64 and in fp32,
 and a model of 7 M parameters for its speed. Prints a table; asserts nothing.
@@ -8,6 +8,7 @@ and a model of 7 M parameters for its speed. Prints a table; asserts nothing.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -48,9 +49,13 @@ def specs(folder: Path, **changes: str) -> tuple[Workspace, RunSpec]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tokens", default="102400", help="that the small model trains on")
+    parser.add_argument("--speed-tokens", default="80k", help="that the model of 7 M parameters trains on")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         own = {"infusion_frequency": "[0, 12]", "seed": "[0]", "every_tokens": '"20k"', "prior_rate": "1000"}
-        workspace, spec = specs(Path(scratch, "a"), model_size='["nano-7k"]', num_tokens='["102400"]', **own)
+        workspace, spec = specs(Path(scratch, "a"), model_size='["nano-7k"]', num_tokens=f'["{options.tokens}"]', **own)
         for precision in ("fp64", "fp32"):
             training = spec.training.model_copy(update={"precision": precision})
             run = spec.model_copy(update={"training": training})
@@ -60,7 +65,9 @@ def main() -> None:
                 off = max(abs(a - b) / b for a, b in zip(two, one, strict=True))
                 print(f"{precision} {kind:<4}  largest relative difference of {len(one)} losses: {off:.2g}")
         own |= {"context_length": "128", "batch_size": "16", "every_tokens": '"1M"'}
-        workspace, spec = specs(Path(scratch, "b"), model_size='["nano-7.1m"]', num_tokens='["80k"]', **own)
+        workspace, spec = specs(
+            Path(scratch, "b"), model_size='["nano-7.1m"]', num_tokens=f'["{options.speed_tokens}"]', **own
+        )
         for kind, num_processes in (("ddp", 1), ("ddp", 2), ("fsdp", 2)):
             run = spec.model_copy(update={"data_parallel": kind})
             folder = train(workspace, f"{kind}-{num_processes}", run, num_processes)

@@ -1,6 +1,6 @@
 """Training speed beside Hugging Face's Trainer: the same model, the same batches of the same data, one thread.
 
-    python tests/bench/throughput.py [--rounds 3]          needs `pip install -e '.[slow]'`
+    python tests/bench/throughput.py [--rounds 3] [--tokens 205k]          needs `pip install -e '.[slow]'`
 
 The sides take turns, each in a process of its own. `mean` is tokens over wall-clock time from the tenth step to the
 last, all that a side does in between included (for kitui: building the mixture, auditing its exposures, writing
@@ -54,7 +54,7 @@ TRAINER = {
 }
 
 
-def prepared(root: Path) -> Path:
+def prepared(root: Path, num_tokens: str) -> Path:
     """A workspace with the sweep's token files; the folder of its one run."""
     from engine.corpus.prepare import make, plan
     from engine.records.record import encoded
@@ -63,7 +63,8 @@ def prepared(root: Path) -> Path:
     for name in ("facts.jsonl", "templates.toml"):
         (root / name).symlink_to(ROOT / "sample_data" / name)
     sweep = root / "throughput.toml"
-    sweep.write_text((Path(__file__).parent / "throughput.toml").read_text())
+    text = (Path(__file__).parent / "throughput.toml").read_text()
+    sweep.write_text(text.replace('num_tokens = ["205k"]', f'num_tokens = ["{num_tokens}"]'))
     workspace = Workspace(root / "workspace")
     workspace.create()
     bundle = plan(sweep, workspace)
@@ -146,6 +147,7 @@ def speeds(marks: list[tuple[int, float]]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tokens", default="205k")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -155,7 +157,7 @@ def main() -> None:
         return
     measured: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as folder:
-        run_root = prepared(Path(folder))
+        run_root = prepared(Path(folder), options.tokens)
         for _ in range(options.rounds):
             for side in SIDES:
                 env = os.environ | ONE_THREAD | (MALLOC if side.endswith("malloc") else {})

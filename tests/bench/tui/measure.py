@@ -2,6 +2,7 @@
 
     python -m tests.bench.tui.workspace FOLDER                      (once; 2 GB at 10,000 runs)
     python -m tests.bench.tui.measure FOLDER [--leet WANDB_PROGRAM] [--experimaestro PROGRAM] [--rounds 3]
+        [--seconds 15]
 
 The rivals need an environment of their own. `rivals.py` says what their runs are.
 """
@@ -32,7 +33,7 @@ from tests.bench.tui.workspace import NUM_TOKENS, score, step_record
 Row = dict[str, Any]
 
 
-def measure_kitui(folder: Path, state_home: Path) -> Row:
+def measure_kitui(folder: Path, state_home: Path, seconds: float) -> Row:
     env = {"KITUI_WORKSPACE": str(folder), "XDG_STATE_HOME": str(state_home)}
     bench = Bench([sys.executable, "-m", "kitui"], env)
     row: Row = {"ready_s": bench.until("simulated-load")}
@@ -40,7 +41,7 @@ def measure_kitui(folder: Path, state_home: Path) -> Row:
     bench.press("3")
     bench.until("R over F")
     bench.press("g")  # one line a run
-    for key, mode in (("4", "F\\* over N"), ("1", "progress"), ("3", "R over F")):
+    for key, mode in (("4", "target N"), ("1", "progress"), ("3", "R over F")):
         bench.press(key)
         bench.until(mode)
     row["move"] = [bench.press(key) for key in ["j"] * 30 + ["k"] * 10]
@@ -55,13 +56,13 @@ def measure_kitui(folder: Path, state_home: Path) -> Row:
     for _ in range(8):  # the eight that run: all in the plot
         bench.press(" ")
     bench.quiet(1.0)
-    bytes_per_s, cores = bench.over(15)
+    bytes_per_s, cores = bench.over(seconds)
     row |= {"idle_bytes_per_s": bytes_per_s, "idle_cpu_percent": 100 * cores}
     stop = threading.Event()
     feeder = threading.Thread(target=feed, args=(Workspace(folder), 8, stop))
     feeder.start()
     bench.quiet(0.1, 3)
-    bytes_per_s, cores = bench.over(20)
+    bytes_per_s, cores = bench.over(seconds)
     stop.set()
     feeder.join()
     row |= {"live_kib_per_s": bytes_per_s / 1024, "live_cpu_percent": 100 * cores, "memory_mb": bench.memory_mb()}
@@ -179,8 +180,13 @@ def main() -> None:
     parser.add_argument("--experimaestro", type=Path, help="the experimaestro program of an environment that has it")
     parser.add_argument("--runs", type=int, default=10_000, help="of the rivals")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--seconds", type=float, default=15.0, help="that the app is left alone, idle and with live runs"
+    )
     options = parser.parse_args()
-    programs: dict[str, Callable[[], Row]] = {"kitui": lambda: measure_kitui(options.folder, state_home)}
+    programs: dict[str, Callable[[], Row]] = {
+        "kitui": lambda: measure_kitui(options.folder, state_home, options.seconds)
+    }
     if options.leet:
         programs["wandb leet"] = lambda: measure_leet(options.leet, options.runs)
     if options.experimaestro:

@@ -1,0 +1,46 @@
+"""Every measurement in tests/bench starts, for one tiny round: its figures mean nothing here."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.hosts import need
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def measured(module: str, *arguments: object) -> str:
+    argv = [sys.executable, "-m", f"tests.bench.{module}", *map(str, arguments)]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=False, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_hosts() -> None:
+    need("ssh", "sshd", "rsync")
+    said = measured("hosts", "--hosts", 1, "--runs", 2, "--seconds", 6, "--settle-s", 4)
+    assert re.search(r"one poll: median \d+ ms", said)
+
+
+def test_ranks() -> None:
+    said = measured("ranks", "--tokens", 5120, "--speed-tokens", "8k")
+    assert said.count("largest relative difference") == 4
+    assert said.count("tokens/s") == 3
+
+
+def test_throughput() -> None:
+    assert '"kitui / trainer+malloc"' in measured("throughput", "--rounds", 1, "--tokens", "20k")
+
+
+def test_the_app(tmp_path: Path) -> None:
+    measured("tui.workspace", tmp_path / "workspace", "--runs", 400, "--lines", 20)
+    said = measured("tui.measure", tmp_path / "workspace", "--rounds", 1, "--seconds", 1)
+    rows = dict(re.findall(r"^\| (\w+) \| (.+) \|$", said, re.MULTILINE))
+    assert float(rows["ready_s"]) > 0
+    assert "ms" in rows["move"]
