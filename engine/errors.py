@@ -10,6 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 NOT_GIVEN: Any = object()
+FAULT_IN_INPUTS = 2
+"""The exit code where what was asked for cannot be done: another try gives the same."""
+STOPPED_AFTER_CHECKPOINT = 75
+"""The exit code (EX_TEMPFAIL) of a run that wrote a checkpoint and ended because it was asked to."""
 
 
 class KituiError(Exception):
@@ -51,13 +55,13 @@ class KituiError(Exception):
 class SpecError(KituiError):
     """The sweep file, a table or an argument is wrong (exit 2)."""
 
-    exit_code = 2
+    exit_code = FAULT_IN_INPUTS
 
 
 class DataError(KituiError):
     """Facts, templates, text or results cannot be read or used (exit 2)."""
 
-    exit_code = 2
+    exit_code = FAULT_IN_INPUTS
 
 
 class LaunchError(KituiError):

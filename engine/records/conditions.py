@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from engine.records.record import Record
@@ -25,7 +23,7 @@ class LawCondition(Record, frozen=True, kw_only=True):
         """As one may give it to `--where`."""
         return " and ".join(f"{name}={value}" for name, value in self.by_field().items() if value is not None)
 
-    def by_field(self) -> dict[str, Any]:
+    def by_field(self) -> dict[str, AxisValue | None]:
         """All values; axes that have no field here last."""
         return {
             name: value for name, value in msgspec.structs.asdict(self).items() if name != "other_axes"
@@ -48,11 +46,11 @@ class Condition(LawCondition, frozen=True, kw_only=True):
         own = {name: getattr(self, name) for name in LawCondition.__struct_fields__}
         return LawCondition(**own | {"other_axes": {f: value for f, value in self.other_axes.items() if f in shared}})
 
-    def sort_key(self) -> tuple[Any, ...]:
+    def sort_key(self) -> tuple[tuple[bool, AxisValue | None], ...]:
         """By size, then budget, then the rest in its order; unknown values first."""
         return tuple((value is not None, value) for value in self.by_field().values())
 
-    def by_field(self) -> dict[str, Any]:
+    def by_field(self) -> dict[str, AxisValue | None]:
         """All values: the size and the budget first, axes that have no field here last."""
         first = {name: getattr(self, name) for name in ("num_params", "num_params_total", "num_tokens")}
         return first | super().by_field()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -107,7 +107,7 @@ def known_host(workspace: Workspace, name: str) -> Host:
     return hosts[name]
 
 
-def _host(path: str, name: str, table: Any) -> Host:
+def _host(path: str, name: str, table: object) -> Host:
     if not _NAME.fullmatch(name) or name == LOCAL:
         raise SpecError(
             "not a name for a host." if name != LOCAL else "this machine needs no table.",
@@ -137,7 +137,7 @@ def _host(path: str, name: str, table: Any) -> Host:
     return host
 
 
-def _fault(path: str, name: str, table: dict[str, Any], said: str) -> SpecError:
+def _fault(path: str, name: str, table: dict[str, object], said: str) -> SpecError:
     """msgspec's words for what is wrong with a table, as ours."""
     words, _, at = said.partition(" - at `$.")
     key = at.rstrip("`").partition("[")[0] or (words.split("`")[1] if "`" in words else "")

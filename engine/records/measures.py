@@ -9,32 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from engine.records.metrics import SetScore, retention_of
+from engine.records.metrics import SetScore
 
 
 class Measure(NamedTuple):
     name: str
-    about: str
     of: Callable[[SetScore], float]
-    is_kept: bool = True
-    """Whether the state keeps it of every run: it is a column of runs then, and can be filtered and sorted by."""
 
     def column(self, fact_set: str) -> str:
         """The name of its column for a fact set; retention goes by the set's own name."""
         return fact_set if self is RETENTION else f"{fact_set}_{self.name}"
 
 
-RETENTION = Measure("retention", "accuracy, rescaled so that chance is 0 and perfection 1", lambda s: s.retention)
-LOGPROB = Measure("logprob", "mean natural log-probability of the right answer", lambda s: round(s.mean_logprob, 4))
-RETENTION_NORM = Measure(
-    "retention_norm",
-    "retention by acc_norm: sums of log-probabilities divided by the answers' characters",
-    lambda s: retention_of(s.correct_norm / s.num_questions, s.num_choices),
-    is_kept=False,
-)
+RETENTION = Measure("retention", lambda s: s.retention)
+LOGPROB = Measure("logprob", lambda s: round(s.mean_logprob, 4))
 
-MEASURES: tuple[Measure, ...] = (RETENTION, LOGPROB, RETENTION_NORM)
-FURTHER_KEPT: tuple[Measure, ...] = tuple(one for one in MEASURES if one.is_kept and one is not RETENTION)
+FURTHER: tuple[Measure, ...] = (LOGPROB,)
+"""What the state keeps of every run beside its retention: columns of runs, to filter and sort by."""
 
 
 def measured(sets: dict[str, SetScore], measure: Measure) -> dict[str, float]:

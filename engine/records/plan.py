@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -47,7 +46,7 @@ class Ceiling(Record, frozen=True, kw_only=True):
 class PlannedAnalysis(Record, frozen=True, kw_only=True):
     """The [analysis] section of the sweep file."""
 
-    law_form: Literal["power", "bounded"] = "power"
+    law_form: str = "power"
     target_retention: float = 0.8
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from engine.records.measures import FURTHER_KEPT, RETENTION, measured
+from engine.records.measures import FURTHER, RETENTION, measured
 from engine.records.metrics import Exposures, SetScore, overall_retention
 from engine.records.record import SCHEMA_VERSION, Record, read_record
 from engine.records.states import RunSummary
@@ -71,7 +71,7 @@ def summary_of(result: RunResult) -> RunSummary:
         trained_tokens=result.num_tokens,
         exposures_as_planned=result.exposures_as_planned,
         retention=measured(result.sets, RETENTION),
-        measures={measure.name: measured(result.sets, measure) for measure in FURTHER_KEPT},
+        measures={measure.name: measured(result.sets, measure) for measure in FURTHER},
         overall=overall_retention(result.sets),
         background_loss=result.background_loss,
         background_epochs=result.background_epochs,

@@ -4,7 +4,7 @@
 
 Each process learns who it is by torchrun's variables. torchrun itself would put each into a session of its own, where a
 guard's signals do not reach it, end what takes over 30 s for its checkpoint, and say 1 for every exit code. In a Slurm
-job of several nodes srun starts them. Standard library only.
+job of several nodes srun starts them. Nothing large is imported.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-EXIT_INTERRUPTED = 75  # EX_TEMPFAIL
+from engine.errors import STOPPED_AFTER_CHECKPOINT
+
 _AFTER_A_FAULT_S = 3.0
 """Others see it too by then, and say in their own words what they missed: only the first one's words are shown."""
 _PR_SET_PDEATHSIG = 1
@@ -49,7 +50,7 @@ def train(num_processes: int, arguments: list[str]) -> int:
         failed = _wait(processes)
         if failed is None:
             codes = {process.returncode for process in processes}
-            return EXIT_INTERRUPTED if EXIT_INTERRUPTED in codes else 0
+            return STOPPED_AFTER_CHECKPOINT if STOPPED_AFTER_CHECKPOINT in codes else 0
         if failed:
             sys.stderr.write(outputs[failed - 1].read_bytes()[-_LAST_WORDS_BYTES:].decode(errors="replace"))
             sys.stderr.flush()
@@ -72,7 +73,7 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int | None:
 def _first_failed(processes: list[subprocess.Popen[bytes]]) -> int | None:
     """Of those that failed since the last look, one that a signal ended, or that said more than that something went
     wrong: the others lost their connection to it."""
-    failed = [n for n, p in enumerate(processes) if p.returncode not in (None, 0, EXIT_INTERRUPTED)]
+    failed = [n for n, p in enumerate(processes) if p.returncode not in (None, 0, STOPPED_AFTER_CHECKPOINT)]
     return min(failed, key=lambda n: (processes[n].returncode > 0, processes[n].returncode == 1), default=None)
 
 

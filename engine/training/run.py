@@ -24,14 +24,13 @@ import torch
 
 from engine.corpus.background import open_background
 from engine.corpus.tokenizer import load_tokenizer
-from engine.errors import KituiError
+from engine.errors import STOPPED_AFTER_CHECKPOINT, KituiError
 from engine.records.bundle import read_section
 from engine.records.metrics import MetricsWriter
 from engine.records.record import plain
 from engine.records.results import Execution, RunResult
 from engine.records.workspace import RunFolder, write_json
 from engine.spec.runspec import FactSets, RunSpec
-from engine.training.processes import EXIT_INTERRUPTED
 from engine.training.ranks import end, join
 from engine.training.trainer import Trainer
 
@@ -69,7 +68,7 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
     ending = trainer.train(lambda: stop_requested)
     writer.close()
     if ending.status == "interrupted":
-        return end(EXIT_INTERRUPTED)
+        return end(STOPPED_AFTER_CHECKPOINT)
     if not ranks.is_first:
         return end(0)
     flops = spec.model.train_flops_per_token(trainer.decoder.llama.config.vocab_size, spec.training.context_length)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from engine.spec.fact_sets import NAMES
+
 EVERYWHERE = "everywhere"
 PLACES = {
     EVERYWHERE: "Everywhere",
@@ -101,7 +103,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("mark_all", "a", "Mark all", "Mark all that is shown, or nothing.", "monitor", show=False),
     Action("pin", "t", "Pin", "Keep the line on top and its curve in the plot.", "monitor", show=False),
     Action("unmark_all", "escape", "Unmark", "Unmark all; leave the filter.", "monitor", show=False),
-    Action("next_set", "s", "Set", "Next fact set: overall, prior, infused, verbatim, unseen; loss.", "monitor"),
+    Action("next_set", "s", "Set", f"Next fact set: {', '.join(NAMES)}; loss.", "monitor"),
     Action("next_plot", "v", "View", "Retention or learning plot, where only one fits.", "monitor", show=False),
     Action("next_pane", "b", "Pane", "Below: events, slots, hosts, alerts.", "monitor", show=False),
     Action("open_log", "l,enter", "Log", "The whole log of the run.", "monitor"),
@@ -109,7 +111,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("retry", "r", "Retry", "Queue the run, or all marked ones, again.", "monitor", show=False),
     Action("pause", "p", "Pause", "Pause the run, or all marked ones, after a question.", "monitor", show=False),
     Action("resume", "u", "Resume", "Go on with paused runs.", "monitor", show=False),
-    Action("next_set", "s", "Set", "Next fact set: overall, prior, infused, verbatim, unseen.", "law"),
+    Action("next_set", "s", "Set", f"Next fact set: {', '.join(NAMES)}.", "law"),
     Action("next_law", "n", "Condition", "Next condition: budget, templates, fill.", "law"),
     Action("predict", "t", "Target", "Type a target size and budget.", "law"),
     Action("next_arm", "a", "Arm", "Show another sweep's curves with these: the neutral arm, say.", "law"),

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from engine.errors import SpecError, nearest
-from engine.records.measures import FURTHER_KEPT
+from engine.records.measures import FURTHER
 from engine.records.states import RunStatus
 from engine.spec import fact_sets
 from engine.spec.axes import AXES, SIZE, Axis
@@ -107,7 +107,7 @@ COLUMNS: tuple[Column, ...] = (
     _attribute("attempt", in_cells=False),
     Column("progress", attrgetter("progress"), None, View("%", 4, _percent)),
     *(column for one in fact_sets.FACT_SETS for column in _score(one)),
-    *(_further(measure.column(name)) for measure in FURTHER_KEPT for name in fact_sets.ASKED),
+    *(_further(measure.column(name)) for measure in FURTHER for name in fact_sets.ASKED),
     _attribute("loss", in_cells=False),
     _attribute("prior_exposures"),
     _attribute("background_loss"),
@@ -149,7 +149,7 @@ def sorted_rows(rows: Sequence[_R], key: str, values: Mapping[str, Getter]) -> l
     return filled + [row for row in rows if get(row) is None] if len(filled) < len(rows) else filled
 
 
-def row_json(row: Row) -> dict[str, Any]:
+def row_json(row: Row) -> dict[str, object]:
     """A row as the contract of the command line has it."""
     if isinstance(row, RunRow):
         return {key: get(row) for key, get in RUN_VALUES.items()}

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from engine.records.analysis import AnalysisDocument, DosePoint, Interval, Verdict
+from engine.records.analysis import AnalysisDocument, DosePoint, Interval, RetentionCurve, Verdict
 from engine.records.conditions import Condition
 from engine.records.record import SCHEMA_VERSION, Record
 from engine.records.workspace import Workspace
@@ -95,14 +95,14 @@ def _settings(workspace: Workspace, names: Sequence[str]) -> tuple[SettingDiffer
     )
 
 
-def _flat(workspace: Workspace, name: str) -> dict[str, Any]:
+def _flat(workspace: Workspace, name: str) -> dict[str, object]:
     """The sweep file as dotted keys; none for a sweep that was imported or simulated."""
     path = workspace.sweep(name).sweep_toml
     if not path.exists():
         return {}
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
 
-    def walk(table: dict[str, Any], prefix: str) -> None:
+    def walk(table: dict[str, object], prefix: str) -> None:
         for key, value in table.items():
             if isinstance(value, dict):
                 walk(value, f"{prefix}{key}.")
@@ -118,30 +118,25 @@ def _place(condition: Condition) -> _Place:
     return tuple(axis.of(condition) for axis in _MATCHED)
 
 
-def _named(place: _Place) -> dict[str, Any]:
-    """A place's values as the fields of a document."""
-    values = dict(zip(_MATCHED, place, strict=True))
-    others = {axis.field: value for axis, value in values.items() if axis.spec_field and value is not None}
-    return {axis.field: value for axis, value in values.items() if not axis.spec_field} | {"other_axes": others}
-
-
 def _curves(first: AnalysisDocument, second: AnalysisDocument) -> tuple[CurveDifference, ...]:
     """Where both have runs: the means, their difference, and its 95 % interval by the seeds' spread (Welch's standard
     error, normal quantile)."""
     points, others = (_points_by_place(document) for document in (first, second))
-    return tuple(_curve_difference(*place, point, others[place]) for place, point in points.items() if place in others)
+    return tuple(
+        _curve_difference(curve, point, others[place][1]) for place, (curve, point) in points.items() if place in others
+    )
 
 
-def _points_by_place(document: AnalysisDocument) -> dict[tuple[str, int, _Place], DosePoint]:
+def _points_by_place(document: AnalysisDocument) -> dict[tuple[str, int, _Place], tuple[RetentionCurve, DosePoint]]:
     return {
-        (curve.fact_set, point.frequency, _place(curve.condition)): point
+        (curve.fact_set, point.frequency, _place(curve.condition)): (curve, point)
         for curve in document.curves
         for point in curve.points
         if point.mean is not None
     }
 
 
-def _curve_difference(fact_set: str, frequency: int, place: _Place, a: DosePoint, b: DosePoint) -> CurveDifference:
+def _curve_difference(curve: RetentionCurve, a: DosePoint, b: DosePoint) -> CurveDifference:
     assert a.mean is not None
     assert b.mean is not None
     difference, ends = b.mean - a.mean, None
@@ -149,9 +144,12 @@ def _curve_difference(fact_set: str, frequency: int, place: _Place, a: DosePoint
         error = math.sqrt(a.sd**2 / a.n + b.sd**2 / b.n)
         ends = (difference - 1.96 * error, difference + 1.96 * error)
     return CurveDifference(
-        fact_set=fact_set,
-        **_named(place),
-        frequency=frequency,
+        fact_set=curve.fact_set,
+        num_params=curve.condition.num_params,
+        num_tokens=curve.condition.num_tokens,
+        templates=curve.condition.templates,
+        other_axes=curve.condition.other_axes,
+        frequency=a.frequency,
         means=(a.mean, b.mean),
         n=(a.n, b.n),
         difference=difference,
@@ -161,12 +159,17 @@ def _curve_difference(fact_set: str, frequency: int, place: _Place, a: DosePoint
 
 def _points(analyses: Sequence[AnalysisDocument]) -> tuple[PointComparison, ...]:
     sides = [{_place(point.condition): point for point in a.law.collapse_points} for a in analyses]
+    both = sides[1] | sides[0]
     rows = []
     for place in dict.fromkeys([*sides[0], *sides[1]]):
+        condition = both[place].condition
         points = [side.get(place) for side in sides]
         rows.append(
             PointComparison(
-                **_named(place),
+                num_params=condition.num_params,
+                num_tokens=condition.num_tokens,
+                templates=condition.templates,
+                other_axes=condition.other_axes,
                 status=tuple(p.status if p else None for p in points),
                 frequency=tuple(p.collapse_frequency if p else None for p in points),
                 interval=tuple(p.interval if p else None for p in points),
@@ -232,7 +235,7 @@ def _texts(row: WithAxes, axes: Sequence[Axis]) -> list[str]:
     return [axis.words(axis.of(row)) for axis in axes]
 
 
-def _setting(value: Any) -> str:
+def _setting(value: object) -> str:
     if value is None:
         return "–"
     return printable(", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))

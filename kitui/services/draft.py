@@ -285,7 +285,7 @@ def _of_several_relations(facts: Sequence[Fact], number: int) -> list[Fact]:
     return [*reversed(first), *facts][:number]
 
 
-def _parsed(text: str, kind: str) -> Any:
+def _parsed(text: str, kind: str) -> object:
     if kind == "text":
         return text
     if kind == "list":
@@ -298,7 +298,7 @@ def _parsed(text: str, kind: str) -> Any:
     return stripped
 
 
-def _as_typed(value: Any) -> str:
+def _as_typed(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_as_typed(v) for v in value)
     if isinstance(value, bool):
@@ -308,7 +308,7 @@ def _as_typed(value: Any) -> str:
     return str(value)
 
 
-def _lookup(table: Any, key: str) -> Any:
+def _lookup(table: object, key: str) -> object:
     for part in key.split("."):
         if not isinstance(table, dict) or part not in table:
             return None

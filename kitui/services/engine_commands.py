@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import orjson
 
+from engine.control.children.child import ONE_THREAD
 from engine.errors import KituiError, LaunchError, SpecError
 from engine.records.analysis import AnalysisDocument, read_analysis
 from engine.records.digests import is_law_behind
@@ -27,8 +28,6 @@ from kitui.services.sweeps import known_sweep
 if TYPE_CHECKING:
     from engine.records.bundle import SweepBundle
     from engine.records.forecast import Probe
-
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class PlannedSweep:
@@ -87,7 +86,7 @@ def probe(workspace: Workspace, planned: PlannedSweep) -> Probe:
 def _run(arguments: list[str], given: bytes | None = None) -> bytes:
     """Run an engine command; its standard output, or the error it found."""
     done = subprocess.run(
-        [sys.executable, "-m", *arguments], input=given, capture_output=True, env=os.environ | _ONE_THREAD, check=False
+        [sys.executable, "-m", *arguments], input=given, capture_output=True, env=os.environ | ONE_THREAD, check=False
     )
     if done.returncode == 0:
         return done.stdout

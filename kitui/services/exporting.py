@@ -7,8 +7,8 @@ import io
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -53,7 +53,7 @@ def export_results(workspace: Workspace, sweep: str, to: str, output: Path | Non
     return f"{len(rows):,} rows of {name} written to {output}"
 
 
-def _csv(rows: list[dict[str, Any]], columns: list[str]) -> bytes:
+def _csv(rows: Sequence[Mapping[str, object]], columns: list[str]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from engine.records.measures import FURTHER_KEPT
+from engine.records.measures import FURTHER
 from engine.records.plan import Plan, PlannedCell
 from engine.records.states import Hosts, RunState, RunStatus, RunSummary, Sweeps, cell_status, hosts_away
 from engine.spec.axes import AxisValue
@@ -136,7 +136,7 @@ def summary_scores(summary: RunSummary) -> Scores:
     scores = dict(summary.retention)
     if summary.overall is not None:
         scores["overall"] = summary.overall
-    for measure in FURTHER_KEPT:
+    for measure in FURTHER:
         for name, value in summary.measures.get(measure.name, {}).items():
             scores[measure.column(name)] = value
     return scores

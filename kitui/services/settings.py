@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from platformdirs import user_config_path
 
@@ -34,9 +34,9 @@ def read_settings() -> Settings:
     remote = bool(os.environ.get("SSH_CONNECTION"))
     content = _read(settings_path())
     theme = content.get("theme", THEMES[0])
-    if theme not in THEMES:
+    if not isinstance(theme, str) or theme not in THEMES:
         raise SpecError(
-            "no such theme.", where=str(settings_path()), key="theme", value=theme, mend=nearest(theme, THEMES)
+            "no such theme.", where=str(settings_path()), key="theme", value=theme, mend=nearest(str(theme), THEMES)
         )
     refresh_s = content.get("refresh_s", 1.5 if remote else 0.5)
     if isinstance(refresh_s, bool) or not isinstance(refresh_s, (int, float)) or not 0.1 <= refresh_s <= 60:
@@ -44,7 +44,7 @@ def read_settings() -> Settings:
     return Settings(theme, float(refresh_s), not remote, _keymap(content.get("keys", {})))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, object]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -57,7 +57,7 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _keymap(table: Any) -> dict[str, str]:
+def _keymap(table: object) -> dict[str, str]:
     ids = [action.id for action in ACTIONS]
     if not isinstance(table, dict):
         raise SpecError(

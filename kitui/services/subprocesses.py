@@ -8,12 +8,11 @@ import sys
 
 import msgspec
 
+from engine.control.children.child import ONE_THREAD
 from engine.errors import KituiError
 from engine.records.analysis import PredictionDocument
 from engine.records.record import decoded
 from engine.records.workspace import Workspace
-
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def predict_beside(
@@ -25,7 +24,7 @@ def predict_beside(
     argv += ["--workspace", str(workspace.root)]
     argv += ["--tokens", tokens] if tokens else []
     argv += ["--where", where] if where else []
-    done = subprocess.run(argv, capture_output=True, env=os.environ | _ONE_THREAD, check=False)
+    done = subprocess.run(argv, capture_output=True, env=os.environ | ONE_THREAD, check=False)
     try:
         return decoded(PredictionDocument, done.stdout)
     except msgspec.MsgspecError:

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""In the environment of a process that works on small arrays, beside runs that want the cores."""
+
 
 class Child:
     """`python -m MODULE ARGUMENTS…`: standard output to a file or nowhere, standard error appended to a log."""
 
     def __init__(self, module: str, *arguments: str, log: Path, output: Path | None = None, one_thread: bool = False):
-        environment = os.environ | ({"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"} if one_thread else {})
+        environment = os.environ | (ONE_THREAD if one_thread else {})
         with log.open("ab") as errors, Path(output or os.devnull).open("wb") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],

@@ -14,13 +14,10 @@ import time
 from collections.abc import Callable
 
 from engine.control.ledger.ledger import Ledger
+from engine.errors import FAULT_IN_INPUTS, STOPPED_AFTER_CHECKPOINT
 from engine.records.processes import ExitRecord
 from engine.records.results import RunResult, summary_of
 from engine.records.states import EndsAs, RunStatus
-
-STOPPED_AFTER_CHECKPOINT = 75
-"""The exit code (EX_TEMPFAIL) of a run that wrote a checkpoint and ended because it was asked to."""
-FAULT_IN_INPUTS = 2
 
 BookFault = Callable[[str, str, str], None]
 """Counts a run's end on its host: host, run, and the fault in words (none where it went well)."""

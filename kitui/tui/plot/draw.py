@@ -9,7 +9,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from engine.spec.numbers import format_count
-from kitui.tui.plot.figure import MARKERS, SMOOTHING_POINTS, Curve, Figure, VerticalMark, to_axis
+from kitui.tui.plot.figure import MARKERS, SMOOTHING_POINTS, Figure, ScaledSeries, VerticalMark, to_axis
 from kitui.tui.plot.raster import Canvas, View, linear_ticks, log2_ticks
 
 LEFT = 7
@@ -51,7 +51,7 @@ def state_words(figure: Figure) -> str:
 
 def _paint(figure: Figure, canvas: Canvas) -> _Overlay:
     """Draw all curves; gives the characters that go over the braille."""
-    curves: list[tuple[Curve, int]] = [(figure.curve(one), one.colour) for one in figure.content.series]
+    curves: list[tuple[ScaledSeries, int]] = [(figure.curve(one), one.colour) for one in figure.content.series]
     for curve, colour in curves:
         if curve.band is not None:
             canvas.band(curve.x, *curve.band, colour)

@@ -47,7 +47,7 @@ class VerticalMark(NamedTuple):
     colour: int
 
 
-class Curve(NamedTuple):
+class ScaledSeries(NamedTuple):
     """A series in axis units: log2 of its values on a log axis. Arrays of one length."""
 
     x: np.ndarray
@@ -78,7 +78,7 @@ class Figure:
     zoom: View | None = None
     cursor_x: float | None = None
 
-    def curve(self, one: Series) -> Curve:
+    def curve(self, one: Series) -> ScaledSeries:
         """The series in axis units; what a log axis cannot show is left out (x) or a gap (y)."""
         x, y = np.array(one.x, dtype=float), np.array(one.y, dtype=float)
         if self.smooth and one.line and not one.hollow and len(y) > SMOOTHING_POINTS:
@@ -91,7 +91,7 @@ class Figure:
             return _log2(kept) if self.log_y else kept
 
         band, spread = (p and (on_axis(p[0]), on_axis(p[1])) for p in (one.band, one.spread))
-        return Curve(x, on_axis(y), band, spread)
+        return ScaledSeries(x, on_axis(y), band, spread)
 
     @property
     def view(self) -> View:

@@ -212,8 +212,9 @@ class LawScreen(KituiScreen):
         self.toggle_class("-law-plot")
 
     def action_next_set(self) -> None:
-        self._fact_set = fact_sets.NAMES[(fact_sets.NAMES.index(self._fact_set) + 1) % len(fact_sets.NAMES)]
-        self.notify(f"fact set: {self._fact_set}", timeout=2)
+        chosen = fact_sets.FACT_SETS[(fact_sets.NAMES.index(self._fact_set) + 1) % len(fact_sets.FACT_SETS)]
+        self._fact_set = chosen.name
+        self.notify(f"{chosen.name}: {chosen.about}", timeout=4)
         if self.kitui.snapshot is not None:
             self.show_snapshot(self.kitui.snapshot)
 

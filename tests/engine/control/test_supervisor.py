@@ -249,7 +249,10 @@ def test_a_supervisor_asked_to_leave_lets_runs_go_on_and_the_next_adopts_them(lo
     os.kill(holder.pid, signal.SIGTERM)
     wait_until(lambda: Lock(long.workspace).holder() is None, 20)
     guards = {r: guard_of(long.workspace, r)["pid"] for r in running(long.workspace)}
-    time.sleep(1)
+    for run_id in guards:  # it goes on
+        metrics = long.workspace.run(run_id).metrics
+        before = metrics.stat().st_size
+        wait_until(lambda path=metrics, size=before: path.stat().st_size > size, 20)
     assert all(alive_guard(long.workspace, r) for r in guards)
     assert long("cancel", "long").returncode == 0  # starts the next one
     wait_until(lambda: states(long) == {"cancelled": 2}, 30)

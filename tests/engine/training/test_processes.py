@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
+from engine.errors import STOPPED_AFTER_CHECKPOINT
 from engine.records.metrics import read_metrics
 from engine.records.results import read_result
 from engine.records.workspace import RunFolder
-from engine.training.processes import EXIT_INTERRUPTED
 from tests.conftest import wait_until
 from tests.engine.training.conftest import Lab
 
@@ -55,7 +55,7 @@ def test_none_is_left_whichever_ends_how(lab_of: object) -> None:
     trains(folder, 2)
     ranks = ranks_of(second)
     os.killpg(second.pid, signal.SIGTERM)  # as a guard does
-    assert second.wait(30) == EXIT_INTERRUPTED
+    assert second.wait(30) == STOPPED_AFTER_CHECKPOINT
     assert not any(rank.is_running() for rank in ranks)
     assert folder.latest.exists()
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.errors import STOPPED_AFTER_CHECKPOINT
 from engine.records.metrics import RetentionRecord, StepRecord, read_metrics
 from engine.records.workspace import RunFolder
 from engine.spec.runspec import RunSpec
 from engine.training.ranks import Ranks, first_row
-from engine.training.run import EXIT_INTERRUPTED
 from tests.conftest import wait_until
 from tests.engine.training.conftest import Lab
 
@@ -76,7 +76,7 @@ def test_a_state_goes_on_by_another_number_of_processes(lab_of: Callable[..., La
             process.terminate()
         for process in processes:
             process.join(60)
-            assert process.exitcode == EXIT_INTERRUPTED
+            assert process.exitcode == STOPPED_AFTER_CHECKPOINT
         written = sorted(p.name for p in (folder.checkpoints / folder.latest.read_text().strip()).glob("*.safetensors"))
         by_rank = [f"{part}.rank000{rank}.safetensors" for part in ("model", "optimizer") for rank in (0, 1)]
         divided = kind == "fsdp" and num_processes == 2

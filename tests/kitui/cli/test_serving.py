@@ -111,9 +111,12 @@ async def test_in_a_real_browser(served: Served, tmp_path: Path) -> None:
                 assert await until(devtools, "location.pathname == '/'")
                 assert await until(devtools, "document.querySelector('.xterm') != null")
                 assert await until(devtools, "document.body.classList.contains('-first-byte')")
-                await asyncio.sleep(3)
-                picture = await call(devtools, "Page.captureScreenshot", {"format": "png"})
-                assert len(picture["data"]) > 20_000  # letters are there, not an empty page
+                for _ in range(50):  # until letters are there, not an empty page
+                    picture = await call(devtools, "Page.captureScreenshot", {"format": "png"})
+                    if len(picture["data"]) > 20_000:
+                        break
+                    await asyncio.sleep(0.2)
+                assert len(picture["data"]) > 20_000
                 await call(devtools, "Runtime.evaluate", {"expression": "document.querySelector('textarea').focus()"})
                 await call(devtools, "Input.insertText", {"text": "q"})
                 assert await until(devtools, "document.body.classList.contains('-closed')")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import SpecError
-from engine.records.measures import FURTHER_KEPT
+from engine.records import measures
 from engine.records.states import RunStatus
 from engine.spec import fact_sets
 from kitui.services.columns import (
@@ -20,7 +20,7 @@ from kitui.services.columns import (
 )
 from kitui.services.rows import Cells, RunRow
 
-FURTHER = [measure.column(name) for measure in FURTHER_KEPT for name in fact_sets.ASKED]
+FURTHER = [measure.column(name) for measure in measures.FURTHER for name in fact_sets.ASKED]
 SCORES = dict.fromkeys([*fact_sets.NAMES, *FURTHER], 0.5)
 NOT_GIVEN = {"loss", "reason"}  # to the runs below
 

@@ -140,13 +140,12 @@ def test_keys_that_come_at_once_do_what_they_do_one_by_one(staged: Workspace, tm
     """Typed ahead, in one write: each is looked at where the one before has led."""
     with Terminal(APP, environment(staged, tmp_path), 120, 40) as terminal:
         wait_until(lambda: "smoke" in terminal.text, 30, lambda: terminal.text)
-        time.sleep(1.5)  # the other screens are made beside the first
         terminal.send("3/seed=1 and frequency=4\r")
         wait_until(lambda: "2 of 12 runs" in terminal.text, 10, lambda: terminal.text)
         terminal.send("4t400k\t120k")
         wait_until(lambda: re.search(r"target N +400k +D +120k", terminal.text), 10, lambda: terminal.text)
         terminal.send("\x1b")
-        time.sleep(0.3)
+        time.sleep(0.3)  # an escape is one by the time that follows it
         terminal.send("2")
         wait_until(lambda: "sweep.toml" in terminal.text, 10, lambda: terminal.text)
         down = "\x1b[B"
