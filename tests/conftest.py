@@ -146,10 +146,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share the trained sweep share a process: it takes half a minute to make."""
+    """Tests that share the trained sweep share a process: it takes half a minute to make. The longest come first."""
     for item in items:
         if "trained" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("trained"))
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def in_full_disk(folder: Path, size: str, argv: list[str]) -> subprocess.CompletedProcess[str]:

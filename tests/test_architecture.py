@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from tests.conftest import ROOT
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "check",
     [

@@ -38,6 +38,7 @@ def with_precision(spec: RunSpec, precision: str, **changes: Any) -> RunSpec:
     return spec.model_copy(update={"training": training} | changes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_processes_give_the_losses_of_one(lab_of: Callable[..., Lab], kind: str) -> None:
     lab = lab_of(num_tokens='["102400"]', batch_size="8", every_tokens='"20k"', prior_rate="1000")
@@ -61,6 +62,7 @@ def test_in_single_precision_ten_steps_differ_by_rounding(lab_of: Callable[..., 
     assert largest_difference(lab, spec, "one", "two") <= 1e-5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_state_goes_on_by_another_number_of_processes(lab_of: Callable[..., Lab], kind: str) -> None:
     """2 → 1 → 2, each stopped in the middle."""

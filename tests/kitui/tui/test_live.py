@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 from engine.control.ledger.state_file import State
 from engine.records.metrics import MetricsTail, RetentionRecord, overall_retention
 from engine.records.workspace import Workspace
@@ -46,6 +48,7 @@ def row_of(screen: str, run_id: str) -> str:
     return ""
 
 
+@pytest.mark.long
 def test_points_law_and_verdicts_appear_in_time(kitui: CommandLine) -> None:
     done = kitui("launch", SAMPLES / "smoke.toml")
     assert done.returncode == 0, done.stderr
