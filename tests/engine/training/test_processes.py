@@ -85,6 +85,7 @@ def test_the_first_fault_is_what_is_said_last(lab: Lab) -> None:
     assert read_result(folder.result(spec.evaluation_id)) is None
 
 
+@pytest.mark.slow
 def test_torchrun_can_start_a_run_too(lab: Lab) -> None:
     spec = lab.spec()
     folder = lab.folder("run", spec)

@@ -17,7 +17,8 @@ from engine.training.ranks import Ranks, first_row
 from tests.conftest import wait_until
 from tests.engine.training.conftest import Lab
 
-KINDS = ("ddp", "fsdp")
+# The default suite takes the harder kind where a test is long, and the other where it is short.
+KINDS = ("fsdp", pytest.param("ddp", marks=pytest.mark.slow))
 
 
 def losses(folder: RunFolder) -> np.ndarray:
@@ -53,7 +54,7 @@ def test_two_processes_give_the_losses_of_one(lab_of: Callable[..., Lab], kind: 
     assert (two.execution.num_processes, two.execution.data_parallel) == (2, kind)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_in_single_precision_ten_steps_differ_by_rounding(lab_of: Callable[..., Lab], kind: str) -> None:
     lab = lab_of(num_tokens='["5120"]', batch_size="16", prior_rate="1000")
     spec = lab.spec(data_parallel=kind)

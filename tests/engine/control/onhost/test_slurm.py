@@ -122,6 +122,7 @@ def test_a_job_whose_guard_does_not_come_up_says_why(way: LocalProcess) -> None:
     assert "this machine is broken" in poll(way, "a").reason
 
 
+@pytest.mark.slow
 def test_a_controller_that_does_not_answer_is_no_end(way: LocalProcess, slurm: Cluster) -> None:
     start(way, "a", seconds=30)
     wait_until(lambda: poll(way, "a").standing == "running", 20)
