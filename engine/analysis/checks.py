@@ -12,6 +12,7 @@ import numpy as np
 from engine.analysis.curves import Curve
 from engine.records.analysis import TemplateEffect
 from engine.records.results import QuestionOutcomes
+from engine.spec.axes import AXES, TEMPLATES, AxisValue
 
 UNSEEN_SIGNIFICANCE = 0.01
 _NUM_DRAWS = 9_999
@@ -52,12 +53,13 @@ def unseen_check(outcomes: Sequence[QuestionOutcomes]) -> UnseenCheck | None:
 
 def template_effect(curves: Iterable[Curve]) -> TemplateEffect | None:
     """Mean retention with the most templates less that with the fewest, its 95 % interval, and p, by a permutation test
-    across template counts within cells of one N, D and F; None with one count."""
-    strata: dict[tuple[int, int, int], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    across template counts within cells that agree in N, D, F and all other axes; None with one count."""
+    strata: dict[tuple[AxisValue | None, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    fixed = [axis for axis in AXES if axis.in_condition and axis is not TEMPLATES]
     for curve in curves:
         for o in curve.observations:
             if o.frequency > 0 and curve.condition.templates is not None:
-                key = (curve.condition.num_params, curve.condition.num_tokens, o.frequency)
+                key = (*(axis.of(curve.condition) for axis in fixed), o.frequency)
                 strata[key][curve.condition.templates].append(o.retention)
     counts = sorted({count for by_count in strata.values() for count in by_count})
     if len(counts) < 2:

@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from engine.records.bundle import SweepBundle, read_bundle
 from engine.records.plan import Ceiling, Plan, PlannedAnalysis, PlannedCell
 from engine.records.record import encoded, plain
 from engine.records.workspace import SweepFolder, Workspace, sync_folder, write_json
-from engine.spec.axes import OTHER_AXES
+from engine.spec.axes import OTHER_AXES, Axis
 from engine.spec.resolve import background_hashes, resolve
 from engine.spec.runspec import CorpusSpec, FactSets, RunSpec
 
@@ -68,6 +69,7 @@ def plan(sweep_path: Path, workspace: Workspace) -> SweepBundle:
         where=str(sweep_path),
         notes=tuple(notes),
         analysis=PlannedAnalysis(**resolved.sweep.analysis.model_dump()),
+        axes=[axis for axis in OTHER_AXES if getattr(resolved.sweep.grid, axis.key)],
         background_tokens=background_tokens,
     )
     return SweepBundle(
@@ -102,6 +104,7 @@ def make(sweep_folder: SweepFolder, workspace: Workspace) -> Plan:
         where=str(sweep_folder.sweep_toml),
         notes=tuple(note for note in bundle.plan.notes if not note.startswith("estimated")),
         analysis=bundle.plan.analysis,
+        axes=[axis for axis in OTHER_AXES if axis.field in bundle.plan.cells[0].other_axes],
         background_tokens=len(background.tokens),
     )
     if len(background.tokens) < bundle.runs[0].training.context_length:
@@ -169,6 +172,7 @@ def _measure(
     where: str,
     notes: tuple[str, ...],
     analysis: PlannedAnalysis,
+    axes: Sequence[Axis],
     background_tokens: int | None,
 ) -> Plan:
     """The plan of these runs, one a cell. SpecError for a dose that does not pack."""
@@ -211,7 +215,8 @@ def _measure(
                 mend=f"Use {top:,} or less, more tokens, or fewer infused facts.",
             )
     cells = tuple(
-        _cell(run, vocab_size, run.num_tokens + tokens_on_top(run, infused) if tokenizer else None) for run in runs
+        _cell(run, axes, vocab_size, run.num_tokens + tokens_on_top(run, infused) if tokenizer else None)
+        for run in runs
     )
     return Plan(
         sweep=name,
@@ -250,7 +255,8 @@ def _check_prior(lengths_FT: np.ndarray, first: RunSpec, num_tokens: int, where:
         )
 
 
-def _cell(run: RunSpec, vocab_size: int | None, total_tokens: int | None) -> PlannedCell:
+def _cell(run: RunSpec, axes: Sequence[Axis], vocab_size: int | None, total_tokens: int | None) -> PlannedCell:
+    """`axes`: those of this sweep that have no field of their own in a cell."""
     vocabulary = vocab_size or _GUESSED_VOCAB_SIZE
     length = run.training.context_length
     return PlannedCell(
@@ -266,7 +272,7 @@ def _cell(run: RunSpec, vocab_size: int | None, total_tokens: int | None) -> Pla
         train_flops=run.model.train_flops_per_token(vocabulary, length) * (total_tokens or run.num_tokens),
         memory_bytes=run.memory_bytes(vocabulary, run.num_processes, run.data_parallel),
         num_processes=run.num_processes,
-        other_axes={axis.field: getattr(run, axis.spec_field) for axis in OTHER_AXES},
+        other_axes={axis.field: getattr(run, axis.spec_field) for axis in axes},
     )
 
 

@@ -14,7 +14,8 @@ from engine.records.metrics import SetScore
 
 class Measure(NamedTuple):
     name: str
-    of: Callable[[SetScore], float]
+    of: Callable[[SetScore], float | None]
+    """None for a score of before it was measured: a new field of `SetScore` has a default, for old ones to be read."""
 
     def column(self, fact_set: str) -> str:
         """The name of its column for a fact set; retention goes by the set's own name."""
@@ -30,4 +31,4 @@ FURTHER: tuple[Measure, ...] = (LOGPROB,)
 
 def measured(sets: dict[str, SetScore], measure: Measure) -> dict[str, float]:
     """The measure by fact set."""
-    return {name: measure.of(score) for name, score in sets.items()}
+    return {name: value for name, score in sets.items() if (value := measure.of(score)) is not None}

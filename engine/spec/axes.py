@@ -1,7 +1,8 @@
 """The axes of a grid, each defined once: what it is called in sweep files, runs, filters, tables and the designer.
 
-To add an axis: a field of `Grid` (spec/sweep.py), an entry here, and its part in a run's spec (spec/resolve.py). What
-has no field of its own in plans, conditions and rows is carried there by its name (`other_axes`).
+To add an axis that sets a field of a run's spec: a field of `Grid` (spec/sweep.py), a tuple that is empty unless it is
+given, and an entry here; a new field of the spec stands in spec/runspec.py. What has no field of its own in plans,
+conditions and rows is carried there by its name (`other_axes`).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Axis(NamedTuple):
     separates_laws: bool = True
     """Whether such curves never share a law."""
     spec_field: str = ""
-    """The field of a run's spec that holds its value, where it has no field of its own in a plan."""
+    """The field of a run's spec that it sets, where it has no field of its own in a plan. Without values in the grid,
+    the spec's own holds, and the sweep has no such axis."""
     width: int = 6
     """Columns in a table."""
     is_large: bool = True
@@ -70,6 +72,8 @@ class Axis(NamedTuple):
             return "–"
         if isinstance(value, str):
             return value
+        if isinstance(value, float):
+            return f"{value:.4g}"
         return format_count(value) if self.is_large and value >= 10_000 else f"{value:,}"
 
     def named(self, value: AxisValue | None) -> str:

@@ -27,7 +27,7 @@ def parse_number(value: Any) -> float | int:
         raise ValueError("expected a finite number")
     # 2.3M in binary floating point is 2299999.9999999995: what a suffix makes is meant as a whole number.
     nearest_whole = round(number)
-    return nearest_whole if abs(number - nearest_whole) <= 1e-9 * max(1, abs(number)) else number
+    return nearest_whole if abs(number - nearest_whole) <= 1e-9 * abs(number) else number
 
 
 def parse_count(value: Any) -> int:

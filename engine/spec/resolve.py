@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from engine.errors import DataError, SpecError
 from engine.spec import fact_sets
+from engine.spec.axes import OTHER_AXES
 from engine.spec.facts import Partition, partition, read_facts
 from engine.spec.models import preset
 from engine.spec.runspec import (
@@ -143,9 +144,11 @@ def _runs(path: Path, sweep: Sweep, facts: FactSets, corpus: CorpusSpec) -> list
     asked = sweep.evaluation.question_template if sweep.mixture.questions_in_background else None
     written: dict[int, str] = {}
     runs = []
-    for seed, num_tokens, size, num_templates, frequency in itertools.product(
-        grid.seed, grid.num_tokens, grid.model_size, grid.num_templates, grid.infusion_frequency
-    ):
+    others = [axis for axis in OTHER_AXES if getattr(grid, axis.key)]
+    for seed, num_tokens, size, num_templates, frequency, *values in itertools.product(
+        grid.seed, grid.num_tokens, grid.model_size, grid.num_templates, grid.infusion_frequency,
+        *(getattr(grid, axis.key) for axis in others),
+    ):  # fmt: skip
         if num_tokens < sweep.training.context_length:
             raise SpecError(
                 f"less than one row of context_length = {sweep.training.context_length} tokens.",
@@ -178,7 +181,7 @@ def _runs(path: Path, sweep: Sweep, facts: FactSets, corpus: CorpusSpec) -> list
             micro_batch_size=sweep.execution.micro_batch_size,
             num_processes=sweep.execution.num_processes_for(shape),
             data_parallel=sweep.execution.data_parallel,
-        )
+        ).model_copy(update={axis.spec_field: value for axis, value in zip(others, values, strict=True)})
         num_statements = max(spec.num_templates, mixture.num_prior_templates)
         if num_statements not in written:
             written[num_statements] = written_facts_id(facts, num_statements=num_statements, question_template=asked)

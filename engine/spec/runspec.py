@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from engine.spec import fact_sets
 from engine.spec.facts import Fact
 from engine.spec.models import ModelShape
 from engine.spec.questions import Block, balanced_blocks
@@ -151,9 +152,14 @@ def run_identity(spec: RunSpec, written_facts: str) -> dict[str, Any]:
     }
 
 
+_FIRST_ASKED = ("infused", "prior", "unseen", "verbatim")
+"""The sets asked in results whose identity does not name them."""
+
+
 def evaluation_identity(evaluation: EvaluationSettings, facts: FactSets) -> dict[str, Any]:
     """What changes the questions asked. How often they are asked during training does not."""
-    return {
+    asked = {} if fact_sets.ASKED == _FIRST_ASKED else {"asked": fact_sets.ASKED}
+    return asked | {
         "settings": evaluation.model_dump(mode="json", exclude={"every_tokens"}),
         "facts": facts.model_dump(mode="json", exclude={"questions", "statements"}),
         "questions": {relation: texts[evaluation.question_template] for relation, texts in facts.questions.items()},

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple, cast
 import typer
 
 from engine.records.workspace import Workspace
+from engine.spec.fact_sets import NAMES
 
 OpenApp = Callable[[Workspace, str | None, bool], None]
 """Opens the terminal app on a workspace, on one sweep of it or on none, read-only or not."""
@@ -35,9 +36,7 @@ FileArgument = Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="A swee
 SlotsOption = Annotated[int | None, typer.Option("--slots", min=1, help="Runs at once.", metavar="N")]
 NamesArgument = Annotated[list[str], typer.Argument(metavar="SWEEP|RUN...", help="Names of sweeps, ids of runs.")]
 SweepsArgument = Annotated[list[str], typer.Argument(metavar="SWEEP...", help="Names of sweeps.")]
-FactSetOption = Annotated[
-    str, typer.Option("--fact-set", help="overall, prior, infused, verbatim or unseen.", metavar="SET")
-]
+FactSetOption = Annotated[str, typer.Option("--fact-set", help=f"{', '.join(NAMES)}.", metavar="SET")]
 
 
 class Session(NamedTuple):

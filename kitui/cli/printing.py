@@ -14,6 +14,7 @@ from engine.records.states import RunStatus
 from engine.records.status import StatusDocument
 from engine.records.workspace import Workspace
 from engine.spec import fact_sets
+from engine.spec.axes import TOKENS, differing_axes
 from engine.spec.numbers import format_count
 from kitui.cli.console import out
 from kitui.services.actions import PLACES, key_name
@@ -213,19 +214,23 @@ def print_words(document: WordsDocument) -> None:
 
 
 def print_runs(rows: Sequence[Row], *, by_seed: bool) -> None:
+    axes = [axis for axis in differing_axes(rows) if by_seed or axis is not TOKENS]
     table = Table(box=None, pad_edge=False)
     table.add_column("run" if by_seed else "size", no_wrap=True)
+    for axis in axes:
+        table.add_column(axis.label, justify="right", no_wrap=True)
     for column in (("state",) if by_seed else ("n", "missing")) + ("F", "overall", "prior", "infused", "unseen"):
         table.add_column(column, justify="left" if column == "state" else "right")
     table.add_column("time" if by_seed else "", justify="right")
     for row in rows:
         frequency, unseen = f"{row.frequency:,}", retention(row.score("unseen"))
+        others = [axis.words(axis.of(row)) for axis in axes]
         if isinstance(row, RunRow):
             scores = [retention(row.score(name)) for name in ("overall", "prior", "infused")]
             time_text = duration(row.elapsed_s) if row.elapsed_s else printable(row.reason)[:40]
-            table.add_row(row.run_id, row.status, frequency, *scores, unseen, time_text)
+            table.add_row(row.run_id, *others, row.status, frequency, *scores, unseen, time_text)
         else:
             name = f"{row.model}  D={format_count(row.num_tokens)}"
             scores = [with_sd(row.score(s), row.sds.get(s), "±") or "–" for s in ("overall", "prior", "infused")]
-            table.add_row(name, str(row.n), str(row.missing or ""), frequency, *scores, unseen, "")
+            table.add_row(name, *others, str(row.n), str(row.missing or ""), frequency, *scores, unseen, "")
     out().print(table)

@@ -66,12 +66,13 @@ def _score(fact_set: fact_sets.FactSet) -> list[Column]:
     def get_sd(row: CellRow) -> float | None:
         return row.sds.get(name)
 
+    of_sd = Column(f"{name}_sd", None, get_sd)
     if not fact_set.in_table:
-        return [Column(name, get, get)]
+        return [Column(name, get, get), of_sd]
     head = f"{fact_set.label} ± sd" if fact_set is fact_sets.OVERALL else name
     run_view = View(fact_set.label, 5, lambda row: _retention(get(row)))
     cell_view = View(head, 9, lambda row: with_sd(get(row), get_sd(row), " ±"))
-    return [Column(name, get, get, run_view, cell_view), Column(f"{name}_sd", None, get_sd)]
+    return [Column(name, get, get, run_view, cell_view), of_sd]
 
 
 def _further(key: str) -> Column:

@@ -201,7 +201,7 @@ def _grid(plan: Plan, runs: Runs) -> tuple[GridCell, ...]:
     """The cells, their seeds together: how many are trained, and the mean of what they retain."""
     cells: dict[tuple[object, ...], list[PlannedCell]] = {}
     for cell in plan.cells:
-        key = (cell.model, cell.num_tokens, cell.num_templates, cell.frequency, *cell.other_axes.values())
+        key = (cell.model, cell.num_tokens, cell.num_templates, cell.frequency, *cell.other_axes.items())
         cells.setdefault(key, []).append(cell)
     rows = []
     for members in cells.values():

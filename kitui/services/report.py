@@ -14,8 +14,10 @@ from engine.records.analysis import CollapsePoint, CurvesDocument, DosePoint, La
 from engine.records.status import StatusDocument
 from engine.records.workspace import Workspace
 from engine.spec import fact_sets
+from engine.spec.axes import differing_axes
 from engine.spec.numbers import format_count
 from kitui.services.format import dose, dose_interval, interval, number, retention
+from kitui.services.labels import condition_label
 from kitui.services.sweeps import known_sweep
 
 
@@ -55,18 +57,15 @@ def curves_document(analysis: CurvesDocument) -> CurvesDocument:
 
 def retention_table(curves: Sequence[RetentionCurve], title: str, *, with_sd: bool) -> Table:
     """Sizes down, frequencies across: the mean over seeds; missing runs are marked, never filled in."""
+    conditions = [curve.condition for curve in curves]
     frequencies = sorted({p.frequency for c in curves for p in c.points})
     table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
-    table.add_column("N" if len({_budget(c) for c in curves}) == 1 else "N · D", justify="left", no_wrap=True)
+    table.add_column("N", justify="left", no_wrap=True)
     for frequency in frequencies:
         table.add_column(f"F={frequency:,}" if frequency == frequencies[0] else f"{frequency:,}", justify="right")
     for curve in curves:
         by_dose = {p.frequency: p for p in curve.points}
-        label = format_count(curve.condition.num_params)
-        if len({_budget(c) for c in curves}) > 1:
-            label += f" · {format_count(curve.condition.num_tokens)}"
-        if curve.condition.templates not in (None, 1):
-            label += f" · {curve.condition.templates} templates"
+        label = condition_label(curve.condition, conditions)
         table.add_row(label, *(_dose_text(by_dose.get(f), with_sd) for f in frequencies))
     return table
 
@@ -84,20 +83,14 @@ def _dose_text(point: DosePoint | None, with_sd: bool) -> str:
 
 def collapse_table(points: Sequence[CollapsePoint]) -> Table:
     table = Table(box=None, pad_edge=False)
-    several_budgets = len({p.condition.num_tokens for p in points}) > 1
-    several_templates = len({p.condition.templates for p in points}) > 1
-    columns = ["N", *(["D"] if several_budgets else []), *(["templ."] if several_templates else [])]
-    columns += ["F*", "95 %", "half", "acquired", "drop", "p", "verdict"]
+    axes = differing_axes([p.condition for p in points])
+    columns = ["N", *(axis.label for axis in axes), "F*", "95 %", "half", "acquired", "drop", "p", "verdict"]
     for column in columns:
         table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
     for p in points:
-        condition = p.condition
-        budget = [format_count(condition.num_tokens)] if several_budgets else []
-        templates = [str(condition.templates)] if several_templates else []
         table.add_row(
-            format_count(condition.num_params),
-            *budget,
-            *templates,
+            format_count(p.condition.num_params),
+            *(axis.words(axis.of(p.condition)) for axis in axes),
             number(p.collapse_frequency),
             interval(p.interval),
             number(p.half_drop_frequency),
@@ -111,8 +104,9 @@ def collapse_table(points: Sequence[CollapsePoint]) -> Table:
 
 def law_lines(law: LawDocument) -> list[str]:
     """The law in words, or why there is none; what speaks for and against it; the next size up."""
+    conditions = [point.condition for point in law.collapse_points]
     lines = [
-        f"N = {format_count(point.condition.num_params)}: {point.reason}"
+        f"N = {condition_label(point.condition, conditions)}: {point.reason}"
         for point in law.collapse_points
         if point.status != "observed"
     ]
@@ -161,10 +155,6 @@ def prediction_lines(document: Prediction) -> list[str]:
 
 def simulated_label(document: HasOrigin) -> str:
     return " (simulated)" if document.simulated else ""
-
-
-def _budget(curve: RetentionCurve) -> int:
-    return curve.condition.num_tokens
 
 
 def background_words(background_tokens: int | None, budgets: list[int]) -> str:

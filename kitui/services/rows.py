@@ -152,7 +152,7 @@ class Cells:
         """One row a cell, in the order in which the cells first come. Only final scores count."""
         members: dict[tuple[Any, ...], list[RunRow]] = {}
         for run in rows:
-            members.setdefault((*_cell_of(run), *run.other_axes.values()), []).append(run)
+            members.setdefault((*_cell_of(run), *run.other_axes.items()), []).append(run)
         known = self._known
         self._known = {
             key: known[key] if key in known and _same(known[key][0], runs) else (runs, _cell_row(runs))

@@ -17,6 +17,7 @@ from engine.errors import StateError
 from engine.records.analysis import read_analysis
 from engine.records.states import Runs, RunStatus, Sweeps, SweepState, cell_status
 from engine.records.workspace import Workspace, read_json, write_json
+from engine.spec.axes import AXES, SIZE
 from engine.spec.numbers import format_count
 from kitui.services.format import counted, duration, number
 
@@ -99,10 +100,10 @@ def _points_as_of(path: Path, mtime_ns: int) -> dict[str, float | None]:
         found = read_analysis(path)
     except StateError:
         found = None
+    axes = [axis for axis in AXES if axis.in_condition and axis is not SIZE]
     points = {}
     for point in found.law.collapse_points if found is not None else ():
-        c = point.condition
-        label = f"N={format_count(c.num_params)} D={format_count(c.num_tokens)}"
-        label += f" {c.templates} templ." if c.templates not in (None, 1) else ""
-        points[label] = point.collapse_frequency
+        # By its own values alone: a label stays the same while the sweep grows.
+        others = [axis.named(value) for axis in axes if (value := axis.of(point.condition)) not in (None, 1)]
+        points[" ".join([f"N={format_count(point.condition.num_params)}", *others])] = point.collapse_frequency
     return points

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 
 from engine.records.analysis import CollapsePoint, LawDocument, Prediction, RetentionCurve
-from engine.records.conditions import Condition
 from engine.spec import fact_sets
-from engine.spec.axes import differing_axes
 from engine.spec.numbers import format_count
+from kitui.services.labels import condition_label
 from kitui.services.learning_curve import LearningCurve
 from kitui.services.rows import mean_sd
 from kitui.tui.live.snapshot import Snapshot
@@ -158,9 +157,3 @@ def law_series(law: LawDocument, points: Sequence[CollapsePoint], target: Predic
         place, found = len(points), target.collapse_frequency
         series.append(Series(format_count(aim), (aim,), (found,), place, line=False, hollow=True, spread=spread))
     return series
-
-
-def condition_label(condition: Condition, among: Sequence[Condition]) -> str:
-    """The size, and whatever else differs between the curves shown."""
-    others = [axis.named(axis.of(condition)) for axis in differing_axes(among)]
-    return " ".join([format_count(condition.num_params), *others])

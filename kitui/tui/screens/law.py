@@ -26,6 +26,7 @@ from engine.spec import fact_sets
 from engine.spec.axes import AXES, SIZE, TOKENS, differing_axes
 from engine.spec.numbers import format_count
 from kitui.services.engine_commands import analysis
+from kitui.services.labels import condition_label
 from kitui.services.report import OUTDATED, collapse_table, law_lines, prediction_lines
 from kitui.services.subprocesses import predict_beside
 from kitui.services.text import plain_text
@@ -34,7 +35,6 @@ from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.plot.figure import Series
 from kitui.tui.plot.series import (
     collapse_marks,
-    condition_label,
     curve_series,
     frequency_limits,
     law_limits,

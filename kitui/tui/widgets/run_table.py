@@ -16,7 +16,7 @@ def row_key(row: Row) -> tuple[Any, ...]:
     """What a line is known by, whether runs or cells are shown."""
     if isinstance(row, RunRow):
         return (row.run_id,)
-    return (row.model, row.frequency, row.num_tokens, row.templates, *row.other_axes.values())
+    return (row.model, row.frequency, row.num_tokens, row.templates, *row.other_axes.items())
 
 
 class RunTable(LineTable):

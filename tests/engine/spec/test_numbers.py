@@ -89,3 +89,8 @@ def test_geom_has_both_ends_and_one_ratio(first: float, last: float, num: int) -
 def test_shown_counts_are_within_half_a_percent(number: int) -> None:
     shown = float(parse_number(format_count(number)))
     assert abs(shown - number) <= 0.005 * number + 1e-9
+
+
+def test_a_small_number_stays_what_it_is() -> None:
+    assert parse_number("1e-10") == 1e-10
+    assert parse_axis("geom(1e-12, 1e-10, 3)") == pytest.approx([1e-12, 1e-11, 1e-10], rel=1e-9)

@@ -1,0 +1,23 @@
+"""Labels of curves and points."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.records.conditions import Condition
+from engine.spec import axes
+from kitui.services.labels import condition_label
+
+
+def test_what_differs_is_named_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    rate = axes.Axis("learning_rate", "rate", "lr", "lr", "rates", "", spec_field="learning_rate", is_large=False)
+    monkeypatch.setattr(axes, "AXES", (*axes.AXES, rate))
+    some = [
+        Condition(num_params=7000, num_tokens=num_tokens, templates=3, other_axes={"rate": value})
+        for num_tokens in (96_000, 300_000)
+        for value in (1e-3, 0.00046415888336127773)
+    ]
+    assert [condition_label(one, some) for one in some] == [
+        "7k D=96k lr=0.001", "7k D=96k lr=0.0004642", "7k D=300k lr=0.001", "7k D=300k lr=0.0004642",
+    ]  # fmt: skip
+    assert condition_label(some[0], some[:1]) == "7k"
