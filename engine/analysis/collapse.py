@@ -18,8 +18,6 @@ from engine.analysis.fitting import Fit, Profile, acquisition_profile, collapse_
 from engine.analysis.gate import DosePart, collapse_test
 from engine.analysis.scatter import Scatter
 from engine.analysis.shape import (
-    COLLAPSE_SHARE,
-    HALF_SHARE,
     NUM_PARAMETERS,
     Array,
     Part,
@@ -27,7 +25,7 @@ from engine.analysis.shape import (
     last_crossing,
     shape,
 )
-from engine.records.analysis import CollapsePoint, Verdict
+from engine.records.analysis import COLLAPSE_SHARE, HALF_SHARE, CollapsePoint, Verdict
 from engine.spec.sweep import MIN_DOSES
 
 SIGNIFICANCE = 0.05

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from engine.analysis.shape import (
-    COLLAPSE_SHARE,
     NUM_PARAMETERS,
     Array,
     Part,
@@ -20,6 +19,7 @@ from engine.analysis.shape import (
     shape,
 )
 from engine.analysis.solver import Constraint, level_constraint, maximise, share_constraint
+from engine.records.analysis import COLLAPSE_SHARE
 
 _LOWEST = -50.0  # log-likelihoods are cut off here: e^-50 is nothing
 

@@ -21,8 +21,6 @@ from scipy.special import betaln, digamma, expit
 Array = NDArray[np.float64]
 
 NUM_PARAMETERS = 7
-COLLAPSE_SHARE = 0.9
-HALF_SHARE = 0.5
 _HIGHEST_LEVEL = 0.9995
 _FEWEST_OCTAVES, _MOST_OCTAVES = 0.04, 1.5  # widths of rise and fall
 _TABLE_SIZE = 257

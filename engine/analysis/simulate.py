@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.analysis.curves import Observation, observation_of_counts
-from engine.analysis.shape import COLLAPSE_SHARE, last_crossing, shape
+from engine.analysis.shape import last_crossing, shape
+from engine.records.analysis import COLLAPSE_SHARE
 from engine.records.conditions import Condition
 
 

@@ -50,13 +50,19 @@ class RetentionCurve(Record, frozen=True, kw_only=True):
     points: tuple[DosePoint, ...]
 
 
+COLLAPSE_SHARE = 0.9
+"""Of the highest fitted retention: F* is the last frequency at which so much of it is left."""
+HALF_SHARE = 0.5
+"""The same, for the half-drop."""
+
+
 class CollapsePoint(Record, frozen=True, kw_only=True):
     """What one curve says of its collapse."""
 
     condition: Condition
     status: Verdict
     collapse_frequency: float | None = msgspec.field(name="frequency")
-    """F*: the last F with at least 90 % of the highest fitted retention; given only where it is observed."""
+    """F*; given only where it is observed."""
     interval: Interval
     half_drop_frequency: float | None
     best_frequency: float | None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from engine.control.ledger.state_file import read_state
-from engine.records.analysis import AnalysisDocument, CurvesDocument, LawDocument, PredictionDocument
+from engine.records.analysis import COLLAPSE_SHARE, AnalysisDocument, CurvesDocument, LawDocument, PredictionDocument
 from engine.records.plan import Ceiling
 from engine.records.states import RunStatus
 from engine.records.status import StatusDocument
@@ -97,7 +97,8 @@ def print_summary(workspace: Workspace, name: str, analysis: AnalysisDocument) -
         if curves:
             console.print(retention_table(curves, fact_set, with_sd=False))
     console.print()
-    console.print("Collapse points F* (the last frequency with at least 90 % of the highest overall retention)")
+    share = f"{100 * COLLAPSE_SHARE:g} %"
+    console.print(f"Collapse points F* (the last frequency with at least {share} of the highest overall retention)")
     console.print(collapse_table(law.collapse_points))
     console.print()
     for line in law_lines(law):

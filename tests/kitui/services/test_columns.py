@@ -8,6 +8,7 @@ from engine.errors import SpecError
 from engine.records import measures
 from engine.records.states import RunStatus
 from engine.spec import fact_sets
+from engine.spec.axes import OTHER_AXES
 from kitui.services.columns import (
     ALIASES,
     CELL_VALUES,
@@ -31,6 +32,7 @@ def row(seed: int = 0, status: RunStatus = RunStatus.DONE, frequency: int = 4, n
         num_tokens=num_tokens, total_tokens=num_tokens, templates=1, seed=seed, status=status, attempt=1,
         progress=0.25 if status is RunStatus.RUNNING else 1.0, scores=SCORES, prior_exposures=3.0,
         background_loss=5.0, background_epochs=0.5, tokens_per_s=9_000.0, elapsed_s=30.0, host="local",
+        other_axes={axis.field: 1 for axis in OTHER_AXES},
     )  # fmt: skip
 
 
