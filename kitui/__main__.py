@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from engine.errors import KituiError
-from engine.records.workspace import Workspace
+
+if TYPE_CHECKING:
+    from engine.records.workspace import Workspace
 
 
 def main() -> None:
     try:
         if len(sys.argv) == 1 and sys.stdout.isatty():
             # Without typer, which takes a tenth of a second to load: the app is what people wait for.
+            from engine.records.workspace import Workspace
             from kitui.services.sweeps import default_workspace
 
             _open_app(Workspace(default_workspace()))

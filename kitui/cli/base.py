@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
 import typer
 
-from engine.records.workspace import Workspace
 from engine.spec.fact_sets import NAMES
 
-OpenApp = Callable[[Workspace, str | None, bool], None]
+if TYPE_CHECKING:  # help is printed without it
+    from engine.records.workspace import Workspace
+
+OpenApp = Callable[["Workspace", str | None, bool], None]
 """Opens the terminal app on a workspace, on one sweep of it or on none, read-only or not."""
 
 app = typer.Typer(
@@ -53,6 +55,7 @@ def session_of(context: typer.Context) -> Session:
 
 def workspace_of(context: typer.Context, given: Path | None) -> Workspace:
     """The workspace: the command's option, the program's, the environment's, the user's data folder."""
+    from engine.records.workspace import Workspace
     from kitui.services.sweeps import default_workspace
 
     return Workspace(given or session_of(context).workspace or default_workspace())

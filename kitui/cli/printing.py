@@ -10,8 +10,6 @@ from rich.table import Table
 from engine.control.ledger.state_file import read_state
 from engine.records.analysis import COLLAPSE_SHARE, AnalysisDocument, CurvesDocument, LawDocument, PredictionDocument
 from engine.records.plan import Ceiling
-from engine.records.states import RunStatus
-from engine.records.status import StatusDocument
 from engine.records.workspace import Workspace
 from engine.spec import fact_sets
 from engine.spec.axes import TOKENS, differing_axes
@@ -36,34 +34,6 @@ from kitui.services.text import printable
 
 if TYPE_CHECKING:  # pydantic with it, which status does not need
     from kitui.services.planning import PlanDocument
-
-
-def print_status(document: StatusDocument) -> None:
-    console = out()
-    if not document.sweeps:
-        console.print("No sweeps yet. kitui demo shows one; kitui init writes a sweep file to start from.")
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in ("sweep", "cells", "done", "running", "queued", "failed", "ETA"):
-        table.add_column(column, justify="left" if column == "sweep" else "right")
-    for row in document.sweeps:
-        table.add_row(
-            printable(row.name) + (" (simulated)" if row.simulated else ""),
-            f"{row.cells:,}",
-            f"{row.num(RunStatus.DONE):,}",
-            f"{row.num(RunStatus.RUNNING):,}",
-            f"{row.num_waiting:,}",
-            f"{row.num_in_trouble:,}",
-            duration(row.eta_s) if row.eta_s is not None else "–",
-        )
-    console.print(table)
-    for row in document.sweeps:
-        for alert in row.alerts[:10]:
-            console.print(f"! {printable(row.name)}: {printable(alert)}")
-    supervisor = document.supervisor
-    console.print(
-        f"supervisor: {'process ' + str(supervisor.pid) if supervisor.alive else 'not running (nothing to do)'}"
-    )
 
 
 def print_curves(document: CurvesDocument) -> None:

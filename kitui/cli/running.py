@@ -126,7 +126,7 @@ def status(
     """Show the state of everything, quickly."""
     from engine.records.status import status_json
     from kitui.cli.console import print_json
-    from kitui.cli.printing import print_status
+    from kitui.cli.status_table import print_status
     from kitui.services.report import status_document
 
     document = status_document(workspace_of(context, workspace), sweep)

@@ -23,7 +23,8 @@ from engine.records.workspace import Workspace
 from kitui.cli.asking import ask_for_caps, with_current_supervisor
 from kitui.cli.base import OpenApp
 from kitui.cli.console import err, note
-from kitui.cli.printing import print_status, print_summary
+from kitui.cli.printing import print_summary
+from kitui.cli.status_table import print_status
 from kitui.services.caps import caps_of
 from kitui.services.engine_commands import analysis, plan_sweep
 from kitui.services.format import duration, retention

@@ -4,13 +4,13 @@ The command line and the app both read this list."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import SpecError
-from engine.records.workspace import Workspace
 from kitui.services.format import counted
+
+if TYPE_CHECKING:  # the words alone are wanted by help
+    from engine.records.workspace import Workspace
 
 
 class Verb(NamedTuple):
@@ -96,6 +96,8 @@ VERBS = {verb.name: verb for verb in _VERBS}
 def give(workspace: Workspace, verb: str, names: Sequence[str], **details: object) -> str:
     """Hand an order to the supervisor; what came of it, in words. Raises as `queue.order` does, and SpecError where
     there is no workspace."""
+    import msgspec
+
     from engine.control.commands import queue
     from engine.records.commands import Order
 
