@@ -34,19 +34,19 @@ def import_table(path: Path, name: str, workspace: Workspace, *, replace: bool =
     then nothing is imported."""
     check_name(name, key="--name")
     rows, observations = [], []
-    seen: dict[tuple[Any, ...], int] = {}
+    line_of: dict[tuple[Any, ...], int] = {}
     for line, row in read_rows(path, key="TABLE", required=REQUIRED):
         observation = _observation(path, line, row)
         run = (observation.condition, observation.frequency, observation.seed, observation.fact_set)
-        if run in seen:
+        if run in line_of:
             raise DataError(
-                f"the same run and fact set stand on line {seen[run]}.",
+                f"the same run and fact set stand on line {line_of[run]}.",
                 where=f"{path}, line {line}",
                 key="frequency, seed, fact_set",
                 value=f"{observation.frequency}, {observation.seed}, {observation.fact_set or '(none)'}",
                 mend="Delete one of the two rows, or give the runs different seeds.",
             )
-        seen[run] = line
+        line_of[run] = line
         rows.append(row)
         observations.append(observation)
     if not rows:

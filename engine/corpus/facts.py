@@ -120,10 +120,10 @@ def _questions(
 
 def check_distinct(facts: FactSets, tokenizer: Tokenizer) -> None:
     """DataError where two facts become the same tokens: their exposures could not be told apart."""
-    seen: dict[tuple[int, ...], Fact] = {}
+    fact_of_ids: dict[tuple[int, ...], Fact] = {}
     for fact in (*facts.infused, *facts.prior, *facts.unseen):
         for ids in tokenizer.encode_many(list(all_texts(facts, fact).values())):
-            other = seen.setdefault(tuple(ids), fact)
+            other = fact_of_ids.setdefault(tuple(ids), fact)
             if other != fact:
                 raise DataError(
                     f"the tokenizer cannot tell it from {' · '.join(other)}.",

@@ -35,25 +35,25 @@ def read_facts(path: Path, *, merge_duplicates: bool = False) -> tuple[list[Fact
     away), and facts of a (subject, relation) with several objects (the question would have several answers).
     A fact given twice is an error unless `merge_duplicates`. DataError names the line.
     """
-    seen: dict[Fact, int] = {}
+    line_of: dict[Fact, int] = {}
     objects: dict[tuple[str, str], set[str]] = defaultdict(set)
     merged = 0
     for line, row in read_rows(path, key="facts.path", required=COLUMNS):
         fact = _fact(path, line, row)
-        if fact in seen and not merge_duplicates:
+        if fact in line_of and not merge_duplicates:
             raise DataError(
-                f"the same fact stands on lines {seen[fact]} and {line}.",
+                f"the same fact stands on lines {line_of[fact]} and {line}.",
                 where=str(path),
                 value=" · ".join(fact),
                 mend='Delete one of them, or set facts.duplicates = "merge".',
             )
-        merged += fact in seen
-        seen.setdefault(fact, line)
+        merged += fact in line_of
+        line_of.setdefault(fact, line)
         objects[fact.subject, fact.relation].add(fact.object)
-    if not seen:
+    if not line_of:
         raise DataError("there are no facts in this file.", where=str(path), mend="Give one fact a line.")
-    several = [f for f in seen if len(objects[f.subject, f.relation]) > 1]
-    leaking = [f for f in seen if f.object.casefold() in f.subject.casefold()]
+    several = [f for f in line_of if len(objects[f.subject, f.relation]) > 1]
+    leaking = [f for f in line_of if f.object.casefold() in f.subject.casefold()]
     left_out = {*several, *leaking}
     notes = []
     if merged:
@@ -62,7 +62,7 @@ def read_facts(path: Path, *, merge_duplicates: bool = False) -> tuple[list[Fact
         notes.append(f"{len(several)} facts left out: their subject has several objects in one relation")
     if leaking:
         notes.append(f"{len(leaking)} facts left out: their subject contains their object")
-    return [fact for fact in seen if fact not in left_out], notes
+    return [fact for fact in line_of if fact not in left_out], notes
 
 
 def partition(

@@ -353,9 +353,9 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette lists: the actions that mean something here."""
-        here = getattr(screen, "NAME", "")
+        place = getattr(screen, "NAME", "")
         for action in ACTIONS:
-            if action.where in (EVERYWHERE, here) and not action.name.startswith("command_palette"):
+            if action.where in (EVERYWHERE, place) and not action.name.startswith("command_palette"):
                 title = f"{action.label}  ({key_name(self.keymap.get(action.id, action.key))})"
                 yield SystemCommand(title, action.help, _runner(self, screen, action.name, action.where))
 

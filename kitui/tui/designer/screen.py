@@ -260,8 +260,8 @@ class DesignerScreen(KituiScreen):
                 self.notify(f"to be trained on: {', '.join(self._hosts)}", timeout=3, markup=False)
 
         snapshot = self.kitui.snapshot
-        seen = snapshot.status.hosts if snapshot is not None else []
-        self.app.push_screen(Choose(host_offer(self.kitui.workspace, seen, self._hosts)), decided)
+        hosts = snapshot.status.hosts if snapshot is not None else []
+        self.app.push_screen(Choose(host_offer(self.kitui.workspace, hosts, self._hosts)), decided)
 
     def action_leave_field(self) -> None:
         self._left = self.focused if isinstance(self.focused, Input) else self._left
@@ -347,10 +347,10 @@ class DesignerScreen(KituiScreen):
             self.notify(self._note, severity="warning", markup=False)
             return
         cells, planned = self._plan.cells, self._planned
-        here = self._hosts == [LOCAL]
-        where = "this machine" if here else ", ".join(self._hosts)
-        forecast = f", {duration(self._plan.eta_s)}" if here and self._plan.eta_s is not None else ""
-        forecast += f" on {counted(self._plan.slots, 'slot')}" if here else ""
+        only_local = self._hosts == [LOCAL]
+        where = "this machine" if only_local else ", ".join(self._hosts)
+        forecast = f", {duration(self._plan.eta_s)}" if only_local and self._plan.eta_s is not None else ""
+        forecast += f" on {counted(self._plan.slots, 'slot')}" if only_local else ""
         words = (
             f"Launch {self._plan.sweep} on {where}? {counted(cells.new, 'run')} to train{forecast}. "
             f"It is saved as {self.draft.path}"

@@ -64,13 +64,13 @@ class Reader:
         """The state of things now, for the chosen sweep and the runs whose curves are wanted."""
         if self._reviver is not None:
             self._reviver.look(self.state)
-        question, seen = (sweep, wanted_runs), [_signature(path) for path in self._watched]
-        if (question, seen) == self._answered and not self.with_gauges and time.monotonic() < self._next_clock_s:
+        question, signatures = (sweep, wanted_runs), [_signature(path) for path in self._watched]
+        if (question, signatures) == self._answered and not self.with_gauges and time.monotonic() < self._next_clock_s:
             self._news()
             return self._last
         snapshot = self._read(sweep, wanted_runs)
         # Looked at before it was read: what changes in between is found the next time.
-        self._answered = (question, [] if self._watch(snapshot) else seen)
+        self._answered = (question, [] if self._watch(snapshot) else signatures)
         return snapshot
 
     def _watch(self, snapshot: Snapshot) -> bool:

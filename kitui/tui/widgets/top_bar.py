@@ -23,9 +23,9 @@ MODES = (
 class TopBar(Static):
     DEFAULT_CSS = "TopBar { height: 1; background: $panel; color: $foreground; }"
 
-    def __init__(self, here: str) -> None:
+    def __init__(self, screen_name: str) -> None:
         super().__init__("", markup=False)
-        self._here = here
+        self._screen_name = screen_name
         self._shown = ""
 
     def on_mount(self) -> None:
@@ -34,7 +34,7 @@ class TopBar(Static):
     def _places(self) -> Text:
         text = Text()
         for place, label in MODES:
-            text.append(f" {label} ", style="reverse" if place == self._here else "")
+            text.append(f" {label} ", style="reverse" if place == self._screen_name else "")
         return text
 
     def show(self, snapshot: Snapshot, *, frozen: bool = False, read_only: bool = False) -> None:
