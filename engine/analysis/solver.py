@@ -3,7 +3,8 @@
 A profile likelihood is the same fit repeated with one quantity held at each place of a grid. All these problems have
 the same shape, so they are solved side by side: Fisher scoring with Levenberg–Marquardt damping, on parameters mapped
 into their box by a logistic, with an equality constraint carried by its Lagrange multiplier (a Newton–KKT step, taken
-if it lowers −log L + penalty · |constraint|). One curve's whole profile takes about as long as one ordinary fit.
+if it lowers −log L + penalty · |constraint|). One curve's whole profile takes about as long as one ordinary fit. By
+hand because SciPy's optimisers solve one problem at a time.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -52,7 +53,7 @@ class PointComparison(Record, frozen=True, kw_only=True):
     templates: int | None
     other_axes: dict[str, AxisValue]
     status: tuple[Verdict | None, ...]
-    frequency: tuple[float | None, ...]
+    collapse_frequencies: tuple[float | None, ...] = msgspec.field(name="frequency")
     interval: tuple[Interval | None, ...]
 
 
@@ -171,7 +172,7 @@ def _points(analyses: Sequence[AnalysisDocument]) -> tuple[PointComparison, ...]
                 templates=condition.templates,
                 other_axes=condition.other_axes,
                 status=tuple(p.status if p else None for p in points),
-                frequency=tuple(p.collapse_frequency if p else None for p in points),
+                collapse_frequencies=tuple(p.collapse_frequency if p else None for p in points),
                 interval=tuple(p.interval if p else None for p in points),
             )
         )
@@ -203,7 +204,7 @@ def _points_table(document: ComparisonDocument, names: list[str]) -> Table:
     for row in document.collapse_points:
         cells = [
             "–" if status is None else f"{number(frequency)} {interval(ends)} {status}"
-            for status, frequency, ends in zip(row.status, row.frequency, row.interval, strict=True)
+            for status, frequency, ends in zip(row.status, row.collapse_frequencies, row.interval, strict=True)
         ]
         table.add_row(*_texts(row, axes), *cells)
     return table

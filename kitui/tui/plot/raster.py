@@ -1,4 +1,8 @@
-"""Curves to braille: each character cell holds 2 × 4 dots. NumPy only."""
+"""Curves to braille: each character cell holds 2 × 4 dots. NumPy only.
+
+By hand because no library draws 24 curves of 2,000 points with gaps, bands and error bars within a frame
+(docs/decisions/5-own-table-and-plots.md).
+"""
 
 from __future__ import annotations
 
