@@ -39,7 +39,7 @@ def ranks_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return ranks
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_none_is_left_whichever_ends_how(lab_of: object) -> None:
     lab = lab_of(num_tokens='["60k"]', prior_rate="1000")
     spec = lab.spec(data_parallel="fsdp", checkpoint_every_s=0.5)

@@ -19,7 +19,7 @@ def row(kitui: CommandLine) -> Any:
     return kitui.json("status")["sweeps"][0]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_of_two_processes_holds_two_slots(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     path = write_sweep(model_size='["nano-3k", "nano-7k"]', infusion_frequency="[4]", seed="[0]")
     path.write_text(
