@@ -27,8 +27,8 @@ from engine.records.workspace import Workspace, write_json
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "sample_data"
 
+# Also where there is a GPU: figures on file are a CPU's, and a forked process cannot begin with CUDA.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
-"""Also where there is a GPU: figures on file are a CPU's, and a forked process cannot begin with CUDA."""
 
 settings.register_profile("kitui", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kitui")

@@ -45,7 +45,7 @@ class Axis(NamedTuple):
     width: int = 6
     """Columns in a table."""
     is_large: bool = True
-    """Whether large values are shortened: 300k."""
+    """Whether values are counts that are shortened everywhere alike: 2.99k, 300k."""
     always_shown: bool = False
     """Whether tables show it also where all rows agree."""
     in_cell: bool = True
@@ -74,7 +74,7 @@ class Axis(NamedTuple):
             return value
         if isinstance(value, float):
             return f"{value:.4g}"
-        return format_count(value) if self.is_large and value >= 10_000 else f"{value:,}"
+        return format_count(value) if self.is_large else f"{value:,}"
 
     def named(self, value: AxisValue | None) -> str:
         """The value with its name, for labels: `D=100k`."""
@@ -100,7 +100,7 @@ TEMPLATES = Axis(
 SEED = Axis(
     "seed", "seed", "seed", "seed", "seeds",
     "0, 1, 2 or range(3). Two or more: intervals need the scatter between them.", in_condition=False, width=4,
-    always_shown=True, in_cell=False,
+    always_shown=True, in_cell=False, is_large=False,
 )  # fmt: skip
 
 AXES: tuple[Axis, ...] = (SIZE, FREQUENCY, TOKENS, TEMPLATES, SEED)

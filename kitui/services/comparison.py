@@ -200,7 +200,7 @@ def _settings_table(document: ComparisonDocument, names: list[str]) -> Table:
 
 def _points_table(document: ComparisonDocument, names: list[str]) -> Table:
     axes = _shown_axes(document.collapse_points)
-    table = _table("Collapse points F*", [*(axis.label for axis in axes), *names])
+    table = _table("Collapse points F*", [*(axis.alias for axis in axes), *names])
     for row in document.collapse_points:
         cells = [
             "–" if status is None else f"{number(frequency)} {interval(ends)} {status}"
@@ -214,7 +214,7 @@ def _curves_table(document: ComparisonDocument, names: list[str]) -> Table | Non
     shown = [row for row in document.curves if row.fact_set == OVERALL.name]
     axes = _shown_axes(shown)
     table = _table(
-        "Overall retention where both have runs", [*(axis.label for axis in axes), "F", *names, "difference", "95 %"]
+        "Overall retention where both have runs", [*(axis.alias for axis in axes), "F", *names, "difference", "95 %"]
     )
     for row in shown:
         table.add_row(

@@ -21,3 +21,10 @@ def test_what_differs_is_named_and_nothing_else(monkeypatch: pytest.MonkeyPatch)
         "7k D=96k lr=0.001", "7k D=96k lr=0.0004642", "7k D=300k lr=0.001", "7k D=300k lr=0.0004642",
     ]  # fmt: skip
     assert condition_label(some[0], some[:1]) == "7k"
+
+
+def test_a_size_reads_alike_in_labels_and_tables() -> None:
+    small = Condition(num_params=2992, num_tokens=5120)
+    assert condition_label(small, [small]) == axes.SIZE.words(axes.SIZE.of(small)) == "2.99k"
+    assert axes.TOKENS.named(5120) == "D=5.12k"
+    assert axes.SEED.words(12_345) == "12,345"  # no count: shortened it would be another seed
