@@ -146,7 +146,7 @@ def _part(curve: Curve, doses: Array, scatter: Scatter) -> Part:
         x=np.log2([float(o.frequency) for o in observations]),
         values=np.array(values, dtype=float),
         num_questions=np.array(questions, dtype=float),
-        num_choices=int(observations[0].num_choices or 0) if counted else 0,
+        num_choices=observations[0].num_choices or 0 if counted else 0,
         rho=scatter.rho.get(curve.fact_set, 1e-5),
         sd=max(scatter.sd[curve.fact_set], 1e-6),
         doses=doses,

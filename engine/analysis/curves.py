@@ -24,7 +24,7 @@ class Observation(NamedTuple):
     retention: float
     correct: int | None
     num_questions: int | None
-    num_choices: int | None
+    num_choices: float | None
     prior_exposures: float | None
 
 

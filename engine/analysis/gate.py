@@ -24,7 +24,7 @@ class DosePart(NamedTuple):
 
     retentions: Array
     num_questions: int
-    num_choices: int
+    num_choices: float
     rho: float
     sd: float
 

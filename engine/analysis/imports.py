@@ -145,7 +145,7 @@ def _observation(path: Path, line: int, row: dict[str, Any]) -> Observation:
             value=fact_set,
             mend=f"Known: {', '.join(fact_sets.NAMES)}, or empty.",
         )
-    num_questions, num_choices = read("num_questions", _positive), read("num_choices", _positive)
+    num_questions, num_choices = read("num_questions", _positive), read("num_choices", parse_number)
     correct, accuracy, retention = read("correct", parse_count), read("accuracy", _share), read("retention", _retention)
     if (correct is not None or accuracy is not None) and num_questions and num_choices:
         if num_choices < 2:

@@ -37,7 +37,7 @@ class Part:
     """
 
     def __init__(
-        self, x: Array, values: Array, num_questions: Array, num_choices: int, rho: float, sd: float, doses: Array
+        self, x: Array, values: Array, num_questions: Array, num_choices: float, rho: float, sd: float, doses: Array
     ) -> None:
         self.doses = doses
         self.num_choices = num_choices
@@ -88,14 +88,14 @@ class Part:
         return y0 + t * (m0 + t * (c2 + t * c3)), (m0 + t * (2 * c2 + 3 * t * c3)) / width
 
 
-def _precision(num_questions: Array, rho: float, sd: float, num_choices: int) -> Array:
+def _precision(num_questions: Array, rho: float, sd: float, num_choices: float) -> Array:
     if not num_choices:
         return np.full(len(num_questions), sd**-2)
     return num_questions / (1 + (num_questions - 1) * rho)
 
 
 def _tabulate(
-    values: Array, num_questions: Array, levels_K: Array, num_choices: int, rho: float, sd: float
+    values: Array, num_questions: Array, levels_K: Array, num_choices: float, rho: float, sd: float
 ) -> tuple[Array, Array]:
     """Log-likelihood and its derivative in g at each level, summed over one dose's observations."""
     g = levels_K[:, None]

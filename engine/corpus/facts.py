@@ -9,9 +9,8 @@ import numpy as np
 from engine.corpus.tokenizer import Tokenizer
 from engine.errors import DataError
 from engine.spec.facts import Fact
-from engine.spec.questions import Block
+from engine.spec.questions import Block, EvaluationSettings
 from engine.spec.runspec import FactSets, RunSpec
-from engine.spec.sweep import EvaluationSettings
 from engine.spec.templates import ask, can_ask, render
 
 
@@ -75,12 +74,12 @@ def _tokens(
 def block_questions(
     facts: FactSets, fact_set: str, evaluation: EvaluationSettings, tokenizer: Tokenizer
 ) -> tuple[list[Block], list[Question]]:
-    """The questions of a set, block after block: question j of a block is about its fact j, whose object is choice j.
+    """The questions of a set, block after block.
 
     `verbatim` asks the infused facts in the first statement they are trained on, cut before the object, as far as
     that statement can be cut so.
     """
-    blocks, _ = facts.blocks("infused" if fact_set == "verbatim" else fact_set, evaluation)
+    blocks = facts.blocks("infused" if fact_set == "verbatim" else fact_set, evaluation)
     members = facts.infused if fact_set == "verbatim" else getattr(facts, fact_set)
     templates = {}
     for relation in facts.statements:
@@ -89,12 +88,11 @@ def block_questions(
     blocks = [block for block in blocks if can_ask(templates[members[block.facts[0]].relation])]
     pairs, answers, chars = [], [], []
     for block in blocks:
-        objects = [members[index].object for index in block.facts]
-        for place, index in enumerate(block.facts):
+        for index, right in zip(block.facts, block.right, strict=True):
             context = ask(templates[members[index].relation], members[index].subject)
-            pairs.append([(context, " " + choice) for choice in objects])
-            chars.append([len(choice) for choice in objects])
-            answers.append(place)
+            pairs.append([(context, " " + choice) for choice in block.choices])
+            chars.append([len(choice) for choice in block.choices])
+            answers.append(right)
     return blocks, _questions(pairs, answers, chars, tokenizer)
 
 

@@ -13,7 +13,7 @@ from engine.records.raw_bundle import RawBundle
 from engine.records.record import Record, decoded, encoded, read_record
 from engine.records.workspace import read_json
 from engine.spec.runspec import CorpusSpec, FactSets, RunSpec
-from engine.spec.sweep import Section
+from engine.spec.section import Section
 
 _T = TypeVar("_T", bound=Section)
 

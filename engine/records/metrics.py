@@ -17,7 +17,8 @@ class SetScore(Record, frozen=True, kw_only=True):
     """How one fact set was answered."""
 
     num_questions: int
-    num_choices: int
+    num_choices: int | float
+    """Of each question; where they differ, the harmonic mean, one over which is the share right by chance."""
     correct: int
     """Questions whose right answer has the largest summed log-probability."""
     correct_norm: int
@@ -34,7 +35,7 @@ class SetScore(Record, frozen=True, kw_only=True):
         return retention_of(self.accuracy, self.num_choices)
 
 
-def retention_of(accuracy: float, num_choices: int) -> float:
+def retention_of(accuracy: float, num_choices: float) -> float:
     """R: accuracy rescaled so that chance is 0 and perfection 1; negative below chance."""
     chance = 1.0 / num_choices
     return (accuracy - chance) / (1.0 - chance)

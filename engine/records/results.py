@@ -11,12 +11,17 @@ from engine.records.record import SCHEMA_VERSION, Record, read_record
 from engine.records.states import RunSummary
 
 
-class QuestionOutcomes(Record, frozen=True, kw_only=True):
-    """The final answers of one fact set. `blocks[i]` are fact indices, `chosen[i]` the option taken for each, as a
-    position in the block; the right one is the question's own position."""
+class QuestionOutcomes(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """The final answers of one fact set, block by block: of each question its fact's index, and as places among the
+    block's choices the one taken and the right one."""
 
     blocks: tuple[tuple[int, ...], ...]
     chosen: tuple[tuple[int, ...], ...]
+    right: tuple[tuple[int, ...], ...] = ()
+    """Empty where each question's right choice is the one at its own place in the block."""
+
+    def right_of(self, block: int) -> tuple[int, ...]:
+        return self.right[block] if self.right else tuple(range(len(self.blocks[block])))
 
 
 class Execution(Record, frozen=True, kw_only=True):

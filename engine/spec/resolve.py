@@ -13,6 +13,7 @@ from engine.spec import fact_sets
 from engine.spec.axes import OTHER_AXES
 from engine.spec.facts import Partition, partition, read_facts
 from engine.spec.models import preset
+from engine.spec.questions import KINDS
 from engine.spec.runspec import (
     CorpusSpec,
     FactSets,
@@ -88,22 +89,21 @@ def read_fact_sets(path: Path, sweep: Sweep) -> tuple[FactSets, list[str]]:
         questions={r: t.questions for r, t in used.items()},
         facts_seed=settings.facts_seed,
     )
+    kind = KINDS[sweep.evaluation.kind]
     for name in fact_sets.DRAWN:
-        blocks, not_asked = sets.blocks(name, sweep.evaluation)
         size = len(getattr(sets, name))
-        if not_asked:
-            notes.append(
-                f"{not_asked} of {size} {name} facts fill no block of {sweep.evaluation.num_choices} questions"
-            )
-        if size and not blocks:
+        num_asked = len({fact for block in sets.blocks(name, sweep.evaluation) for fact in block.facts})
+        requirement = kind.requirement(sweep.evaluation)
+        if size and not num_asked:
             raise DataError(
-                f"no {name} fact can be asked: no relation has {sweep.evaluation.num_choices} facts with different "
-                "objects in this set.",
+                f"no {name} fact can be asked about: {requirement}.",
                 where=str(facts_path),
-                key="evaluation.num_choices",
-                value=sweep.evaluation.num_choices,
-                mend="Ask for more facts, or for fewer choices.",
+                key=f"evaluation.{kind.limited_by}",
+                value=getattr(sweep.evaluation, kind.limited_by),
+                mend=kind.mend,
             )
+        if num_asked < size:
+            notes.append(f"{size - num_asked} of {size} {name} facts are not asked about: {requirement}")
     return sets, notes
 
 

@@ -10,12 +10,11 @@ import orjson
 from engine.spec import fact_sets
 from engine.spec.facts import Fact
 from engine.spec.models import ModelShape
-from engine.spec.questions import Block, balanced_blocks
+from engine.spec.questions import KINDS, Block, EvaluationSettings
+from engine.spec.section import Section
 from engine.spec.sweep import (
     BackgroundSettings,
-    EvaluationSettings,
     MixtureSettings,
-    Section,
     StagesSettings,
     TokenizerSettings,
     TrainingSettings,
@@ -48,17 +47,16 @@ class FactSets(Section):
     @property
     def entities(self) -> tuple[str, ...]:
         """Every name that occurs, each once, sorted."""
-        facts = (*self.prior, *self.infused, *self.unseen)
-        return tuple(sorted({f.subject for f in facts} | {f.object for f in facts}))
+        return tuple(sorted({f.subject for f in self.drawn} | {f.object for f in self.drawn}))
 
-    def blocks(self, fact_set: str, evaluation: EvaluationSettings) -> tuple[list[Block], int]:
-        """The balanced blocks of `prior`, `infused` or `unseen`, and how many of its facts are not asked."""
-        return balanced_blocks(
-            getattr(self, fact_set),
-            num_choices=evaluation.num_choices,
-            questions_per_fact=evaluation.questions_per_fact,
-            facts_seed=self.facts_seed,
-        )
+    @property
+    def drawn(self) -> tuple[Fact, ...]:
+        """All facts of the partition."""
+        return (*self.prior, *self.infused, *self.unseen)
+
+    def blocks(self, fact_set: str, evaluation: EvaluationSettings) -> list[Block]:
+        """The questions about `prior`, `infused` or `unseen` facts."""
+        return KINDS[evaluation.kind].blocks(getattr(self, fact_set), self.drawn, evaluation, self.facts_seed)
 
 
 class CorpusSpec(Section):
@@ -160,7 +158,7 @@ def evaluation_identity(evaluation: EvaluationSettings, facts: FactSets) -> dict
     """What changes the questions asked. How often they are asked during training does not."""
     asked = {} if fact_sets.ASKED == _FIRST_ASKED else {"asked": fact_sets.ASKED}
     return asked | {
-        "settings": evaluation.model_dump(mode="json", exclude={"every_tokens"}),
+        "settings": evaluation.identity(),
         "facts": facts.model_dump(mode="json", exclude={"questions", "statements"}),
         "questions": {relation: texts[evaluation.question_template] for relation, texts in facts.questions.items()},
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from engine.errors import SpecError
 from engine.spec.models import ModelShape, preset
-from engine.spec.numbers import parse_axis, parse_count, parse_number
+from engine.spec.numbers import parse_axis
+from engine.spec.questions import EvaluationSettings
+from engine.spec.section import Count, Number, PositiveCount, PositiveNumber, Section, Seed, Share
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # What a grid needs for an answer: positive frequencies for a collapse point, sizes with one for a law.
@@ -52,34 +54,6 @@ def _size_axis(value: Any) -> tuple[str, ...]:
     if not names:
         raise ValueError("the list is empty: give at least one model size")
     return tuple(dict.fromkeys(preset(n).name for n in names))
-
-
-def _number(value: Any) -> float:
-    return float(parse_number(value))
-
-
-def _share(value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ValueError("expected a share between 0 and 1")
-    return value
-
-
-def _positive(value: float) -> float:
-    if value <= 0:
-        raise ValueError("expected a number above zero")
-    return value
-
-
-Count = Annotated[int, BeforeValidator(parse_count)]
-PositiveCount = Annotated[int, BeforeValidator(parse_count), AfterValidator(_positive)]
-Number = Annotated[float, BeforeValidator(_number)]
-PositiveNumber = Annotated[float, BeforeValidator(_number), AfterValidator(_positive)]
-Share = Annotated[float, BeforeValidator(_number), AfterValidator(_share)]
-Seed = Annotated[int, BeforeValidator(parse_count)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True)
 
 
 class Grid(Section):
@@ -171,7 +145,7 @@ class MixtureSettings(Section):
 class StagesSettings(Section):
     """Two stages: D tokens of background first, then the infused facts on top, at a constant learning rate."""
 
-    replay_share: Annotated[float, BeforeValidator(_number)] = 0.0
+    replay_share: Number = 0.0
     """The share of the second stage's tokens that are rows of the first stage again."""
     learning_rate: PositiveNumber
 
@@ -219,15 +193,6 @@ class TrainingSettings(Section):
             by_size = {preset(name).name: rate for name, rate in self.learning_rate.items()}
             return float(by_size[shape.name])
         return float(self.learning_rate)
-
-
-class EvaluationSettings(Section):
-    num_choices: Annotated[int, BeforeValidator(parse_count), Field(ge=2, le=26)] = 4
-    question_template: Count = 0
-    """Which of a relation's question templates is asked, counted from 0."""
-    questions_per_fact: PositiveCount = 1
-    every_tokens: PositiveCount | None = None
-    """Score during training each time so many tokens have passed; always at the end."""
 
 
 class AnalysisSettings(Section):

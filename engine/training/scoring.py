@@ -6,6 +6,7 @@ A choice's score is the sum of the log-probabilities of its tokens after the que
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ import torch
 
 from engine.corpus.facts import Question
 from engine.records.metrics import SetScore
+from engine.records.results import QuestionOutcomes
+from engine.spec.questions import Block
 from engine.training.model import Decoder, tensors
 from engine.training.ranks import ALONE, Ranks, put_back
 
@@ -22,7 +25,8 @@ _BATCH_TOKENS = 16_384
 
 
 class Answers(NamedTuple):
-    """`logprobs_QK[q][k]`: summed log-probability of choice k of question q; `chosen_Q`: the largest."""
+    """`logprobs_QK[q][k]`: summed log-probability of choice k of question q, minus infinity where a question has fewer
+    choices than another; `chosen_Q`: the largest."""
 
     logprobs_QK: np.ndarray
     chosen_Q: np.ndarray
@@ -31,13 +35,13 @@ class Answers(NamedTuple):
 
 @torch.no_grad()
 def answer(decoder: Decoder, questions: Sequence[Question], bos_id: int, ranks: Ranks = ALONE) -> Answers:
-    """Score one fact set's questions, all with the same number of choices, in fp32.
+    """Score one fact set's questions in fp32.
 
     Each different input is run once: choices of one token share it. Inputs are batched by length and padded on the
     right, and the output layer is applied only where an answer is predicted. Of several ranks each takes some of the
     batches.
     """
-    logprobs_QK = np.zeros((len(questions), len(questions[0].choices)))
+    logprobs_QK = np.zeros((len(questions), max(len(question.choices) for question in questions)))
     # input tokens -> the (question, choice, first position, answer tokens) that are read off it
     wanted: dict[tuple[int, ...], list[tuple[int, int, int, list[int]]]] = {}
     for q, question in enumerate(questions):
@@ -85,17 +89,34 @@ def mean_loss(decoder: Decoder, rows: Sequence[Sequence[np.ndarray]], bos_id: in
 
 def _summed_up(questions: Sequence[Question], logprobs_QK: np.ndarray) -> Answers:
     answers_Q = np.array([question.answer for question in questions])
+    choices_Q = [len(question.choices) for question in questions]
+    chars_QK = np.ones(logprobs_QK.shape)
+    for q, question in enumerate(questions):
+        chars_QK[q, : choices_Q[q]] = question.choice_chars
+        logprobs_QK[q, choices_Q[q] :] = -np.inf
     chosen_Q = logprobs_QK.argmax(axis=1)
-    chars_QK = np.array([question.choice_chars for question in questions])
     chosen_norm_Q = (logprobs_QK / chars_QK).argmax(axis=1)
     score = SetScore(
         num_questions=len(questions),
-        num_choices=logprobs_QK.shape[1],
+        num_choices=choices_Q[0] if len({*choices_Q}) == 1 else statistics.harmonic_mean(choices_Q),
         correct=int((chosen_Q == answers_Q).sum()),
         correct_norm=int((chosen_norm_Q == answers_Q).sum()),
         mean_logprob=float(logprobs_QK[np.arange(len(questions)), answers_Q].mean()),
     )
     return Answers(logprobs_QK, chosen_Q, score)
+
+
+def outcomes_of(blocks: Sequence[Block], chosen_Q: np.ndarray) -> QuestionOutcomes:
+    """The answers taken, block by block, as a result keeps them."""
+    chosen, start = [], 0
+    for block in blocks:
+        chosen.append(tuple(chosen_Q[start : start + len(block.facts)].tolist()))
+        start += len(block.facts)
+    right = tuple(block.right for block in blocks)
+    own_places = all(places == tuple(range(len(places))) for places in right)
+    return QuestionOutcomes(
+        blocks=tuple(block.facts for block in blocks), chosen=tuple(chosen), right=() if own_places else right
+    )
 
 
 def _by_length(inputs: list[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:

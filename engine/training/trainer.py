@@ -38,7 +38,7 @@ from engine.training.checkpoint import drop_checkpoints, latest_checkpoint, load
 from engine.training.model import Decoder, load_model, make_model, tensors
 from engine.training.optim import learning_rate_at, make_optimizer
 from engine.training.ranks import ALONE, Ranks, divide, whole, without_exchange
-from engine.training.scoring import answer, mean_loss
+from engine.training.scoring import answer, mean_loss, outcomes_of
 
 _DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.float32}
 
@@ -275,10 +275,7 @@ class Trainer:
         for name, (blocks, questions) in self.questions.items():
             answers = answer(self.decoder, questions, self.bos_id, self.ranks)
             scores[name] = answers.score
-            chosen_BK = answers.chosen_Q.reshape(len(blocks), -1)
-            outcomes[name] = QuestionOutcomes(
-                blocks=tuple(block.facts for block in blocks), chosen=tuple(map(tuple, chosen_BK.tolist()))
-            )
+            outcomes[name] = outcomes_of(blocks, answers.chosen_Q)
         background_loss = self._background_loss()
         record = RetentionRecord(
             attempt=self.attempt,

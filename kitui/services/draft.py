@@ -252,10 +252,8 @@ def preview(path: Path, num_facts: int = 2) -> list[str]:
             statements = sets.statements[fact.relation][: written[name]]
             lines.extend(f"    written  {render(text, fact)}" for text in statements)
             lines.append(f"    asked    {ask(question, fact.subject)} …")
-        blocks, _ = sets.blocks(name, sweep.evaluation)
-        if blocks:
-            choices = ", ".join(facts[i].object for i in blocks[0].facts)
-            lines.append(f"    choices of the first block: {choices}")
+        if blocks := sets.blocks(name, sweep.evaluation):
+            lines.append(f"    choices of the first block: {', '.join(blocks[0].choices)}")
     return [*lines, *notes]
 
 

@@ -48,6 +48,34 @@ def test_a_leak_is_found() -> None:
     assert check.accuracy > 0.4
 
 
+def test_blocks_of_any_size_with_any_right_answers() -> None:
+    """Questions that share all objects of a relation: some are right for several facts, and blocks differ in size."""
+    blocks, right = (
+        ((0, 1, 2, 3, 4), (5, 6), (7, 8, 9, 10, 11, 12, 13, 14)),
+        ((0, 0, 1, 1, 2), (0, 1), (3,) * 4 + (1, 2, 0, 4)),
+    )
+    rng = np.random.default_rng(1)
+
+    def asked(leak: float) -> QuestionOutcomes:
+        chosen = tuple(tuple(r if rng.random() < leak else int(rng.integers(5)) for r in row) for row in right)
+        return QuestionOutcomes(blocks=blocks, chosen=chosen, right=right)
+
+    # One answer a block, whatever it is: as often right in every order of the right answers.
+    blind = QuestionOutcomes(blocks=blocks, chosen=((0,) * 5, (1,) * 2, (3,) * 8), right=right)
+    check = unseen_check([blind] * 3)
+    assert check is not None
+    assert (check.accuracy, check.p_value) == (7 / 15, 1.0)
+    alarms = 0
+    for _ in range(60):
+        check = unseen_check([asked(0.0) for _ in range(4)])
+        assert check is not None
+        alarms += check.p_value < 0.05
+    assert alarms <= binom.isf(1e-3, 60, 0.05)
+    check = unseen_check([asked(0.5) for _ in range(8)])
+    assert check is not None
+    assert check.p_value < 0.01
+
+
 def test_without_unseen_facts_there_is_nothing_to_check() -> None:
     assert unseen_check([]) is None
     assert unseen_check([QuestionOutcomes(blocks=(), chosen=())]) is None

@@ -1,13 +1,18 @@
 """Scoring against the plainest way to do it; against lm-evaluation-harness in test_harness.py."""
 
+import numpy as np
 import pytest
 import torch
 
 from engine.corpus.facts import Question
+from engine.records.metrics import retention_of
+from engine.records.record import decoded, encoded
+from engine.records.results import QuestionOutcomes
 from engine.spec.models import preset
+from engine.spec.questions import Block
 from engine.training import scoring
 from engine.training.model import Decoder, make_model
-from engine.training.scoring import answer
+from engine.training.scoring import answer, outcomes_of
 
 BOS = 0
 
@@ -49,6 +54,31 @@ def test_sums_of_log_probabilities(model: torch.nn.Module, longest_choice: int) 
         right_norm += max(range(4), key=lambda k: sums[k] / question.choice_chars[k]) == question.answer
     assert (result.score.correct, result.score.correct_norm) == (right, right_norm)
     assert result.score.num_choices == 4
+
+
+def test_questions_may_have_different_numbers_of_choices(model: torch.nn.Module) -> None:
+    of_four = questions(8, 2)
+    of_two = [q._replace(choices=q.choices[:2], choice_chars=q.choice_chars[:2], answer=q.answer % 2) for q in of_four]
+    both = answer(Decoder(model, 30), [*of_two, *of_four], BOS)
+    alone = [answer(Decoder(model, 30), asked, BOS) for asked in (of_two, of_four)]
+    assert both.score.correct == sum(one.score.correct for one in alone)
+    assert both.score.correct_norm == sum(one.score.correct_norm for one in alone)
+    assert both.chosen_Q.tolist() == [k for one in alone for k in one.chosen_Q.tolist()]
+    # What is right by chance is (8/2 + 8/4) of 16.
+    assert both.score.num_choices == pytest.approx(16 / 6)
+    assert retention_of(6 / 16, both.score.num_choices) == pytest.approx(0)
+
+
+def test_outcomes_keep_which_choice_was_right_where_that_is_not_plain() -> None:
+    own = [Block((0, 1), ("a", "b"), (0, 1)), Block((2, 3), ("c", "d"), (0, 1))]
+    outcomes = outcomes_of(own, np.array([1, 1, 0, 1]))
+    assert outcomes.chosen == ((1, 1), (0, 1))
+    assert b"right" not in encoded(outcomes)
+    shared = [Block((0, 1, 2), ("a", "b"), (0, 1, 1)), Block((3,), ("c", "d", "e"), (2,))]
+    outcomes = outcomes_of(shared, np.array([1, 1, 0, 2]))
+    again = decoded(QuestionOutcomes, encoded(outcomes))
+    assert again.chosen == ((1, 1, 0), (2,))
+    assert [again.right_of(block) for block in range(2)] == [(0, 1, 1), (2,)]
 
 
 def test_batches_of_any_size_give_the_same(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
