@@ -22,7 +22,6 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
-from textual.worker import get_current_worker
 
 from engine.errors import KituiError
 from engine.records.plan import Plan
@@ -123,7 +122,7 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
         """The newest snapshot, while the display is frozen."""
         self._analysed: dict[str, Plan] = {}
         self._wanted_runs: frozenset[str] = frozenset()
-        self._wake, self._painted = threading.Event(), threading.Event()
+        self._wake, self._painted, self._leaving = threading.Event(), threading.Event(), threading.Event()
         self.register_theme(_HIGH_CONTRAST)
         self.theme = self.settings.theme
         self.animation_level = "full" if self.settings.animations else "none"
@@ -145,16 +144,19 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
         self._read_on()
 
     def on_unmount(self) -> None:
+        self._leaving.set()
+        self._painted.set()
         self._wake.set()
         self.reader.leave()
 
     @work(thread=True, exclusive=True)
     def _read_on(self) -> None:
         """Read the workspace again and again until the app ends."""
-        worker = get_current_worker()
         shown, changed_s = 0, time.monotonic()
-        while not worker.is_cancelled:
+        while True:
             self._wake.clear()
+            if self._leaving.is_set():
+                return  # not the worker's own mark: that comes after the last wake, and the app would wait for it
             try:
                 snapshot = self.reader.read(self.sweep, self._wanted_runs)
             except OSError as error:  # a disk or a share that does not answer: what was shown stays, with the reason

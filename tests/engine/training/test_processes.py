@@ -75,6 +75,7 @@ def test_none_is_left_whichever_ends_how(lab_of: object) -> None:
     assert abs(result.background_loss / whole.background_loss - 1) < 1e-3
 
 
+@pytest.mark.slow
 def test_the_first_fault_is_what_is_said_last(lab: Lab) -> None:
     spec = lab.spec()
     folder = lab.folder("broken", spec.model_copy(update={"init_from": "/nowhere"}))

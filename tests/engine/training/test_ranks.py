@@ -63,8 +63,8 @@ def test_in_single_precision_ten_steps_differ_by_rounding(lab_of: Callable[..., 
     assert largest_difference(lab, spec, "one", "two") <= 1e-5
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["fsdp", "ddp"])
 def test_a_state_goes_on_by_another_number_of_processes(lab_of: Callable[..., Lab], kind: str) -> None:
     """2 → 1 → 2, each stopped in the middle."""
     lab = lab_of(num_tokens='["100k"]', prior_rate="1000", every_tokens='"10k"')

@@ -82,7 +82,7 @@ def test_exit_codes_of_refusals(kitui: CommandLine, arguments: tuple[str, ...], 
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_plan_of_the_hub_sweep_works_offline_and_says_so(kitui: CommandLine) -> None:
     done = kitui("plan", SAMPLES / "hub.toml", "--json")
     assert done.returncode == 0, done.stderr

@@ -66,8 +66,10 @@ class Terminal:
         os.close(self._master)
 
     def wait(self) -> int:
-        """The exit status."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        """The exit status, once all that was written is read."""
+        status = os.waitpid(self.pid, 0)[1]
+        self._reader.join(30)  # what the program wrote last may still lie in the pty
+        return os.waitstatus_to_exitcode(status)
 
     def __enter__(self) -> Terminal:
         return self

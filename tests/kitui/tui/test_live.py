@@ -48,7 +48,7 @@ def row_of(screen: str, run_id: str) -> str:
     return ""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_points_law_and_verdicts_appear_in_time(kitui: CommandLine) -> None:
     done = kitui("launch", SAMPLES / "smoke.toml")
     assert done.returncode == 0, done.stderr

@@ -135,7 +135,7 @@ def left_over(folders: dict[str, Path]) -> list[str]:
     return [line for line in lines if any(str(folder) in line for folder in folders.values()) and "sshd" not in line]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_host_that_is_mended_takes_the_runs(
     machines: Farm, kitui: CommandLine, tmp_path: Path, write_sweep: Callable[..., Path]
 ) -> None:

@@ -25,7 +25,7 @@ from tests.conftest import CommandLine, wait_until
 from tests.engine.control.test_supervisor import outcome, results, state_of
 from tests.hosts import Farm
 
-pytestmark = pytest.mark.xdist_group("slurm")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
 ECHO = "import sys, time; print('one', flush=True); time.sleep(float(sys.argv[1])); print('two')"
 
 
@@ -122,7 +122,6 @@ def test_a_job_whose_guard_does_not_come_up_says_why(way: LocalProcess) -> None:
     assert "this machine is broken" in poll(way, "a").reason
 
 
-@pytest.mark.slow
 def test_a_controller_that_does_not_answer_is_no_end(way: LocalProcess, slurm: Cluster) -> None:
     start(way, "a", seconds=30)
     wait_until(lambda: poll(way, "a").standing == "running", 20)
@@ -149,7 +148,6 @@ def hosts_toml(workspace: Workspace, folder: Path, **fields: Any) -> None:
     (workspace.root / "hosts.toml").write_text("[cluster]\n" + "\n".join(lines) + "\n")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_sweep_that_everything_happens_to_gives_the_local_numbers(
     slurm_env: Cluster, kitui: CommandLine, write_sweep: Callable[..., Path], tmp_path: Path
@@ -211,7 +209,6 @@ def shown_beside_slurm(kitui: CommandLine, slurm: Cluster, seconds: float) -> fl
     return longest
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_time_limit_is_a_checkpoint_and_another_job(
     slurm_env: Cluster, kitui: CommandLine, write_sweep: Callable[..., Path], tmp_path: Path
@@ -233,7 +230,6 @@ def test_a_time_limit_is_a_checkpoint_and_another_job(
     assert read_json(kitui.workspace.run(run().name).exit)["warned"] is False
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_runs_over_two_nodes_through_a_login_node(
     slurm: Cluster, machines: Farm, kitui: CommandLine, write_sweep: Callable[..., Path], tmp_path: Path
@@ -278,7 +274,6 @@ def test_runs_over_two_nodes_through_a_login_node(
     wait_until(lambda: not slurm.queue(), 30, slurm.sinfo)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_runs_that_wait_in_a_queue_go_where_there_is_room(
     slurm_env: Cluster, kitui: CommandLine, write_sweep: Callable[..., Path], tmp_path: Path
