@@ -56,6 +56,8 @@ class DosePart(NamedTuple):
 
 
 class GateResult(NamedTuple):
+    """How likely a fall as large is where none is (`p_value`), and the likelihood ratio it is read from."""
+
     p_value: float
     statistic: float
 

@@ -32,6 +32,8 @@ _SMALLEST_SIGMA = 0.02
 
 
 class Parameter(NamedTuple):
+    """A coefficient and its 95 % interval."""
+
     value: float
     interval: tuple[float, float]
 
@@ -61,6 +63,8 @@ class Law(NamedTuple):
 
 
 class Prediction(NamedTuple):
+    """A frequency (exposures of each fact) at a size and budget, and its 95 % prediction interval."""
+
     frequency: float
     interval: tuple[float, float]
     extrapolation: float
@@ -68,11 +72,16 @@ class Prediction(NamedTuple):
 
 
 class Candidate(NamedTuple):
+    """A form that was fitted, by its name in documents."""
+
     form: str
     aicc: float
 
 
 class LeaveOut(NamedTuple):
+    """What the law of the other sizes says of the largest one, beside what was found there. Frequencies are
+    exposures of each fact; `error_ln` is ln(predicted / observed)."""
+
     num_params: float
     num_tokens: float
     predicted: float

@@ -60,11 +60,13 @@ def prediction_at(
 def target_condition(
     condition: LawCondition, num_params: float, num_tokens: float, ceiling: float | None
 ) -> TargetCondition:
+    """The condition predicted for: what all the sweep's runs share, at this size and budget."""
     shared = msgspec.structs.asdict(condition)
     return TargetCondition(**shared, num_params=num_params, num_tokens=num_tokens, ceiling_frequency=ceiling)
 
 
 def law_record(law: Law) -> FittedLaw:
+    """A fitted law as documents keep it."""
     return FittedLaw(
         form=law.form.name,
         beta=tuple(law.beta.tolist()),
@@ -81,6 +83,7 @@ def law_record(law: Law) -> FittedLaw:
 
 
 def law_of(record: FittedLaw) -> Law:
+    """The fitted law that a document keeps."""
     return Law(
         form=FORMS[record.form],
         beta=np.array(record.beta),
@@ -103,4 +106,5 @@ def equation(law: Law, name: str = "F*") -> str:
 
 
 def finite(value: float) -> float | None:
+    """The value, or None where JSON has no number for it."""
     return value if math.isfinite(value) else None

@@ -35,6 +35,7 @@ def run_alerts(workspace: Workspace, runs: Runs) -> dict[str, str]:
 
 
 def disk_alert(workspace: Workspace) -> str | None:
+    """What to say of the workspace's disk, if it is nearly full."""
     try:
         free = shutil.disk_usage(workspace.root).free
     except OSError:

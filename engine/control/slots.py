@@ -21,6 +21,7 @@ class Slot(NamedTuple):
 
 
 def core_slots(number: int) -> list[Slot]:
+    """So many slots without a GPU."""
     return [Slot(f"cpu:{core}", "cpu", CPU_ENV) for core in range(number)]
 
 

@@ -40,6 +40,8 @@ IDLE_LIMIT_S = 5.0
 
 
 class Supervisor:
+    """The one process that carries a workspace's sweeps on."""
+
     def __init__(self, workspace: Workspace) -> None:
         ledger = Ledger(workspace)
         self.workspace, self.ledger = workspace, ledger

@@ -71,6 +71,7 @@ def write_background(spec: CorpusSpec, tokenizer: Tokenizer, folder: Path) -> No
 
 
 def open_background(folder: Path) -> Background:
+    """The tokens of a prepared text, mapped and not read. DataError where the folder is not whole."""
     about = read_json(folder / _ABOUT_FILE)
     if about is None:
         raise DataError(

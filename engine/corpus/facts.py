@@ -43,6 +43,7 @@ def written(text: str) -> str:
 
 
 def infused_renderings(facts: FactSets, num_templates: int, tokenizer: Tokenizer) -> Renderings:
+    """Infused facts take turns in the first `num_templates` statements of their relation."""
     columns = tuple(range(num_templates))
     return Renderings(_tokens(facts, facts.infused, columns, tokenizer), columns)
 

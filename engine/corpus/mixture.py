@@ -28,6 +28,8 @@ class Exposure(NamedTuple):
 
 
 class Row(NamedTuple):
+    """One row: its token ids, and the exposures that lie in it."""
+
     tokens: np.ndarray
     exposures: list[Exposure]
 

@@ -29,6 +29,8 @@ _WORD = re.compile(r"\w+|[^\w\s]+")
 
 
 class Tokenizer(NamedTuple):
+    """Text to token ids; nothing is added to a text by itself."""
+
     backend: tokenizers.Tokenizer
     bos_id: int
 
@@ -63,6 +65,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer that `save_tokenizer` wrote into a folder."""
     backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     config = read_json(folder / "tokenizer_config.json") or {}
     return Tokenizer(backend, _id_of(backend, config["bos_token"]))

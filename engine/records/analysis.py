@@ -45,6 +45,8 @@ class DosePoint(Record, frozen=True, kw_only=True):
 
 
 class RetentionCurve(Record, frozen=True, kw_only=True):
+    """One condition and fact set, dose by dose."""
+
     condition: Condition
     fact_set: str
     points: tuple[DosePoint, ...]
@@ -76,11 +78,15 @@ class CollapsePoint(Record, frozen=True, kw_only=True):
 
 
 class Parameter(Record, frozen=True, kw_only=True):
+    """A coefficient of a law and its 95 % interval."""
+
     value: float
     interval: ClosedInterval
 
 
 class Candidate(Record, frozen=True, kw_only=True):
+    """A form of law that was fitted; the least AICc is the best."""
+
     form: str
     aicc: float | None
     delta_aicc: float | None = None
@@ -189,6 +195,8 @@ KEPT_FOR_OURSELVES = ("next_size", "band", "fit", "acquisition")
 
 
 class TemplateEffect(Record, frozen=True, kw_only=True):
+    """R with the most templates less R with the fewest, its 95 % interval, and p by permutation."""
+
     difference: float
     interval: ClosedInterval
     p: float

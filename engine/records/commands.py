@@ -86,6 +86,8 @@ Command = Launch | Order
 
 
 class Launched(Record, frozen=True, kw_only=True, tag_field="answer", tag="launched"):
+    """The answer to a launch."""
+
     sweep: str
     cells: int
     done: int
@@ -95,11 +97,15 @@ class Launched(Record, frozen=True, kw_only=True, tag_field="answer", tag="launc
 
 
 class Obeyed(Record, frozen=True, kw_only=True, tag_field="answer", tag="obeyed"):
+    """The answer to any other command: how many runs it changed."""
+
     runs: int = 0
     """How many runs it has changed."""
 
 
 class Refused(Record, frozen=True, kw_only=True, tag_field="answer", tag="refused"):
+    """The answer to a command that cannot be carried out: an error, in its parts."""
+
     error: dict[str, str]
     """As `KituiError.to_json` gives it."""
 

@@ -37,6 +37,7 @@ class Probe(Record, frozen=True, kw_only=True):
 
 
 def shape_key(run: RunSpec, vocab_size: int) -> str:
+    """What a measured speed holds for: runs with the same key train equally fast."""
     training = run.training
     shape = run.model.model_dump(exclude={"name"})
     return content_id([shape, vocab_size, training.context_length, training.batch_size, training.precision])
@@ -62,6 +63,7 @@ class Cost(NamedTuple):
 
 
 def flops_per_token(cell: PlannedCell) -> float | None:
+    """FLOPs of training on one token; None where they are not known."""
     tokens = cell.total_tokens or cell.num_tokens
     return cell.train_flops / tokens if cell.train_flops else None
 

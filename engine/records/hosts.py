@@ -71,10 +71,12 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def this_machine(workspace: Workspace) -> Host:
+    """The host that is always there."""
     return Host(name=LOCAL, kind="local", workspace=str(workspace.root), python=sys.executable)
 
 
 def hosts_path(workspace: Workspace) -> str:
+    """Where hosts are configured: `hosts.toml` of the user's configuration."""
     return str(workspace.root / "hosts.toml")
 
 

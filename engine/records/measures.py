@@ -13,6 +13,8 @@ from engine.records.metrics import SetScore
 
 
 class Measure(NamedTuple):
+    """A number that says how a fact set was answered."""
+
     name: str
     of: Callable[[SetScore], float | None]
     """None for a score of before it was measured: a new field of `SetScore` has a default, for old ones to be read."""

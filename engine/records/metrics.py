@@ -57,6 +57,8 @@ class Exposures(Record, frozen=True, kw_only=True):
 
 
 class StepRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag="step"):
+    """Some steps of training, until and with `step`."""
+
     attempt: int
     step: int
     num_tokens: int
@@ -69,6 +71,8 @@ class StepRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag="step"
 
 
 class RetentionRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag="retention"):
+    """All fact sets scored after `step`."""
+
     attempt: int
     step: int
     num_tokens: int
@@ -80,6 +84,8 @@ class RetentionRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag="
 
 
 class EventRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag="event"):
+    """Something worth knowing that happened after `step`: started, resumed, a checkpoint that failed."""
+
     attempt: int
     step: int
     name: str

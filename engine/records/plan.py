@@ -93,6 +93,7 @@ class Plan(Record, frozen=True, kw_only=True):
 
 
 def read_plan(path: Path) -> Plan | None:
+    """The plan in a file, or None where there is none. StateError where it is something else."""
     return read_record(Plan, path)
 
 

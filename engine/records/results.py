@@ -85,4 +85,5 @@ def summary_of(result: RunResult) -> RunSummary:
 
 
 def read_result(path: Path) -> RunResult | None:
+    """The result in a file, or None where there is none. StateError where it is something else."""
     return read_record(RunResult, path)

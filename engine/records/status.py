@@ -50,6 +50,8 @@ class CappedSweep(Record, frozen=True, kw_only=True):
 
 
 class HostStatus(Record, frozen=True, kw_only=True):
+    """A host as `kitui status` tells of it."""
+
     name: str
     kind: str
     ssh: str | None
@@ -65,11 +67,15 @@ class HostStatus(Record, frozen=True, kw_only=True):
 
 
 class SupervisorStatus(Record, frozen=True, kw_only=True):
+    """Whether the supervisor runs, and as which process."""
+
     alive: bool
     pid: int | None
 
 
 class StatusDocument(Record, frozen=True, kw_only=True):
+    """What `kitui status --json` prints."""
+
     schema_version: int = SCHEMA_VERSION
     sweeps: tuple[SweepStatus, ...]
     supervisor: SupervisorStatus

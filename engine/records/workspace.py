@@ -130,6 +130,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
+    """Replace the file by this content as a whole, as `write_atomically` does."""
     write_atomically(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")
 
 

@@ -23,6 +23,8 @@ class WithAxes(Protocol):
 
 
 class Axis(NamedTuple):
+    """One axis of the grid."""
+
     key: str
     """In the [grid] of a sweep file."""
     field: str

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 
 class FactSet(NamedTuple):
+    """One set, or the mean over some (`overall`)."""
+
     name: str
     label: str
     """At the head of a narrow column."""

@@ -15,6 +15,8 @@ COLUMNS = ("subject", "relation", "object")
 
 
 class Fact(NamedTuple):
+    """A triple, each part as text; `relation` is a key of the templates."""
+
     subject: str
     relation: str
     object: str

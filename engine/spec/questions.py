@@ -24,6 +24,8 @@ def _known_kind(name: str) -> str:
 
 
 class EvaluationSettings(Section):
+    """How runs are scored, and how often."""
+
     kind: Annotated[str, AfterValidator(_known_kind)] = "choice"
     """Which kind of question is asked."""
     num_choices: Annotated[int, BeforeValidator(parse_count), Field(ge=2, le=26)] = 4
@@ -50,6 +52,8 @@ class Block(NamedTuple):
 
 
 class QuestionKind(NamedTuple):
+    """One kind of question."""
+
     blocks: Callable[[Sequence[Fact], Sequence[Fact], EvaluationSettings, int], list[Block]]
     """Of the facts to ask about, all facts of the partition, the settings, and the seed of the facts: the questions.
     They depend on nothing else."""

@@ -34,4 +34,6 @@ Seed = Annotated[int, BeforeValidator(parse_count)]
 
 
 class Section(BaseModel):
+    """Base of all sections."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True)

@@ -70,6 +70,8 @@ class Grid(Section):
 
 
 class FactsSettings(Section):
+    """Which facts, and how many of each set."""
+
     path: str
     templates: str
     num_prior: Count
@@ -83,6 +85,8 @@ class FactsSettings(Section):
 
 
 class BackgroundSettings(Section):
+    """The text that facts are written into."""
+
     source: Literal["builtin", "files", "hub"] = "builtin"
     path: str | tuple[str, ...] | None = None
     """For `files`: .txt, .jsonl or .parquet, one path or pattern or several."""
@@ -112,6 +116,8 @@ class BackgroundSettings(Section):
 
 
 class TokenizerSettings(Section):
+    """How text becomes tokens."""
+
     kind: Literal["word", "bpe", "hf"] = "word"
     """`word`: one token a word and one a name; `bpe`: byte-level BPE trained on the background; `hf`: a ready one."""
     vocab_size: PositiveCount = 1000
@@ -130,6 +136,8 @@ class TokenizerSettings(Section):
 
 
 class MixtureSettings(Section):
+    """How facts and background are put together."""
+
     kind: Literal["displace", "append"] = "displace"
     """`displace`: exposures overwrite background within D tokens; `append`: they come on top of D background tokens."""
     fill: Literal["infused", "neutral"] = "infused"
@@ -168,6 +176,8 @@ class LearningRateRule(Section):
 
 
 class TrainingSettings(Section):
+    """How a model is trained: AdamW, with warm-up and a schedule."""
+
     context_length: PositiveCount
     batch_size: PositiveCount
     """Rows of context_length tokens a step."""
@@ -196,6 +206,8 @@ class TrainingSettings(Section):
 
 
 class AnalysisSettings(Section):
+    """What the analysis is told beforehand."""
+
     law_form: Literal["power", "bounded"] = "power"
     """The form fitted below six points; `bounded` for a collapse pinned under the ceiling."""
     target_retention: Share = 0.8

@@ -101,6 +101,7 @@ def drop_checkpoints(folder: RunFolder) -> None:
 
 
 def latest_checkpoint(folder: RunFolder) -> Path | None:
+    """The folder of the newest checkpoint that was written to its end, if any."""
     try:
         path = folder.checkpoints / folder.latest.read_text().strip()
     except FileNotFoundError:

@@ -151,6 +151,7 @@ def divide(decoder: Decoder, ranks: Ranks, data_parallel: str, device: torch.dev
 
 
 def is_divided(decoder: Decoder) -> bool:
+    """Whether the weights are divided among the ranks (fsdp)."""
     return isinstance(decoder, FSDPModule)
 
 

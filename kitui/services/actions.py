@@ -28,6 +28,8 @@ PLACES = {
 
 
 class Action(NamedTuple):
+    """Something a key does, and where."""
+
     name: str
     """The Textual action: `action_<name>` of the screen, the widget or the app."""
     key: str

@@ -39,6 +39,7 @@ def dose(frequency: float | None) -> str:
 
 
 def dose_interval(ends: Sequence[float | None] | None) -> str:
+    """An interval of frequencies, its open ends as such."""
     if ends is None or all(end is None for end in ends):
         return "–"
     low, high = ends
@@ -46,6 +47,7 @@ def dose_interval(ends: Sequence[float | None] | None) -> str:
 
 
 def retention(value: float | None) -> str:
+    """A retention as tables show it: `.53`."""
     return "–" if value is None else f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1)
 
 
@@ -77,6 +79,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size_of_bytes(count: float) -> str:
+    """Bytes with a unit, three digits."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if count < 1000 or unit == "TB":
             return f"{count:.3g} {unit}"

@@ -11,6 +11,8 @@ _ROW = re.compile(r"^\| (?P<word>[^|]+?) \| (?P<meaning>[^|]+?) \|$", re.MULTILI
 
 
 class Word(Record, frozen=True, kw_only=True):
+    """A word of the glossary and what it means."""
+
     word: str
     meaning: str
 
@@ -23,5 +25,6 @@ class WordsDocument(Record, frozen=True, kw_only=True):
 
 
 def words_document() -> WordsDocument:
+    """What `kitui words --json` prints."""
     _heading, *rows = _ROW.finditer(packaged("docs/glossary.md").read_text(encoding="utf-8"))
     return WordsDocument(words=tuple(Word(word=row["word"], meaning=row["meaning"].replace("`", "")) for row in rows))

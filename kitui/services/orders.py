@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # the words alone are wanted by help
 
 
 class Verb(NamedTuple):
+    """What may be done to runs and sweeps, in the words of both faces."""
+
     name: str
     about: str
     """The help of its command."""

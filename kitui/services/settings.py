@@ -17,6 +17,8 @@ _KEYS = ("theme", "refresh_s", "keys")
 
 
 class Settings(NamedTuple):
+    """The user's configuration of the app."""
+
     theme: str
     refresh_s: float
     """How often the workspace is looked at; plots and tables are drawn at most so often."""
@@ -26,6 +28,7 @@ class Settings(NamedTuple):
 
 
 def settings_path() -> Path:
+    """Where it is read from."""
     return Path(os.environ.get("KITUI_CONFIG") or user_config_path("kitui") / "config.toml")
 
 

@@ -14,6 +14,7 @@ from engine.records.workspace import SweepFolder, Workspace
 
 
 def default_workspace() -> Path:
+    """The workspace that the environment names, or else the one in the user's data folder."""
     return Path(os.environ.get("KITUI_WORKSPACE") or user_data_path("kitui"))
 
 

@@ -17,6 +17,7 @@ Bounds = list[tuple[float, float]]
 
 
 def linear_mean(beta: Array, rows_nk: Array) -> Array:
+    """The mean of each point, [n]."""
     return np.asarray(rows_nk @ beta)
 
 
@@ -33,6 +34,7 @@ def first_start(observed_n: Array, num_coefficients: int) -> Array:
 
 
 def wide_bounds(observed_n: Array, num_coefficients: int) -> Bounds:
+    """Limits of the search: none that a law of this world comes near."""
     return [(-60.0, 60.0)] + [(-6.0, 6.0)] * (num_coefficients - 1)
 
 
@@ -57,6 +59,8 @@ LOG_FREQUENCY = Scale(lambda log_frequency, _ceiling: log_frequency, _log_freque
 
 @dataclass(frozen=True)
 class LawForm:
+    """One form. `FORMS` (in this folder) has them all."""
+
     name: str
     """As it stands in documents and in the sweep file."""
     parameters: tuple[str, ...]
@@ -83,4 +87,5 @@ class LawForm:
 
 
 def rows_in_size(x: Array, y: Array) -> Array:
+    """A level and a slope in ln N, [n, 2]."""
     return np.stack([np.ones_like(x), x], axis=1)

@@ -9,6 +9,7 @@ from engine.analysis.shape import Array
 
 
 def power_words(beta: Array, size: str, name: str) -> str:
+    """The law on the scale that people read."""
     return f"{name} = {math.exp(beta[0]):.3g} · (N / {size})^{beta[1]:.3g}"
 
 

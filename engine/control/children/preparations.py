@@ -13,6 +13,8 @@ from engine.records.workspace import Workspace
 
 
 class Ending(NamedTuple):
+    """How a preparation ended."""
+
     attempt: int
     fault: str
     """What went wrong, if anything did."""

@@ -16,6 +16,8 @@ from engine.records.workspace import Workspace
 
 
 class Parts(NamedTuple):
+    """What commands work on."""
+
     workspace: Workspace
     ledger: Ledger
     bundles: Bundles

@@ -19,6 +19,8 @@ _FAULTS_IN_A_ROW = 3
 
 
 class Fleet:
+    """All hosts: their launchers, what is known of them, and which may be given runs."""
+
     def __init__(self, workspace: Workspace, ledger: Ledger) -> None:
         self._workspace, self._ledger = workspace, ledger
         self._launchers: dict[str, Launcher] = {}

@@ -13,6 +13,8 @@ from engine.records.workspace import Workspace, write_json
 
 
 class Preparing:
+    """Puts what a sweep needs onto its hosts, and says what is in the way there."""
+
     def __init__(self, workspace: Workspace, ledger: Ledger, bundles: Bundles, fleet: Fleet) -> None:
         self._workspace, self._ledger, self._bundles, self._fleet = workspace, ledger, bundles, fleet
 

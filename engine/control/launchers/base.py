@@ -45,6 +45,8 @@ class Prepared(NamedTuple):
 
 
 class Launcher(Protocol):
+    """What starts, watches and ends the guards of one host."""
+
     host: Host
 
     @property

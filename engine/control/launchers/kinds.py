@@ -19,6 +19,8 @@ class Group(NamedTuple):
 
 
 class HostKind(Protocol):
+    """How a kind of host gives out its slots."""
+
     scheduler: str
     """The name of what gives out its GPUs, if it is not us."""
 

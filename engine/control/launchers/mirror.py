@@ -47,6 +47,7 @@ def offsets(folder: Path, base: dict[str, int]) -> dict[str, int]:
 
 
 def append(folder: Path, tails: dict[str, bytes]) -> None:
+    """Add to the files of a run's folder what came from its host."""
     for name, data in tails.items():
         with open(f"{folder}/{name}", "ab") as handle:
             handle.write(data)

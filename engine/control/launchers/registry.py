@@ -12,6 +12,7 @@ from engine.records.workspace import Workspace
 
 
 def launcher_of(workspace: Workspace, host: Host) -> Launcher:
+    """The launcher of a host, by its kind."""
     if host.kind == "local":
         return LocalLauncher(workspace, host)
     return RemoteLauncher(workspace, host, KINDS[host.kind], transport_to(host))

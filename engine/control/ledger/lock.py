@@ -29,6 +29,8 @@ class Holder(Record, frozen=True, kw_only=True):
 
 
 class Lock:
+    """Held by the one process that may change the workspace's state; the kernel lets go of it when that dies."""
+
     def __init__(self, workspace: Workspace) -> None:
         self._path = workspace.supervisor_lock
         self._descriptor: int | None = None

@@ -9,6 +9,8 @@ from engine.records.workspace import Workspace
 
 
 class Results:
+    """Which runs have results, on disk and in the state."""
+
     def __init__(self, workspace: Workspace, ledger: Ledger) -> None:
         self._workspace, self._ledger = workspace, ledger
 

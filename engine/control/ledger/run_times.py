@@ -8,6 +8,8 @@ from engine.records.states import Runs, RunState
 
 
 class RunTimes:
+    """How long each run of a plan takes on each host, from those that ran there."""
+
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._cells = {cell.run_id: cell for cell in plan.cells}

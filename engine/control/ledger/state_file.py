@@ -97,6 +97,8 @@ class _Head(Record, frozen=True, kw_only=True):
 
 
 class StateFile(_Head, frozen=True, kw_only=True):
+    """All that is in `state.json`."""
+
     sweeps: dict[str, SweepState] = {}
     runs: dict[str, RunState] = {}
     hosts: dict[str, HostState] = {}

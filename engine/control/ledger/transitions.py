@@ -135,6 +135,7 @@ def ended_from_outside(
 
 
 def take_result(ledger: Ledger, run_id: str, evaluation_id: str, result: RunResult) -> None:
+    """Put a run's result into the state."""
     run = ledger.change_run(run_id)
     run.results = run.results | {evaluation_id: summary_of(result)}
 

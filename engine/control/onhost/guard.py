@@ -169,6 +169,7 @@ def _last_line(path: str) -> str:
 
 
 def boot_id() -> str:
+    """What this machine is called since it was started; process numbers mean nothing after that."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
             return handle.read().strip()

@@ -26,6 +26,8 @@ _BEFORE_A_MOVE_S = 30.0
 
 
 class Dispatch:
+    """Starts the runs whose turn it is, on the hosts that have room."""
+
     def __init__(
         self,
         workspace: Workspace,

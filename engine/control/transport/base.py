@@ -43,6 +43,8 @@ class Transport(Protocol):
 
 
 class Gpu(Record, frozen=True, kw_only=True):
+    """A GPU of a host; memory in bytes."""
+
     index: str
     name: str
     memory_bytes: int
@@ -78,10 +80,14 @@ class JobReport(Record, frozen=True, kw_only=True):
 
 
 class PollAnswer(Record, frozen=True, kw_only=True):
+    """What the agent says of the jobs it was asked about, by their folder."""
+
     jobs: dict[str, JobReport]
 
 
 class StartAnswer(Record, frozen=True, kw_only=True):
+    """What became of each job that was to be started."""
+
     jobs: dict[str, str]
     """By name: `started`, `already`, or `busy` with an earlier launch."""
 

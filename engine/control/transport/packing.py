@@ -11,6 +11,7 @@ _LARGEST_BYTES = 64 * 2**20
 
 
 def packed(data: bytes) -> str:
+    """Bytes as text that JSON can carry; `unpacked` is its inverse."""
     return base64.b64encode(zlib.compress(data, 1)).decode()
 
 
