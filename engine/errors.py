@@ -12,6 +12,8 @@ from typing import Any
 NOT_GIVEN: Any = object()
 FAULT_IN_INPUTS = 2
 """The exit code where what was asked for cannot be done: another try gives the same."""
+DAMAGED = 65
+"""The exit code (EX_DATAERR) of a run whose files are not what was written: it can go on once they are made again."""
 STOPPED_AFTER_CHECKPOINT = 75
 """The exit code (EX_TEMPFAIL) of a run that wrote a checkpoint and ended because it was asked to."""
 
@@ -76,13 +78,18 @@ class StateError(KituiError):
     exit_code = 3
 
 
+class DamageError(StateError):
+    """A file of the workspace is not what was written into it (exit 3)."""
+
+
 class FitError(KituiError):
     """The data cannot answer the question (exit 4)."""
 
     exit_code = 4
 
 
-_BY_NAME = {cls.__name__: cls for cls in (KituiError, SpecError, DataError, LaunchError, StateError, FitError)}
+_CLASSES = (KituiError, SpecError, DataError, LaunchError, StateError, DamageError, FitError)
+_BY_NAME = {cls.__name__: cls for cls in _CLASSES}
 
 
 def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from engine.errors import StateError
 from engine.records.conditions import Condition
 from engine.records.metrics import retention_of
 from engine.records.plan import Plan, PlannedCell
@@ -48,16 +49,24 @@ class Curve(NamedTuple):
 
 
 class Results:
-    """The results of a sweep's runs, each read once: a result that is there never changes."""
+    """The results of a sweep's runs, each read once: a result that is there never changes.
+
+    One that is not what was written is none: the run counts as missing, and `faults` says so by its id."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._read: dict[tuple[str, str], RunResult] = {}
+        self.faults: dict[str, str] = {}
 
     def of(self, plan: Plan, run_id: str) -> RunResult | None:
         key = (run_id, plan.evaluation_id)
         if key not in self._read:
-            result = read_result(self._workspace.run(run_id).result(plan.evaluation_id))
+            self.faults.pop(run_id, None)
+            try:
+                result = read_result(self._workspace.run(run_id).result(plan.evaluation_id))
+            except StateError as error:
+                self.faults[run_id] = str(error)
+                return None
             if result is None:
                 return None
             self._read[key] = result

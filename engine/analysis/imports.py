@@ -17,8 +17,9 @@ from engine.errors import DataError, KituiError
 from engine.records.conditions import Condition
 from engine.records.metrics import retention_of
 from engine.records.plan import Plan, PlannedAnalysis, PlannedCell
-from engine.records.record import plain
-from engine.records.workspace import SweepFolder, Workspace, write_json
+from engine.records.record import write_record
+from engine.records.seals import check_manifest, write_manifest
+from engine.records.workspace import SweepFolder, Workspace
 from engine.spec import fact_sets
 from engine.spec.axes import OTHER_AXES
 from engine.spec.numbers import parse_count, parse_number
@@ -85,7 +86,8 @@ def write_sweep(
         columns = list(dict.fromkeys(column for row in rows for column in row))
         table = pa.table({column: pa.array(_one_type([row.get(column) for row in rows])) for column in columns})
         pq.write_table(table, building.results)
-        write_json(building.plan, plain(_plan(observations, name, simulated=simulated)))
+        write_record(building.plan, _plan(observations, name, simulated=simulated))
+        write_manifest(building.root, [building.results.name])
         if folder.root.exists():
             discarded = building.root.with_name(f"{building.root.name}.old")
             os.replace(folder.root, discarded)
@@ -103,6 +105,7 @@ def write_sweep(
 def read_imported(folder: SweepFolder) -> list[Observation]:
     """The observations of an imported or simulated sweep."""
     path = folder.results
+    check_manifest(folder.root)
     return [_observation(path, line, row) for line, row in read_rows(path, key="results", required=REQUIRED)]
 
 

@@ -27,7 +27,7 @@ from engine.control.ledger.bundles import Bundles
 from engine.control.ledger.ledger import Ledger
 from engine.control.ledger.results import Results
 from engine.control.scheduling.dispatch import PAUSE_AFTER_FAULT_S, Dispatch
-from engine.errors import KituiError, StateError
+from engine.errors import DamageError, KituiError, StateError
 from engine.records import forecast
 from engine.records.commands import Answer, Command, Refused
 from engine.records.digests import is_law_behind
@@ -141,7 +141,11 @@ class Supervisor:
         if standing.stage == "ended":
             assert standing.exit is not None
             transitions.book_use(self.ledger, run_id, standing.exit.elapsed_s)
-            result = read_result(folder.result(run.evaluation_id))
+            try:
+                result = read_result(folder.result(run.evaluation_id))
+            except DamageError as error:
+                transitions.ended_from_outside(self.ledger, run_id, RunStatus.FAILED, str(error), self.fleet.book)
+                return
             transitions.attempt_ended(self.ledger, run_id, standing.exit, result, self.fleet.book)
             return
         if standing.stage in ("lost", "taken"):
@@ -216,7 +220,10 @@ class Supervisor:
                 fault = self.analyses.fault(name)
                 if fault != sweep.analysis_error:
                     self.ledger.change_sweep(name).analysis_error = fault
-                if self._has_ended(sweep) and (fault or not is_law_behind(self.bundles.plan(name), self.workspace)):
+                is_over = self._has_ended(sweep) and (
+                    fault or not is_law_behind(self.bundles.plan(name), self.workspace)
+                )
+                if is_over and not self._queue_damaged(sweep):
                     self._leave(name, fault)
             except (KituiError, OSError) as error:  # its folder is gone or cannot be read: other sweeps go on
                 self._leave(name, str(error))
@@ -226,6 +233,17 @@ class Supervisor:
             self.results.is_over(run_id, sweep.evaluation_id) or self.ledger.runs[run_id].status is RunStatus.PAUSED
             for run_id in sweep.run_ids
         )
+
+    def _queue_damaged(self, sweep: SweepState) -> int:
+        """Queue the runs again whose results are not what was written, a few times; how many there are."""
+        queued = 0
+        for run_id in sweep.run_ids:
+            fault = self.results.fault(run_id, sweep.evaluation_id)
+            if fault is not None:
+                transitions.lose_result(self.ledger, run_id, sweep.evaluation_id)
+                transitions.ended_from_outside(self.ledger, run_id, RunStatus.LOST, fault, self.fleet.book)
+                queued += 1
+        return queued
 
     def _leave(self, name: str, fault: str | None) -> None:
         sweep = self.ledger.change_sweep(name)

@@ -3,27 +3,77 @@ memory-mapped file."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import orjson
 
 from engine.corpus.tokenizer import Tokenizer
-from engine.errors import DataError
-from engine.records.workspace import read_json, write_json
+from engine.errors import DamageError, DataError
+from engine.records.workspace import write_json
 from engine.spec.runspec import CorpusSpec
 
-_TOKENS_FILE, _ABOUT_FILE = "background.bin", "background.json"
+_TOKENS_FILE, _DIGESTS_FILE, _ABOUT_FILE = "background.bin", "background.digests", "background.json"
+CHECKED_BY_MANIFEST = (_DIGESTS_FILE, _ABOUT_FILE)
+# Rows are read in any order: a block is to be no dearer than a hundredth of the step that reads it.
+_BLOCK_BYTES, _DIGEST_BYTES = 2**16, 8
 
 
-class Background(NamedTuple):
-    """Token ids of the training part and of the held-out part, both memory-mapped."""
+class _About(msgspec.Struct, frozen=True, kw_only=True):
+    """`background.json`."""
 
-    tokens: np.ndarray
-    heldout: np.ndarray
+    num_tokens: int
+    heldout_tokens: int
+    num_documents: int
+    unknown_share: float
+    dtype: Literal["uint16", "uint32"]
+
+
+class Background:
+    """Token ids of the training part and of the held-out part, both memory-mapped.
+
+    A block of the file is checked against its digest when something in it is first read: of a large text, a run does
+    not wait for all of it.
+    """
+
+    def __init__(self, path: Path, tokens: np.ndarray, num_heldout: int, digests: bytes) -> None:
+        self._path, self._all, self._bytes = path, tokens, tokens.view(np.uint8)
+        self._digests, self._is_checked = digests, bytearray(len(digests) // _DIGEST_BYTES)
+        self.num_tokens = len(tokens) - num_heldout
+        """Of the training part."""
+
+    @property
+    def heldout(self) -> np.ndarray:
+        return self.read(self.num_tokens, len(self._all))
+
+    def read(self, start: int, end: int) -> np.ndarray:
+        """The tokens [start, end) of the whole text, held-out part included. DamageError where they are not those
+        that were written."""
+        size = self._all.itemsize
+        for block in range(start * size // _BLOCK_BYTES, -(-end * size // _BLOCK_BYTES)):
+            if block < len(self._is_checked) and not self._is_checked[block]:
+                self._check(block)
+        return self._all[start:end]
+
+    def check(self) -> None:
+        """DamageError where any of it is not what was written."""
+        self.read(0, len(self._all))
+
+    def _check(self, block: int) -> None:
+        first, place = block * _BLOCK_BYTES, block * _DIGEST_BYTES
+        found = _digest(self._bytes[first : first + _BLOCK_BYTES].data)
+        if found != self._digests[place : place + _DIGEST_BYTES]:
+            raise DamageError(
+                f"it was changed after it was written: the digest of bytes {first:,} and following is another.",
+                where=str(self._path),
+                mend="It is made anew when the sweep is prepared: kitui launch.",
+            )
+        self._is_checked[block] = 1
 
 
 def read_documents(spec: CorpusSpec) -> Iterator[str]:
@@ -60,26 +110,41 @@ def write_background(spec: CorpusSpec, tokenizer: Tokenizer, folder: Path) -> No
             key="background",
             mend="Give more text, or lower background.heldout_tokens.",
         )
-    about = {
-        "num_tokens": num_tokens,
-        "heldout_tokens": spec.background.heldout_tokens,
-        "num_documents": num_documents,
-        "unknown_share": num_unknown / num_tokens,
-        "dtype": token_type.name,
-    }
-    write_json(folder / _ABOUT_FILE, about)
+    about = _About(
+        num_tokens=num_tokens,
+        heldout_tokens=spec.background.heldout_tokens,
+        num_documents=num_documents,
+        unknown_share=num_unknown / num_tokens,
+        dtype="uint16" if token_type == np.uint16 else "uint32",
+    )
+    with (folder / _TOKENS_FILE).open("rb") as tokens, (folder / _DIGESTS_FILE).open("wb") as digests:
+        while block := tokens.read(_BLOCK_BYTES):
+            digests.write(_digest(block))
+    write_json(folder / _ABOUT_FILE, msgspec.to_builtins(about))
 
 
 def open_background(folder: Path) -> Background:
-    """The tokens of a prepared text, mapped and not read. DataError where the folder is not whole."""
-    about = read_json(folder / _ABOUT_FILE)
-    if about is None:
-        raise DataError(
-            "these token files are not complete.", where=str(folder), mend="Delete the folder and launch again."
-        )
-    tokens = np.memmap(folder / _TOKENS_FILE, dtype=about["dtype"], mode="r", shape=(about["num_tokens"],))
-    num_train = about["num_tokens"] - about["heldout_tokens"]
-    return Background(tokens[:num_train], tokens[num_train:])
+    """The tokens of a prepared text, mapped and not read. DamageError where the folder is not whole."""
+    path, about_path = folder / _TOKENS_FILE, folder / _ABOUT_FILE
+    try:
+        about = msgspec.json.decode(about_path.read_bytes(), type=_About)
+        # Slicing a memmap itself is slow.
+        tokens: np.ndarray = np.asarray(np.memmap(path, dtype=np.dtype(about.dtype), mode="r"))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DamageError(f"it cannot be read: {error}.", where=str(about_path)) from None
+    except (OSError, ValueError) as error:  # the latter of an empty file
+        words = error.strerror if isinstance(error, OSError) else error
+        raise DamageError(f"these token files cannot be read: {words}.", where=str(folder)) from None
+    if len(tokens) != about.num_tokens or not 0 <= about.heldout_tokens < about.num_tokens:
+        written = f"{about.num_tokens:,}, {about.heldout_tokens:,} of them held out"
+        raise DamageError(f"it holds {len(tokens):,} tokens; written were {written}.", where=str(path))
+    digests = folder / _DIGESTS_FILE  # prepared before there were any, it has none
+    return Background(path, tokens, about.heldout_tokens, digests.read_bytes() if digests.exists() else b"")
+
+
+def _digest(block: bytes | memoryview) -> bytes:
+    """64 bits of SHA-256: enough against accidents, and small beside the block."""
+    return hashlib.sha256(block).digest()[:_DIGEST_BYTES]
 
 
 def _batches(documents: Iterator[str], size: int = 256) -> Iterator[list[str]]:

@@ -44,8 +44,8 @@ class Mixture:
     def __init__(self, spec: RunSpec, background: Background, prior: Renderings, infused: Renderings) -> None:
         self.row_length = spec.training.context_length
         self.seed = spec.seed
-        self.text = np.asarray(background.tokens)  # slicing a memmap itself is slow
-        self.num_text_rows = len(self.text) // self.row_length
+        self._background = background
+        self.num_text_rows = background.num_tokens // self.row_length
         self.neutral = spec.mixture.fill == "neutral"
         self._displaces = spec.mixture.kind == "displace"
         self._prior_tokens, self._infused_tokens = prior.tokens, infused.tokens
@@ -118,7 +118,7 @@ class Mixture:
         epoch, place = divmod(row, self.num_text_rows)
         start = permuted(make_key(self.seed, "text", epoch), place, self.num_text_rows) * self.row_length
         length = self._last_row_length if row == self.num_background_rows - 1 else self.row_length
-        return self.text[start : start + length].astype(np.int64)
+        return self._background.read(start, start + length).astype(np.int64)
 
     def _exposure_row(self, row: int) -> Row:
         placed = self.infused.row(row)

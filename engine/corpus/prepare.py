@@ -9,6 +9,7 @@ A fault of the user's is printed as `{"error": …}` JSON, with the error's exit
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import shutil
 import signal
@@ -20,15 +21,16 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from engine.corpus.background import open_background, read_documents, write_background
+from engine.corpus.background import CHECKED_BY_MANIFEST, open_background, read_documents, write_background
 from engine.corpus.facts import check_distinct, infused_renderings, prior_renderings
 from engine.corpus.mixture import planned_prior_exposures, tokens_on_top
 from engine.corpus.schedule import ceiling, fits
-from engine.corpus.tokenizer import Tokenizer, load_tokenizer, make_tokenizer, save_tokenizer
-from engine.errors import DataError, KituiError, SpecError
+from engine.corpus.tokenizer import TOKENIZER_FILES, Tokenizer, load_tokenizer, make_tokenizer, save_tokenizer
+from engine.errors import DamageError, DataError, KituiError, SpecError
 from engine.records.bundle import SweepBundle, read_bundle
 from engine.records.plan import Ceiling, Plan, PlannedAnalysis, PlannedCell
-from engine.records.record import encoded, plain
+from engine.records.record import encoded, write_record
+from engine.records.seals import check_manifest, write_manifest
 from engine.records.workspace import SweepFolder, Workspace, sync_folder, write_json
 from engine.spec.axes import OTHER_AXES, Axis
 from engine.spec.resolve import background_hashes, resolve
@@ -47,9 +49,9 @@ def plan(sweep_path: Path, workspace: Workspace) -> SweepBundle:
     tokens_folder = workspace.tokens(resolved.corpus.tokens_id)
     tokenizer, background_tokens = None, None
     notes = list(resolved.notes)
-    if tokens_folder.exists():
+    if _is_whole(tokens_folder, with_text=False):
         tokenizer = load_tokenizer(tokens_folder)
-        background_tokens = len(open_background(tokens_folder).tokens)
+        background_tokens = open_background(tokens_folder).num_tokens
     elif _cheap_to_plan(resolved.corpus):
         try:
             tokenizer = make_tokenizer(resolved.corpus, read_documents(resolved.corpus))
@@ -90,7 +92,8 @@ def make(sweep_folder: SweepFolder, workspace: Workspace) -> Plan:
     if bundle is None:
         raise DataError("there is no launched sweep in this folder.", where=str(sweep_folder.root))
     folder = workspace.tokens(bundle.corpus.tokens_id)
-    if not folder.exists():
+    _drop_leftovers(folder)
+    if not _is_whole(folder):
         _check_background(bundle.corpus, str(sweep_folder.sweep_toml))
         _write_tokens(bundle.corpus, folder)
     tokenizer = load_tokenizer(folder)
@@ -105,16 +108,16 @@ def make(sweep_folder: SweepFolder, workspace: Workspace) -> Plan:
         notes=tuple(note for note in bundle.plan.notes if not note.startswith("estimated")),
         analysis=bundle.plan.analysis,
         axes=[axis for axis in OTHER_AXES if axis.field in bundle.plan.cells[0].other_axes],
-        background_tokens=len(background.tokens),
+        background_tokens=background.num_tokens,
     )
-    if len(background.tokens) < bundle.runs[0].training.context_length:
+    if background.num_tokens < bundle.runs[0].training.context_length:
         raise DataError(
-            f"the background has only {len(background.tokens):,} tokens to train on, less than one row.",
+            f"the background has only {background.num_tokens:,} tokens to train on, less than one row.",
             where=str(sweep_folder.sweep_toml),
             key="background",
             mend="Give more text, or lower background.heldout_tokens.",
         )
-    write_json(sweep_folder.plan, plain(planned))
+    write_record(sweep_folder.plan, planned)
     return planned
 
 
@@ -134,25 +137,68 @@ def _check_background(corpus: CorpusSpec, where: str) -> None:
             )
 
 
+def _is_whole(folder: Path, *, with_text: bool = True) -> bool:
+    """Whether these token files are there and are what was written; a large text is not read for a plan's sake."""
+    if not folder.exists():
+        return False
+    try:
+        check_manifest(folder)
+        background = open_background(folder)
+        if with_text:
+            background.check()
+    except DamageError as error:
+        print(f"{error} It is made anew.", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+def _drop_leftovers(folder: Path) -> None:
+    """What preparations of this folder that were killed have left; one that goes on holds a lock on its own."""
+    for leftover in folder.parent.glob(f".{folder.name}.*"):
+        if not _is_locked(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _write_tokens(corpus: CorpusSpec, folder: Path) -> None:
     """Build the token folder aside and rename it in, so that a folder of that name is always complete."""
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    descriptor = os.open(building, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         tokenizer = make_tokenizer(corpus, read_documents(corpus))
         save_tokenizer(tokenizer, building)
         write_background(corpus, tokenizer, building)
         write_json(building / "corpus.json", corpus.model_dump(mode="json"))
+        write_manifest(building, [*TOKENIZER_FILES, *CHECKED_BY_MANIFEST, "corpus.json"])
         for file in building.iterdir():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
         sync_folder(building)
+        if folder.exists() and not _is_whole(folder):
+            os.replace(folder, building.with_name(f"{building.name}.old"))
         os.replace(building, folder)
         sync_folder(folder.parent)
+        shutil.rmtree(building.with_name(f"{building.name}.old"), ignore_errors=True)
     except OSError as error:
         if folder.exists():  # another preparation was quicker
             return
         raise DataError(f"the token files cannot be written: {error.strerror}.", where=str(folder)) from None
     finally:
+        os.close(descriptor)
         shutil.rmtree(building, ignore_errors=True)
 
 

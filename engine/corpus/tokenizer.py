@@ -23,6 +23,7 @@ from engine.errors import DataError, SpecError
 from engine.records.workspace import read_json, write_json
 from engine.spec.runspec import CorpusSpec
 
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 BOS, UNKNOWN = "<bos>", "<unk>"
 _HUB_TIMEOUT_S = 5.0
 _WORD = re.compile(r"\w+|[^\w\s]+")

@@ -39,7 +39,11 @@ class Resume(_Named, frozen=True, kw_only=True, tag="resume"):
 
 
 class Retry(_Named, frozen=True, kw_only=True, tag="retry"):
-    """Queue failed, lost and cancelled runs again."""
+    """Queue failed, lost and cancelled runs again, and those whose result is damaged."""
+
+
+class Mend(_Named, frozen=True, kw_only=True, tag="mend"):
+    """Make everything of sweeps anew that is damaged."""
 
 
 class Archive(_Named, frozen=True, kw_only=True, tag="archive"):
@@ -80,7 +84,7 @@ class Reopen(_Named, frozen=True, kw_only=True, tag="reopen"):
     """Start runs again on hosts that were drained or set aside."""
 
 
-Order = Cancel | Pause | Resume | Retry | Archive | Delete | Prioritise | Cap | Move | Drain | Reopen
+Order = Cancel | Pause | Resume | Retry | Mend | Archive | Delete | Prioritise | Cap | Move | Drain | Reopen
 """What is asked about sweeps, runs or hosts by their names."""
 Command = Launch | Order
 

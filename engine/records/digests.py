@@ -6,8 +6,10 @@ import hashlib
 
 import msgspec
 
+from engine.errors import DamageError
 from engine.records.plan import Plan
 from engine.records.record import Record
+from engine.records.seals import check_seal
 from engine.records.workspace import SweepFolder, Workspace
 
 ANALYSIS_SEMANTICS = 1
@@ -26,8 +28,10 @@ class LawHead(Record, frozen=True, kw_only=True):
 def read_law_head(folder: SweepFolder) -> LawHead | None:
     """None where there is no law on file, or none that can be read: it is to be made then."""
     try:
-        return msgspec.json.decode(folder.law.read_bytes(), type=LawHead)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        content = folder.law.read_bytes()
+        check_seal(content, folder.law)
+        return msgspec.json.decode(content, type=LawHead)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, DamageError):
         return None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.errors import DamageError
 from engine.records.record import SCHEMA_VERSION, Record, read_record
 from engine.records.workspace import SweepFolder
 from engine.spec.axes import AxisValue
@@ -93,8 +94,13 @@ class Plan(Record, frozen=True, kw_only=True):
 
 
 def read_plan(path: Path) -> Plan | None:
-    """The plan in a file, or None where there is none. StateError where it is something else."""
-    return read_record(Plan, path)
+    """The plan in a file, or None where there is none. StateError where it is something else, DamageError where it is
+    not what was written."""
+    try:
+        return read_record(Plan, path)
+    except DamageError as error:
+        error.mend = f"kitui verify {path.parent.name} --mend makes it anew."
+        raise
 
 
 def latest_plan(folder: SweepFolder) -> Plan | None:

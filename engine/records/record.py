@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from engine.errors import StateError
+from engine.errors import DamageError, StateError
+from engine.records.seals import check_seal, sealed
+from engine.records.workspace import write_atomically
 
 SCHEMA_VERSION = 1
 """Of every document: fields may be added; none is renamed or dropped without raising it."""
@@ -37,15 +39,26 @@ def decoded(model: type[_T], content: bytes) -> _T:
     return msgspec.json.decode(content, type=model, dec_hook=_validate_section)
 
 
+def write_record(path: Path, record: Record, *, indented: bool = True) -> None:
+    """Replace the file by this record, with the digest of its text. Not `indented`: it is large, and for programs."""
+    content = encoded(record)
+    write_atomically(path, sealed(msgspec.json.format(content) if indented else content))
+
+
 def read_record(model: type[_T], path: Path) -> _T | None:
-    """The record in a file that is replaced atomically, or None where there is none yet. StateError names the fault."""
+    """The record in a file that is replaced atomically, or None where there is none yet. StateError names the fault;
+    DamageError where the file is not what was written."""
     try:
-        return decoded(model, path.read_bytes())
+        content = path.read_bytes()
+        check_seal(content, path)
+        return decoded(model, content)
     except FileNotFoundError:
         return None
     except msgspec.ValidationError as error:
         raise StateError(f"written by another version of kitui? {error}.", where=str(path)) from None
-    except (msgspec.MsgspecError, OSError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DamageError(f"it cannot be read: {error}.", where=str(path)) from None
+    except OSError as error:
         raise StateError(f"cannot be read: {error}.", where=str(path)) from None
 
 

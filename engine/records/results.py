@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from engine.errors import DamageError
 from engine.records.measures import FURTHER, RETENTION, measured
 from engine.records.metrics import Exposures, SetScore, overall_retention
 from engine.records.record import SCHEMA_VERSION, Record, read_record
@@ -85,5 +86,32 @@ def summary_of(result: RunResult) -> RunSummary:
 
 
 def read_result(path: Path) -> RunResult | None:
-    """The result in a file, or None where there is none. StateError where it is something else."""
-    return read_record(RunResult, path)
+    """The result in a file, or None where there is none. StateError where it is something else; DamageError where it
+    is not what was written, or another run's."""
+    result = read_record(RunResult, path)
+    fault = None if result is None else _fault_in(result, path)
+    if fault is not None:
+        raise DamageError(fault, where=str(path))
+    return result
+
+
+def _fault_in(result: RunResult, path: Path) -> str | None:
+    """What of it cannot be: it names its run and questions, and its counts are those of the answers beside them."""
+    if result.run_id != path.parent.name:
+        return f"it is the result of another run, {result.run_id}."
+    if path.name != f"result-{result.evaluation_id}.json":
+        return f"it is the result of other questions, {result.evaluation_id}."
+    for name, score in result.sets.items():
+        outcomes = result.questions.get(name)
+        if outcomes is None:
+            return f"the answers to the {name} questions are missing."
+        asked = sum(len(chosen) for chosen in outcomes.chosen)
+        right = sum(
+            chosen == right
+            for block, chosen_of_block in enumerate(outcomes.chosen)
+            for chosen, right in zip(chosen_of_block, outcomes.right_of(block), strict=False)
+        )
+        if (score.num_questions, score.correct) != (asked, right):
+            counts = f"{score.correct} of {score.num_questions}"
+            return f"{counts} {name} questions right, it says; the answers in it are {right} of {asked}."
+    return None

@@ -20,8 +20,7 @@ from engine.spec.runspec import (
     RunSpec,
     content_id,
     evaluation_identity,
-    run_identity,
-    written_facts_id,
+    run_name,
 )
 from engine.spec.sweep import Sweep
 from engine.spec.sweep_file import read_sweep
@@ -141,8 +140,7 @@ def _runs(path: Path, sweep: Sweep, facts: FactSets, corpus: CorpusSpec) -> list
     grid, tokens_id, facts_id = sweep.grid, corpus.tokens_id, facts.facts_id
     evaluation_id = content_id(evaluation_identity(sweep.evaluation, facts))
     inits = {size: _init(path, sweep, size) for size in grid.model_size}
-    asked = sweep.evaluation.question_template if sweep.mixture.questions_in_background else None
-    written: dict[int, str] = {}
+    written: dict[tuple[int, int | None], str] = {}
     runs = []
     others = [axis for axis in OTHER_AXES if getattr(grid, axis.key)]
     for seed, num_tokens, size, num_templates, frequency, *values in itertools.product(
@@ -182,12 +180,7 @@ def _runs(path: Path, sweep: Sweep, facts: FactSets, corpus: CorpusSpec) -> list
             num_processes=sweep.execution.num_processes_for(shape),
             data_parallel=sweep.execution.data_parallel,
         ).model_copy(update={axis.spec_field: value for axis, value in zip(others, values, strict=True)})
-        num_statements = max(spec.num_templates, mixture.num_prior_templates)
-        if num_statements not in written:
-            written[num_statements] = written_facts_id(facts, num_statements=num_statements, question_template=asked)
-        identity = run_identity(spec, written[num_statements])
-        name = f"{shape.name.lower()}-f{frequency}-s{seed}-{content_id(identity)}"
-        runs.append(spec.model_copy(update={"run_id": name}))
+        runs.append(spec.model_copy(update={"run_id": run_name(spec, facts, written)}))
     return list({run.run_id: run for run in runs}.values())
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+from engine.errors import DamageError
 from engine.spec import fact_sets
 from engine.spec.facts import Fact
 from engine.spec.models import ModelShape
@@ -148,6 +150,36 @@ def run_identity(spec: RunSpec, written_facts: str) -> dict[str, Any]:
         "tokens": spec.tokens_id,
         "facts": written_facts,
     }
+
+
+def run_name(spec: RunSpec, facts: FactSets, written: dict[tuple[int, int | None], str] | None = None) -> str:
+    """The run's id, by everything that changes its training. `written` keeps `written_facts_id` for the next run."""
+    written = {} if written is None else written
+    num_statements = max(spec.num_templates, spec.mixture.num_prior_templates)
+    asked = spec.evaluation.question_template if spec.mixture.questions_in_background else None
+    if (num_statements, asked) not in written:
+        written[num_statements, asked] = written_facts_id(facts, num_statements=num_statements, question_template=asked)
+    identity = run_identity(spec, written[num_statements, asked])
+    return f"{spec.model.name.lower()}-f{spec.frequency}-s{spec.seed}-{content_id(identity)}"
+
+
+def check_identity(spec: RunSpec, facts: FactSets, folder: Path) -> None:
+    """DamageError where spec or facts are not those that the run in `folder` and its questions are named after."""
+    for name, wanted, found in (
+        ("facts_id", spec.facts_id, facts.facts_id),
+        ("evaluation_id", spec.evaluation_id, content_id(evaluation_identity(spec.evaluation, facts))),
+        ("run_id", folder.name, spec.run_id),
+        ("run_id", spec.run_id, run_name(spec, facts)),
+    ):
+        if wanted != found:
+            raise DamageError(
+                f"its settings or facts were changed after it was launched, or another version of kitui wrote them: "
+                f"they give {found}.",
+                where=str(folder),
+                key=name,
+                value=wanted,
+                mend="Launch its sweep again.",
+            )
 
 
 _FIRST_ASKED = ("infused", "prior", "unseen", "verbatim")

@@ -1,4 +1,5 @@
-"""Checkpoints: folders by step, complete or absent, and a pointer to the last one.
+"""Checkpoints: folders by step, complete or absent, and a pointer to the last one. While a run trains, the one before
+is kept too: where the last is damaged, the run goes on from that.
 
 A run of several processes whose state is divided among them (FSDP) has each write its own rows, `model.rank0001.…`;
 whoever resumes reads the rows that it needs, by as many processes as it likes. All files are safetensors.
@@ -17,7 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
-from engine.errors import DataError
+from engine.errors import DamageError, DataError, StateError
+from engine.records.seals import MANIFEST, check_manifest, write_manifest
 from engine.records.workspace import RunFolder, read_json, sync_folder, write_atomically, write_json
 from engine.training.model import Decoder
 from engine.training.ranks import ALONE, Ranks, first_row, is_divided, like, own_rows, whole
@@ -34,7 +36,8 @@ def save_checkpoint(
     keep_older: bool,
     ranks: Ranks = ALONE,
 ) -> None:
-    """Write the state after `step` steps, point `latest` at it, and drop older states unless they are to be kept.
+    """Write the state after `step` steps, point `latest` at it, and drop older states but the one before, unless they
+    are to be kept.
 
     Without an optimizer only the weights are kept, as at the end of a run. OSError on all ranks, with nothing changed,
     if the disk is full for one.
@@ -64,6 +67,7 @@ def save_checkpoint(
     def end() -> None:
         if not ranks.is_first:
             return
+        write_manifest(building, [file.name for file in building.iterdir()])
         for file in building.iterdir():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
@@ -81,17 +85,31 @@ def save_checkpoint(
             shutil.rmtree(building, ignore_errors=True)
         raise
     if ranks.is_first:
-        _drop_others(folder, step, keep_older=keep_older)
+        _drop_others(folder, step, is_last=optimizer is None, keep_older=keep_older)
 
 
-def _drop_others(folder: RunFolder, step: int, *, keep_older: bool) -> None:
+def _drop_others(folder: RunFolder, step: int, *, is_last: bool, keep_older: bool) -> None:
+    before = max((s for s in _steps(folder) if s < step), default=None)
     for other in folder.checkpoints.iterdir():
-        if other.name != str(step):
-            if not keep_older or not other.name.isdigit():
-                shutil.rmtree(other, ignore_errors=True)
-            else:
-                for file in other.glob("optimizer*.safetensors"):
-                    file.unlink()
+        if other.name == str(step) or (other.name == str(before) and not is_last):
+            continue
+        if not keep_older or not other.name.isdigit():
+            shutil.rmtree(other, ignore_errors=True)
+        elif other.name.isdigit():
+            _keep_weights_only(other)
+
+
+def _keep_weights_only(folder: Path) -> None:
+    optimizers = {*folder.glob("optimizer*.safetensors")}
+    if not optimizers:
+        return
+    write_manifest(folder, [f.name for f in folder.iterdir() if f.name != MANIFEST and f not in optimizers])
+    for file in optimizers:
+        file.unlink()
+
+
+def _steps(folder: RunFolder) -> list[int]:
+    return [int(path.name) for path in folder.checkpoints.iterdir() if path.name.isdigit()]
 
 
 def drop_checkpoints(folder: RunFolder) -> None:
@@ -101,12 +119,45 @@ def drop_checkpoints(folder: RunFolder) -> None:
 
 
 def latest_checkpoint(folder: RunFolder) -> Path | None:
-    """The folder of the newest checkpoint that was written to its end, if any."""
+    """The folder of the newest checkpoint that was written to its end, if any. The pointer says which; where it cannot
+    be read, the folders do, which are complete or absent."""
     try:
-        path = folder.checkpoints / folder.latest.read_text().strip()
+        name = folder.latest.read_text().strip()
     except FileNotFoundError:
         return None
-    return path if path.is_dir() else None
+    except (OSError, UnicodeDecodeError):
+        name = ""
+    if name.isdigit() and (folder.checkpoints / name).is_dir():
+        return folder.checkpoints / name
+    steps = _steps(folder) if folder.checkpoints.is_dir() else []
+    return folder.checkpoints / str(max(steps)) if steps else None
+
+
+def sound_checkpoint(folder: RunFolder, num_steps: int) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that is what was written and that a run of `num_steps` can go on from, and what was wrong
+    with newer ones, which are removed: no state is theirs."""
+    faults: list[str] = []
+    latest = latest_checkpoint(folder)
+    if latest is None:
+        return None, faults
+    for step in sorted((s for s in _steps(folder) if s <= int(latest.name)), reverse=True):
+        path = folder.checkpoints / str(step)
+        if step != num_steps and not any(path.glob("optimizer*.safetensors")):
+            continue  # weights that were kept by wish
+        try:
+            check_manifest(path)
+            progress = read_json(path / "progress.json")
+            if not isinstance(progress, dict) or progress.get("step") != step:
+                raise DamageError("it is not the state after this step.", where=str(path))
+        except StateError as error:
+            faults.append(str(error))
+            shutil.rmtree(path)
+            continue
+        if path != latest:
+            write_atomically(folder.latest, f"{step}\n".encode())
+        return path, faults
+    folder.latest.unlink(missing_ok=True)
+    return None, faults
 
 
 def load_checkpoint(

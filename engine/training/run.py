@@ -5,7 +5,8 @@
     python -m engine.training.processes 2 RUN_FOLDER                                    several, as kitui starts them
 
 Exit codes: 0 finished (done or diverged: the result says which) · 75 interrupted after a checkpoint, to be started
-again · 2 a fault in the run's inputs · 1 anything else. CUDA is used where a device is visible.
+again · 65 its files are not what was written: the sweep is to be prepared again · 2 a fault in the run's inputs · 1
+anything else. CUDA is used where a device is visible.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ import torch
 
 from engine.corpus.background import open_background
 from engine.corpus.tokenizer import load_tokenizer
-from engine.errors import STOPPED_AFTER_CHECKPOINT, KituiError
+from engine.errors import DAMAGED, STOPPED_AFTER_CHECKPOINT, DamageError, KituiError
 from engine.records.bundle import read_section
 from engine.records.metrics import MetricsWriter
-from engine.records.record import plain
+from engine.records.record import write_record
 from engine.records.results import Execution, RunResult
-from engine.records.workspace import RunFolder, write_json
-from engine.spec.runspec import FactSets, RunSpec
+from engine.records.seals import check_manifest
+from engine.records.workspace import RunFolder
+from engine.spec.runspec import FactSets, RunSpec, check_identity
 from engine.training.ranks import end, join
 from engine.training.trainer import Trainer
 
@@ -43,7 +45,9 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
     spec = read_section(RunSpec, folder.spec)
     workspace = folder.workspace
     facts = read_section(FactSets, workspace.facts(spec.facts_id))
+    check_identity(spec, facts, folder.root)
     tokens = workspace.tokens(spec.tokens_id)
+    check_manifest(tokens)
     stop_requested = False
 
     def request_stop(*_: object) -> None:
@@ -101,7 +105,7 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
             data_parallel=spec.data_parallel if ranks.world_size > 1 else None,
         ),
     )
-    write_json(folder.result(spec.evaluation_id), plain(result))
+    write_record(folder.result(spec.evaluation_id), result)
     return end(0)
 
 
@@ -142,6 +146,9 @@ def main(arguments: list[str] | None = None, *, warm_start: bool = False) -> int
     try:
         folder = RunFolder(options.folder.resolve())
         return run(folder, num_threads=options.threads, attempt=options.attempt, warm_start=warm_start)
+    except DamageError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return end(DAMAGED)
     except KituiError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return end(error.exit_code)

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ from engine.records.workspace import RunFolder
 from engine.spec import fact_sets
 from engine.spec.questions import Block
 from engine.spec.runspec import FactSets, RunSpec
-from engine.training.checkpoint import drop_checkpoints, latest_checkpoint, load_checkpoint, save_checkpoint
+from engine.training.checkpoint import drop_checkpoints, load_checkpoint, save_checkpoint, sound_checkpoint
 from engine.training.model import Decoder, load_model, make_model, tensors
 from engine.training.optim import learning_rate_at, make_optimizer
 from engine.training.ranks import ALONE, Ranks, divide, whole, without_exchange
@@ -346,12 +347,17 @@ class Trainer:
             self._event("checkpoint failed", str(error))
 
     def _resume(self) -> None:
-        path = latest_checkpoint(self.folder)
+        path, faults = sound_checkpoint(self.folder, self.num_steps) if self.ranks.is_first else (None, [])
         step = self.ranks.first_says(int(path.name) if path is not None else -1)  # another node may see it later
         if step < 0:
             self._event("started", f"{self.num_steps} steps, {self.mixture.total_tokens} tokens")
-            return
-        path = self.folder.checkpoints / str(step)
+        else:
+            self._take_state(self.folder.checkpoints / str(step))
+            self._event("resumed", f"after step {self.step} of {self.num_steps}")
+        for fault in faults:  # said after the step is: an attempt's first record says what of earlier ones is void
+            self._event("checkpoint damaged", fault)
+
+    def _take_state(self, path: Path) -> None:
         progress, counts = load_checkpoint(path, self.decoder, self.optimizer, self.ranks)
         self._saved_at_end = progress["step"] == self.num_steps
         self.step, self.num_tokens, self.loss_tokens = (progress[k] for k in ("step", "num_tokens", "loss_tokens"))
@@ -360,7 +366,6 @@ class Trainer:
             for name in fact_sets.DRAWN:
                 self.audit.counts[name][:] = counts[f"found.{name}"]
                 self.planned[name][:] = counts[f"planned.{name}"]
-        self._event("resumed", f"after step {self.step} of {self.num_steps}")
 
     def _ending(self, status: str, outcomes: dict[str, QuestionOutcomes], record: RetentionRecord | None) -> Ending:
         counts = self._counts()

@@ -187,6 +187,22 @@ for _verb in VERBS.values():
         _add_command(_verb)
 
 
+@app.command()
+def verify(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps by name; all by default.")
+    ] = None,
+    mend: Annotated[bool, typer.Option("--mend", help="Have what is damaged made anew.")] = False,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Is every file that a sweep's numbers are made of what was written? Exit code 3 where one is not."""
+    from kitui.cli.verifying import verify_sweeps
+
+    verify_sweeps(workspace_of(context, workspace), names or [], mend=mend, json=json)
+
+
 @app.command(help=VERBS["archive"].about)
 def archive(
     context: typer.Context,

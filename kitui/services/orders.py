@@ -57,8 +57,13 @@ _VERBS = (
         "resume", "Go on with paused runs, from their checkpoints.", _runs("queued again"), takes_names_only=True,
     ),
     Verb(
-        "retry", "Queue failed, lost and cancelled runs again, from their last checkpoints.",
+        "retry",
+        "Queue failed, lost and cancelled runs again, and such as have a damaged result, from their last checkpoints.",
         _runs("queued again"), takes_names_only=True,
+    ),
+    Verb(
+        "mend", "Make anew what is damaged of sweeps: token files, plan, facts, law, and results.",
+        lambda order, runs: f"made anew: {', '.join(order.names)}; {counted(runs, 'run')} queued again for it",
     ),
     Verb(
         "archive", "Take sweeps out of the lists; nothing else about them changes.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from engine.control.commands.mending import queue_if_damaged
 from engine.control.commands.parts import Parts
 from engine.control.ledger import transitions
 from engine.records.states import EndsAs, RunStatus
@@ -39,7 +40,10 @@ def queue_again(parts: Parts, names: tuple[str, ...], statuses: tuple[RunStatus,
     for name, sweep in zip(names, sweeps, strict=True):
         chosen, before = parts.runs_of(name), queued
         for run_id in chosen:
-            if ledger.runs[run_id].status in statuses:
+            evaluation_id = ledger.sweeps[sweep].evaluation_id
+            if RunStatus.FAILED in statuses and queue_if_damaged(parts, run_id, evaluation_id):
+                queued += 1
+            elif ledger.runs[run_id].status in statuses:
                 transitions.queue(ledger, run_id)
                 queued += 1
             else:

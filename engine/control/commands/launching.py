@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 
+from engine.control.commands.mending import queue_if_damaged
 from engine.control.commands.parts import Parts
 from engine.control.ledger import transitions
 from engine.errors import StateError
 from engine.records.bundle import whole_bundle
 from engine.records.commands import Launch, Launched
 from engine.records.hosts import known_host
-from engine.records.record import encoded
+from engine.records.record import write_record
 from engine.records.states import LOCAL, RunStatus, SweepState
 from engine.records.workspace import write_atomically
 
@@ -28,7 +29,7 @@ def launch(parts: Parts, command: Launch) -> Launched:
         known_host(parts.workspace, host)
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomically(parts.workspace.facts(bundle.plan.facts_id), bytes(command.bundle.facts))
-    write_atomically(folder.bundle, encoded(command.bundle))
+    write_record(folder.bundle, command.bundle, indented=False)
     folder.sweep_toml.write_text(bundle.sweep_toml, encoding="utf-8")
     parts.preparing.stop(name)  # its earlier form
     parts.bundles.put(name, bundle)
@@ -58,6 +59,8 @@ def launch(parts: Parts, command: Launch) -> Launched:
 
 def _queue(parts: Parts, run_id: str, evaluation_id: str) -> bool:
     """Have a run trained unless it is, or is being; whether it is done."""
+    if queue_if_damaged(parts, run_id, evaluation_id):
+        return False
     if parts.results.has(run_id, evaluation_id):
         return True
     run = parts.ledger.runs.get(run_id)

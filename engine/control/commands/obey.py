@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from engine.control.commands import deletion, ending, hosts, launching
+from engine.control.commands import deletion, ending, hosts, launching, mending
 from engine.control.commands.parts import Parts
 from engine.records.commands import (
     Archive,
@@ -15,6 +15,7 @@ from engine.records.commands import (
     Drain,
     Launch,
     Launched,
+    Mend,
     Move,
     Obeyed,
     Pause,
@@ -50,6 +51,8 @@ def obey(parts: Parts, command: Command) -> Launched | Obeyed:
             hosts.cap(parts, names, caps)
         case Move(names=names, host=host):
             return Obeyed(runs=hosts.move(parts, names, host))
+        case Mend(names=names):
+            return Obeyed(runs=mending.mend(parts, names))
         case Drain(names=names, now=now):
             return Obeyed(runs=hosts.drain(parts, names, now=now))
         case Reopen(names=names):

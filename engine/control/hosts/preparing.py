@@ -7,9 +7,9 @@ from engine.control.ledger.bundles import Bundles
 from engine.control.ledger.ledger import Ledger
 from engine.errors import KituiError
 from engine.records.plan import read_plan
-from engine.records.record import plain
+from engine.records.record import write_record
 from engine.records.states import SweepState
-from engine.records.workspace import Workspace, write_json
+from engine.records.workspace import Workspace
 
 
 class Preparing:
@@ -45,7 +45,7 @@ class Preparing:
                     continue
                 target = self._workspace.sweep(name).plan
                 if prepared.plan != target:
-                    write_json(target, plain(made))
+                    write_record(target, made)
                 changed = self._ledger.change_sweep(name)
                 changed.prepared, changed.prepare_error = True, None
         if len(faults) == len(sweep.hosts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.control.ledger import transitions
 from engine.control.ledger.ledger import Ledger
+from engine.errors import StateError
 from engine.records.results import read_result
 from engine.records.workspace import Workspace
 
@@ -20,11 +21,25 @@ class Results:
         run = self._ledger.runs.get(run_id)
         if run is not None and (evaluation_id in run.results or run.is_running):
             return evaluation_id in run.results
-        result = read_result(self._workspace.run(run_id).result(evaluation_id))
+        try:
+            result = read_result(self._workspace.run(run_id).result(evaluation_id))
+        except StateError:  # it is made again, as one that is not there
+            return False
         if result is None:
             return False
         transitions.find_result(self._ledger, run_id, evaluation_id, result)
         return True
+
+    def fault(self, run_id: str, evaluation_id: str) -> str | None:
+        """What is wrong with the result on disk of a run that the state has as scored, if anything is."""
+        run = self._ledger.runs.get(run_id)
+        if run is None or not run.status.is_scored or evaluation_id not in run.results:
+            return None
+        try:
+            result = read_result(self._workspace.run(run_id).result(evaluation_id))
+        except StateError as error:
+            return str(error)
+        return "its result is gone" if result is None else None
 
     def is_over(self, run_id: str, evaluation_id: str) -> bool:
         """Whether nothing more is to come of a run for a sweep with these questions."""

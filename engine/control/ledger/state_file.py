@@ -17,8 +17,9 @@ import orjson
 from tinydb.storages import Storage
 
 from engine.control.ledger.lock import STATE_FORMAT
-from engine.errors import StateError
+from engine.errors import DamageError, StateError
 from engine.records.record import Record
+from engine.records.seals import DIGEST, check_seal, sealed
 from engine.records.states import HostState, RunState, SweepState
 from engine.records.workspace import Workspace, write_atomically
 
@@ -46,7 +47,7 @@ class AtomicStorage(Storage):
 
     def flush(self) -> None:
         if self._dirty:
-            write_atomically(self._path, orjson.dumps(self._data, option=orjson.OPT_NON_STR_KEYS))
+            write_atomically(self._path, sealed(orjson.dumps(self._data, option=orjson.OPT_NON_STR_KEYS)))
             self._dirty = False
 
 
@@ -107,12 +108,15 @@ class StateFile(_Head, frozen=True, kw_only=True):
 def _read_typed(path: Path) -> StateFile:
     try:
         content = path.read_bytes()
+        check_seal(content, path)
         if msgspec.json.decode(content, type=_Head).version == STATE_FORMAT:
             return msgspec.json.decode(content, type=StateFile)
     except FileNotFoundError:
         return StateFile()
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _not_state(path, error) from None
+        raise _not_state(path, str(error)) from None
+    except DamageError as error:
+        raise _not_state(path, error.what.removesuffix(".")) from None
     return typed(read_tables(path), path)
 
 
@@ -121,11 +125,11 @@ def typed(tables: Tables | None, path: Path) -> StateFile:
     try:
         return msgspec.convert(tables or {}, StateFile)
     except msgspec.ValidationError as error:
-        raise _not_state(path, error) from None
+        raise _not_state(path, str(error)) from None
 
 
-def _not_state(path: Path, error: Exception) -> StateError:
-    return StateError(f"not readable as state: {error}.", where=str(path), mend=_PUT_ASIDE)
+def _not_state(path: Path, words: str) -> StateError:
+    return StateError(f"not readable as state: {words}.", where=str(path), mend=_PUT_ASIDE)
 
 
 def read_tables(path: Path) -> Tables | None:
@@ -133,12 +137,18 @@ def read_tables(path: Path) -> Tables | None:
     read, or that a newer kitui has written."""
     try:
         content = path.read_bytes()
+        check_seal(content, path)
         version = msgspec.json.decode(content, type=_Head).version
         tables: Tables = orjson.loads(content)
     except FileNotFoundError:
         return None
     except (msgspec.MsgspecError, orjson.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _not_state(path, error) from None
+        raise _not_state(path, str(error)) from None
+    except DamageError as error:
+        raise _not_state(path, error.what.removesuffix(".")) from None
+    tables.pop(DIGEST, None)
+    if not tables:
+        raise _not_state(path, "there is nothing in it")
     if version > STATE_FORMAT:
         raise StateError(
             f"a newer kitui has written it (format {version}; this one reads up to {STATE_FORMAT}).",

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from engine.control.ledger.ledger import Ledger
-from engine.errors import FAULT_IN_INPUTS, STOPPED_AFTER_CHECKPOINT
+from engine.errors import DAMAGED, FAULT_IN_INPUTS, STOPPED_AFTER_CHECKPOINT
 from engine.records.processes import ExitRecord
 from engine.records.results import RunResult, summary_of
 from engine.records.states import EndsAs, RunStatus
@@ -104,6 +104,9 @@ def attempt_ended(ledger: Ledger, run_id: str, ending: ExitRecord, result: RunRe
         # With a checkpoint written it got further than before: however often that happens, it comes to its end.
         counts = ending.returncode != STOPPED_AFTER_CHECKPOINT
         ended_from_outside(ledger, run_id, RunStatus.FAILED, words, book, counts=counts)
+    elif ending.returncode == DAMAGED:
+        prepare_again(ledger, run_id)
+        ended_from_outside(ledger, run_id, RunStatus.FAILED, ending.reason, book)
     else:
         # The same inputs would fail again in the same way: that is for a person to look at.
         words = ending.reason or f"exit code {ending.returncode}"
@@ -147,6 +150,20 @@ def find_result(ledger: Ledger, run_id: str, evaluation_id: str, result: RunResu
     take_result(ledger, run_id, evaluation_id, result)
     run = ledger.change_run(run_id)
     run.status, run.failures, run.reason = RunStatus(result.status), 0, ""
+
+
+def lose_result(ledger: Ledger, run_id: str, evaluation_id: str) -> None:
+    """The result that a run was known by is damaged or gone."""
+    run = ledger.change_run(run_id)
+    run.results = {name: summary for name, summary in run.results.items() if name != evaluation_id}
+
+
+def prepare_again(ledger: Ledger, run_id: str) -> None:
+    """What a run reads is not what was written: its sweeps are prepared again, which makes that anew."""
+    for sweep in ledger.sweeps_of(run_id):
+        if sweep.active:
+            changed = ledger.change_sweep(sweep.name)
+            changed.prepared, changed.asked_s = None, time.time()
 
 
 def book_use(ledger: Ledger, run_id: str, seconds: float) -> None:

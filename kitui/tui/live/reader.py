@@ -15,7 +15,7 @@ import msgspec
 from engine.control.commands.queue import Reviver
 from engine.control.ledger.state_file import State
 from engine.control.status import status
-from engine.errors import KituiError
+from engine.errors import DamageError, KituiError
 from engine.records.analysis import AnalysisDocument, read_analysis
 from engine.records.digests import ANALYSIS_SEMANTICS
 from engine.records.plan import Plan
@@ -170,7 +170,10 @@ class Reader:
         except FileNotFoundError:
             return None
         if self._analysis is None or self._analysis[0] != signature:
-            document = read_analysis(path)
+            try:
+                document = read_analysis(path)
+            except DamageError:  # it is made anew, as one that is not there
+                document = None
             if document is None:
                 return None
             self._analysis = (signature, document)

@@ -17,7 +17,7 @@ from engine.analysis.imports import row_of, write_sweep
 from engine.analysis.predictions import law_of, law_record
 from engine.analysis.simulate import Truth, power_law, simulate
 from engine.records.analysis import AnalysisDocument, law_json, read_analysis
-from engine.records.record import encoded, plain
+from engine.records.record import plain
 from engine.records.workspace import SweepFolder, Workspace
 from tests.conftest import wait_until
 from tests.engine.analysis.conftest import collapses, observations
@@ -77,7 +77,7 @@ def test_the_law_on_file_is_the_law_that_was_printed(
     analysed: tuple[Workspace, SweepFolder, AnalysisDocument],
 ) -> None:
     _, folder, document = analysed
-    assert folder.law.read_bytes() == encoded(document)
+    assert read_analysis(folder.law) == document
     assert read_analysis(folder.law) == document
     (law,) = document.law.laws
     assert law_record(law_of(law.fit)) == law.fit

@@ -10,7 +10,7 @@ import pytest
 
 from engine.corpus.background import open_background, read_documents
 from engine.corpus.tokenizer import load_tokenizer
-from engine.errors import DataError
+from engine.errors import DamageError, DataError
 from engine.records.workspace import Workspace, read_json
 from engine.spec.resolve import resolve
 from tests.conftest import prepare
@@ -40,7 +40,7 @@ def test_local_files_become_the_same_tokens(
     tokenizer, tokens = load_tokenizer(folder), open_background(folder)
     about = read_json(folder / "background.json")
     assert about["num_documents"] == (1 if kind == "txt" else 900)
-    everything = np.concatenate([tokens.tokens, tokens.heldout])
+    everything = tokens.read(0, tokens.num_tokens + 512)
     assert len(tokens.heldout) == 512
     words = tokenizer.encode("\n".join(TEXTS))
     assert everything[everything != tokenizer.bos_id].tolist() == words
@@ -57,7 +57,8 @@ def test_a_dataset_is_streamed_from_a_folder_that_datasets_loads(
     folder = workspace.tokens(prepared.bundle.plan.tokens_id)
     assert read_json(folder / "background.json")["num_documents"] == 900
     tokenizer = load_tokenizer(folder)
-    everything = np.concatenate([*open_background(folder)])
+    background_text = open_background(folder)
+    everything = np.concatenate([background_text.read(0, background_text.num_tokens), background_text.heldout])
     assert everything[everything != tokenizer.bos_id].tolist() == tokenizer.encode("\n".join(TEXTS))
 
 
@@ -108,3 +109,36 @@ def test_compressed_text_is_refused_by_its_kind(write_sweep: Callable[..., Path]
     (tmp_path / "text.txt.gz").write_bytes(gzip.compress(b"words"))
     with pytest.raises(Exception, match="kind"):
         resolve(write_sweep(write_sweep().read_text() + background("text.txt.gz")))
+
+
+def test_a_flipped_bit_is_found_when_its_block_is_read(write_sweep: Callable[..., Path], workspace: Workspace) -> None:
+    folder = workspace.tokens(prepare(write_sweep(), workspace).bundle.plan.tokens_id)
+    path = folder / "background.bin"
+    content = bytearray(path.read_bytes())
+    place = 2**16 + 100  # in the second block
+    content[place] ^= 1
+    path.write_bytes(content)
+    damaged = open_background(folder)
+    size = len(content) // read_json(folder / "background.json")["num_tokens"]
+    damaged.read(0, 100)
+    with pytest.raises(DamageError, match=r"background\.bin: it was changed"):
+        damaged.read(place // size, place // size + 1)
+    with pytest.raises(DamageError):
+        damaged.check()
+    path.write_bytes(content[:-size])
+    with pytest.raises(DamageError, match="written were"):
+        open_background(folder)
+
+
+def test_damaged_token_files_are_made_anew(write_sweep: Callable[..., Path], workspace: Workspace) -> None:
+    sweep = write_sweep()
+    folder = workspace.tokens(prepare(sweep, workspace).bundle.plan.tokens_id)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {"manifest.json", "background.digests", "tokenizer.json"} <= files.keys()
+    for name, content in files.items():
+        (folder / name).write_bytes(content[:-40] + bytes(40) if len(content) > 40 else b"")
+        left = workspace.root / "tokens" / f".{folder.name}.left"  # by a preparation that was killed
+        left.mkdir()
+        prepare(sweep, workspace)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == files, name
+        assert [path.name for path in folder.parent.iterdir()] == [folder.name]

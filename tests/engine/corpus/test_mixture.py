@@ -192,8 +192,8 @@ def test_two_stages_infuse_after_the_background_with_the_share_of_replay_asked_f
 
 def test_background_epochs_are_said(streams: Streams) -> None:
     mixture = streams.of(frequency=0, num_tokens=120_000)
-    assert mixture.background_epochs == pytest.approx(120_000 / len(streams.background.tokens), rel=0.01)
+    assert mixture.background_epochs == pytest.approx(120_000 / streams.background.num_tokens, rel=0.01)
     assert mixture.background_epochs > 1  # the text repeats, in another order
-    length = len(streams.background.tokens) // 32
+    length = streams.background.num_tokens // 32
     epochs = [[mixture._text_row(r)[:6].tolist() for r in range(e * length, e * length + 5)] for e in (0, 1)]
     assert epochs[0] != epochs[1]

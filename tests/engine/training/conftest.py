@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from engine.records.bundle import SweepBundle
 from engine.records.results import RunResult, read_result
 from engine.records.workspace import RunFolder, Workspace, write_json
-from engine.spec.runspec import RunSpec
+from engine.spec.runspec import RunSpec, content_id, evaluation_identity, run_name
 from engine.training.run import run
 from tests.conftest import prepare
 
@@ -28,28 +29,42 @@ def own_signals() -> Iterator[None]:
 
 
 class Lab:
-    """One small prepared sweep, whose runs are trained by hand."""
+    """One small prepared sweep, whose runs are trained by hand, each in a workspace of its own."""
 
-    def __init__(self, workspace: Workspace, runs: tuple[RunSpec, ...]) -> None:
-        self.workspace, self.runs = workspace, runs
+    def __init__(self, workspace: Workspace, bundle: SweepBundle) -> None:
+        self.workspace, self.runs, self.facts = workspace, bundle.runs, bundle.facts
 
     def spec(self, *, frequency: int = 12, model: str = "nano-7k", seed: int = 0, **changes: Any) -> RunSpec:
         chosen = [r for r in self.runs if (r.frequency, r.model.name, r.seed) == (frequency, model, seed)]
         assert len(chosen) == 1
         return chosen[0].model_copy(update=changes)
 
+    def named(self, spec: RunSpec) -> RunSpec:
+        """The spec under the names that it has with its changes."""
+        evaluation_id = content_id(evaluation_identity(spec.evaluation, self.facts))
+        return spec.model_copy(update={"run_id": run_name(spec, self.facts), "evaluation_id": evaluation_id})
+
     def folder(self, name: str, spec: RunSpec) -> RunFolder:
-        folder = RunFolder(self.workspace.root / "runs" / name)
+        spec = self.named(spec)
+        own = Workspace(self.workspace.root / name)
+        if not own.root.exists():
+            (own.root / "runs").mkdir(parents=True)
+            for shared in ("tokens", "facts"):
+                (own.root / shared).symlink_to(self.workspace.root / shared)
+        folder = own.run(spec.run_id)
         folder.root.mkdir(exist_ok=True)
         write_json(folder.spec, spec.model_dump(mode="json"))
         return folder
 
+    def result(self, name: str, spec: RunSpec) -> RunResult:
+        result = read_result(self.folder(name, spec).result(self.named(spec).evaluation_id))
+        assert result is not None
+        return result
+
     def train(self, name: str, spec: RunSpec, attempt: int = 1) -> RunResult:
         folder = self.folder(name, spec)
         assert run(folder, num_threads=1, attempt=attempt, warm_start=False) == 0
-        result = read_result(folder.result(spec.evaluation_id))
-        assert result is not None
-        return result
+        return self.result(name, spec)
 
     def start_ranks(
         self, name: str, spec: RunSpec, num_processes: int, attempt: int = 1
@@ -75,9 +90,7 @@ class Lab:
         for process in processes:
             process.join(120)
         assert [process.exitcode for process in processes] == [0] * num_processes
-        result = read_result(self.folder(name, spec).result(spec.evaluation_id))
-        assert result is not None
-        return result
+        return self.result(name, spec)
 
     def start(self, name: str, spec: RunSpec, attempt: int = 1) -> multiprocessing.Process:
         """The run in a forked process of its own, to be killed."""
@@ -98,7 +111,7 @@ def lab_of(tmp_path: Path, write_sweep: Callable[..., Path]) -> Callable[..., La
         workspace = Workspace(tmp_path / "lab")
         workspace.create()
         prepared = prepare(write_sweep(text, **changes), workspace)
-        return Lab(workspace, prepared.bundle.runs)
+        return Lab(workspace, prepared.bundle)
 
     return make
 

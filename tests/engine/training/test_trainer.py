@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.errors import STOPPED_AFTER_CHECKPOINT
+from engine.errors import DAMAGED, STOPPED_AFTER_CHECKPOINT
 from engine.records.metrics import EventRecord, RetentionRecord, StepRecord, read_metrics
 from engine.records.record import plain
 from engine.records.results import RunResult, read_result
@@ -153,6 +154,61 @@ def test_micro_batches_change_nothing_but_rounding(lab: Lab) -> None:
     assert split.num_tokens == whole.num_tokens
 
 
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "optimizer.safetensors", "progress.json", "counts.npz", "latest"]
+)
+def test_a_damaged_checkpoint_is_left_for_the_one_before(lab_of: Callable[..., Lab], file: str) -> None:
+    lab = lab_of(num_tokens='["40k"]')
+    plain = lab.spec()
+    spec = plain.model_copy(update={"checkpoint_every_s": 0.05})
+    folder = lab.folder("damaged", spec)
+    process = lab.start("damaged", spec)
+    wait_until(lambda: folder.checkpoints.is_dir() and len(list(folder.checkpoints.glob("[0-9]*"))) > 1, 60)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    step = int(folder.latest.read_text())
+    damaged = folder.latest if file == "latest" else folder.checkpoints / str(step) / file
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 64
+    damaged.write_bytes(content)
+    again = lab.train("damaged", spec, attempt=2)
+    events = {r.name: r for r in read_metrics(folder.metrics) if isinstance(r, EventRecord)}
+    if file == "latest":  # the folders say it too
+        assert events["resumed"].step == step
+    else:
+        assert file in events["checkpoint damaged"].text
+        assert events["resumed"].step < step
+    assert outcome(again) == outcome(lab.train("whole", plain))
+    assert numbers(folder) == numbers(lab.folder("whole", plain))
+
+
+@pytest.mark.parametrize("damage", ["background.bin", "tokenizer.json", "facts", "spec"])
+def test_what_a_run_reads_is_believed_only_as_it_was_written(lab: Lab, damage: str) -> None:
+    spec = lab.spec()
+    folder = lab.folder("run", spec)
+    path = {
+        "facts": lab.workspace.facts(spec.facts_id),
+        "spec": folder.spec,
+    }.get(damage, lab.workspace.tokens(spec.tokens_id) / damage)
+    content = path.read_bytes()
+    if damage == "spec":
+        content = content.replace(b'"frequency": 12', b'"frequency": 13')
+    elif damage == "facts":
+        name = next(fact.object for fact in lab.facts.infused).encode()
+        content = content.replace(name, name[::-1])
+    else:
+        content = content[: len(content) // 2] + b"!" + content[len(content) // 2 + 1 :]
+    assert content != path.read_bytes()
+    path.write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-m", "engine.training.run", str(folder.root)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == DAMAGED, done.stderr
+    assert "changed after" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list(folder.root.glob("result-*"))
+
+
 def test_two_stages_resume_like_one(lab_of: Callable[..., Lab]) -> None:
     text = (
         Path(__file__).parents[3].joinpath("sample_data/smoke.toml").read_text().replace('"displace"', '"append"')
@@ -187,8 +243,9 @@ def test_starting_from_a_checkpoint(lab: Lab, lab_of: Callable[..., Lab]) -> Non
     first = lab.train("first", spec)
     folder = lab.folder("first", spec)
     start = str(folder.checkpoints / folder.latest.read_text().strip())
-    later = lab.train("later", spec.model_copy(update={"init_from": start}))
-    losses = [numbers(lab.folder(n, spec))[0][2] for n in ("first", "later")]
+    from_there = spec.model_copy(update={"init_from": start})
+    later = lab.train("later", from_there)
+    losses = [numbers(lab.folder(n, s))[0][2] for n, s in (("first", spec), ("later", from_there))]
     assert losses[1] < losses[0] - 1
     assert later.background_loss < first.background_loss + 0.1
     with pytest.raises(Exception, match="hidden_size = 24"):
@@ -231,7 +288,7 @@ def test_a_finished_run_can_be_scored_with_other_questions_without_training(lab:
     spec = lab.spec()
     first = lab.train("run", spec)
     evaluation = spec.evaluation.model_copy(update={"num_choices": 3})
-    second = lab.train("run", spec.model_copy(update={"evaluation": evaluation, "evaluation_id": "other"}), attempt=2)
+    second = lab.train("run", spec.model_copy(update={"evaluation": evaluation}), attempt=2)
     assert second.sets["prior"].num_choices == 3
     assert second.num_steps == first.num_steps
     assert second.execution.tokens_per_s == 0.0  # not a step was trained

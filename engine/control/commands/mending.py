@@ -1,0 +1,41 @@
+"""Mending a sweep: what is damaged is made again, by the means that made it."""
+
+from __future__ import annotations
+
+import time
+
+from engine.control.commands.parts import Parts
+from engine.control.ledger import transitions
+from engine.records.workspace import write_json
+
+
+def mend(parts: Parts, names: tuple[str, ...]) -> int:
+    """Have everything of these sweeps made anew that is not what was written; how many runs are queued again for it.
+
+    Facts are written here; token files and the plan are checked when the sweep is prepared; a run whose result is
+    damaged goes on from its last sound checkpoint; the law follows. StateError where the sweep's bundle, which all else
+    is made from, is damaged.
+    """
+    sweeps = [parts.known_sweep(name) for name in names]
+    bundles = [parts.bundles.bundle(sweep.name) for sweep in sweeps]
+    queued = 0
+    for sweep, bundle in zip(sweeps, bundles, strict=True):
+        facts = parts.workspace.facts(bundle.plan.facts_id)
+        write_json(facts, bundle.facts.model_dump(mode="json"))
+        queued += sum(queue_if_damaged(parts, run_id, sweep.evaluation_id) for run_id in sweep.run_ids)
+        parts.preparing.stop(sweep.name)
+        changed = parts.ledger.change_sweep(sweep.name)
+        changed.active, changed.paused = True, False
+        changed.prepared, changed.prepare_error, changed.host_faults = None, None, {}
+        changed.asked_s, changed.ended_s = time.time(), None
+    return queued
+
+
+def queue_if_damaged(parts: Parts, run_id: str, evaluation_id: str) -> bool:
+    """Queue a scored run again whose result is not what was written, or is gone; whether it was so."""
+    fault = parts.results.fault(run_id, evaluation_id)
+    if fault is None:
+        return False
+    transitions.lose_result(parts.ledger, run_id, evaluation_id)
+    transitions.queue(parts.ledger, run_id, fault)
+    return True
