@@ -11,10 +11,13 @@ from types import MappingProxyType
 from engine.control.alerts import disk_alert, run_alerts
 from engine.control.ledger.lock import Lock
 from engine.control.ledger.state_file import State
+from engine.control.onhost import guard
 from engine.control.scheduling.caps import going_on_s, used_up
 from engine.errors import KituiError
 from engine.records.hosts import read_hosts
 from engine.records.plan import latest_plan
+from engine.records.processes import GuardRecord
+from engine.records.record import read_record
 from engine.records.states import (
     LOCAL,
     Hosts,
@@ -36,8 +39,10 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> Statu
     state.refresh()
     live = run_alerts(workspace, state.runs)
     full_disk = disk_alert(workspace)
+    holder = Lock(workspace).holder()
+    dead = dead_runs(workspace, state.runs)
     sweeps = [
-        sweep_status(sweep, state.runs, live, state.hosts, full_disk)
+        sweep_status(sweep, state.runs, live, state.hosts, full_disk, dead, is_carried_on=holder is not None)
         for name, sweep in sorted(state.sweeps.items())
         if only in (None, name)
     ]
@@ -51,9 +56,8 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> Statu
                 sweeps.append(
                     SweepStatus(name=name, simulated=plan.simulated, archived=archived, cells=num, counts=counts)
                 )
-    holder = Lock(workspace).holder()
     supervisor = SupervisorStatus(alive=holder is not None, pid=holder.pid if holder else None)
-    return StatusDocument(sweeps=tuple(sweeps), supervisor=supervisor, hosts=_host_rows(workspace, state))
+    return StatusDocument(sweeps=tuple(sweeps), supervisor=supervisor, hosts=_host_rows(workspace, state, dead))
 
 
 def sweep_status(
@@ -62,13 +66,17 @@ def sweep_status(
     live: Mapping[str, str] = MappingProxyType({}),
     hosts: Hosts = MappingProxyType({}),
     full_disk: str | None = None,
+    dead: frozenset[str] = frozenset(),
+    *,
+    is_carried_on: bool = True,
 ) -> SweepStatus:
-    """How one sweep stands. `live`: what `run_alerts` found, by run; `full_disk`: what `disk_alert` did."""
+    """How one sweep stands. `live`: what `run_alerts` found, by run; `full_disk`: what `disk_alert` did; `dead`: what
+    `dead_runs` did; `is_carried_on`: whether there is a supervisor."""
     counts, alerts = no_counts(), _sweep_alerts(sweep, runs, hosts)
     away = hosts_away(hosts)
     for run_id in sweep.run_ids:
         run = runs.get(run_id)
-        status = cell_status(sweep, run, away)
+        status = cell_status(sweep, run, away, dead)
         counts[status] += 1
         if run_id in live and status is RunStatus.RUNNING:
             alerts.append(f"{run_id}: {live[run_id]}")
@@ -79,6 +87,8 @@ def sweep_status(
     is_open = any(number for status, number in counts.items() if status.is_open)
     if full_disk and is_open:
         alerts.insert(0, full_disk)
+    if not is_carried_on and (is_open or counts[RunStatus.INTERRUPTED]):
+        alerts.insert(0, f"interrupted: nothing carries it on. kitui watch {sweep.name} does, and so does the app")
     now_s = time.time()
     eta_at_s, between = (sweep.eta_at_s, sweep.eta_between_s) if is_open else (None, None)
     return SweepStatus(
@@ -90,6 +100,24 @@ def sweep_status(
         eta_spread_s=(max(0.0, between[0] - now_s), max(0.0, between[1] - now_s)) if between else None,
         alerts=tuple(alerts),
     )
+
+
+def dead_runs(workspace: Workspace, runs: Runs) -> frozenset[str]:
+    """The runs on this machine that the state has as running, and no living guard owns. None while there is a
+    supervisor: it would have noticed."""
+    if Lock(workspace).holder() is not None:
+        return frozenset()
+    dead = set()
+    for run_id, run in runs.items():
+        if run.is_running and run.host == LOCAL:
+            try:
+                owner = read_record(GuardRecord, workspace.run(run_id).guard)
+            except KituiError:
+                owner = None
+            is_owned = owner is not None and owner.attempt == run.attempt
+            if not (is_owned and owner and guard.is_alive(owner.pid, owner.start_ticks, owner.boot_id)):
+                dead.add(run_id)
+    return frozenset(dead)
 
 
 def _sweep_alerts(sweep: SweepState, runs: Runs, hosts: Hosts) -> list[str]:
@@ -130,7 +158,7 @@ def host_words(host: HostState) -> str:
     return host.fault or ("drained: nothing is started there" if host.drained else "")
 
 
-def _host_rows(workspace: Workspace, state: State) -> tuple[HostStatus, ...]:
+def _host_rows(workspace: Workspace, state: State, dead: frozenset[str]) -> tuple[HostStatus, ...]:
     """This machine, and those of hosts.toml: what is busy there, what has been used, and what is wrong."""
     try:
         known = read_hosts(workspace)
@@ -140,7 +168,7 @@ def _host_rows(workspace: Workspace, state: State) -> tuple[HostStatus, ...]:
     used_s: dict[str, float] = defaultdict(float)
     now_s = time.time()
     for run in state.runs.values():
-        if run.is_running:
+        if run.is_running and run.name not in dead:
             running[run.host] += 1
             used_s[run.host] += going_on_s(run, now_s)
         for host, seconds in run.used_s.items():

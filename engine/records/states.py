@@ -19,8 +19,8 @@ LOCAL = "local"
 
 
 class RunStatus(StrEnum):
-    """How a run, or a cell of a sweep, stands. `preparing` and `unreachable` are said of cells only; no run is stored
-    with one of them."""
+    """How a run, or a cell of a sweep, stands. `preparing`, `unreachable` and `interrupted` are said of cells only; no
+    run is stored with one of them."""
 
     DONE = "done"
     RUNNING = "running"
@@ -31,6 +31,7 @@ class RunStatus(StrEnum):
     DIVERGED = "diverged"
     LOST = "lost"
     UNREACHABLE = "unreachable"
+    INTERRUPTED = "interrupted"
     CANCELLED = "cancelled"
 
     @property
@@ -84,6 +85,7 @@ _LOOKS = {
     RunStatus.DIVERGED: _Look("✗", "diverg.", "trouble"),
     RunStatus.LOST: _Look("?", "lost", "trouble"),
     RunStatus.UNREACHABLE: _Look("?", "away", "open"),
+    RunStatus.INTERRUPTED: _Look("?", "interr.", "held"),
     RunStatus.CANCELLED: _Look("–", "cancel.", "ended"),
 }
 
@@ -232,9 +234,11 @@ Sweeps = Mapping[str, SweepState]
 Hosts = Mapping[str, HostState]
 
 
-def cell_status(sweep: SweepState, run: RunState | None, away: frozenset[str] = frozenset()) -> RunStatus:
+def cell_status(
+    sweep: SweepState, run: RunState | None, away: frozenset[str] = frozenset(), dead: frozenset[str] = frozenset()
+) -> RunStatus:
     """How a cell of this sweep stands: its own scores count, whatever the run does for another sweep. `away`: hosts
-    that do not answer."""
+    that do not answer; `dead`: runs that no living process stands behind."""
     if run is None:
         return RunStatus.QUEUED
     result = run.results.get(sweep.evaluation_id)
@@ -243,6 +247,8 @@ def cell_status(sweep: SweepState, run: RunState | None, away: frozenset[str] = 
     if run.is_running:
         if run.waiting:
             return RunStatus.QUEUED
+        if run.name in dead:
+            return RunStatus.INTERRUPTED
         return RunStatus.UNREACHABLE if run.host in away else RunStatus.RUNNING
     if run.status is RunStatus.QUEUED or run.status.is_scored:
         if not sweep.active:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.errors import SpecError, StateError, nearest
+from engine.records.verified import VerifiedSweep
 from engine.records.workspace import Workspace
+from kitui.cli.base import order
 from kitui.cli.console import note, out, print_json
+from kitui.services.engine_commands import verify
 from kitui.services.format import counted
 from kitui.services.sweeps import sweep_name
-from kitui.services.verifying import Verified, verified, verified_document
 
 
 def verify_sweeps(workspace: Workspace, names: Sequence[str], *, mend: bool, json: bool) -> None:
@@ -20,26 +22,22 @@ def verify_sweeps(workspace: Workspace, names: Sequence[str], *, mend: bool, jso
         if name not in known:
             other = nearest(name, known) if known else "There is none yet."
             raise SpecError("no sweep has this name.", where=str(workspace.root), value=name, mend=other)
-    found = [verified(workspace, name) for name in wanted or known]
+    found = verify(workspace, wanted or known)
     if json:
-        print_json(verified_document(found))
+        print_json(found)
     else:
-        for one in found:
+        for one in found.sweeps:
             _print(one)
-    damaged = [one.sweep for one in found if one.faults]
-    if not damaged:
-        return
-    if mend:
-        from kitui.cli.base import order
-
+    damaged = [one.name for one in found.sweeps if one.faults]
+    if mend and damaged:
         order(workspace, "mend", damaged)
-        return
-    what = "this sweep is damaged." if len(damaged) == 1 else "these sweeps are damaged."
-    raise StateError(what, value=", ".join(damaged), mend=f"kitui verify {' '.join(damaged)} --mend makes it anew.")
+    elif damaged:
+        what = "this sweep is damaged." if len(damaged) == 1 else "these sweeps are damaged."
+        raise StateError(what, value=", ".join(damaged), mend=f"kitui verify {' '.join(damaged)} --mend makes it anew.")
 
 
-def _print(one: Verified) -> None:
+def _print(one: VerifiedSweep) -> None:
     if not one.faults:
-        note(f"{one.sweep}: {counted(one.num_files, 'file')} and what they name are what was written")
+        note(f"{one.name}: sound; {counted(one.num_looked_at, 'document')} and what they name are what was written")
     for fault in one.faults:
-        out().print(f"{one.sweep}: {fault}", soft_wrap=True)
+        out().print(f"{one.name}: {fault}", soft_wrap=True)

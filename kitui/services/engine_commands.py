@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from engine.records.digests import is_law_behind
 from engine.records.plan import Plan
 from engine.records.raw_bundle import RawBundle
 from engine.records.record import decoded, encoded
+from engine.records.verified import VerifiedDocument
 from engine.records.workspace import Workspace
 from kitui.services.sweeps import known_sweep
 
@@ -74,6 +76,11 @@ def analysis(
             return document
     target = [] if target_retention is None else ["--target-retention", str(target_retention)]
     return decoded(AnalysisDocument, _run(["engine.analysis.fit", str(folder.root), "--fact-set", fact_set, *target]))
+
+
+def verify(workspace: Workspace, names: Sequence[str]) -> VerifiedDocument:
+    """What is damaged of these sweeps, by the verifying command."""
+    return decoded(VerifiedDocument, _run(["engine.corpus.verify", str(workspace.root), *names]))
 
 
 def probe(workspace: Workspace, planned: PlannedSweep) -> Probe:

@@ -92,15 +92,20 @@ _cell_of = attrgetter("model", "params", "frequency", "num_tokens", "templates")
 
 
 def run_rows(
-    plan: Plan, sweeps: Sweeps, runs: Mapping[str, RunState], hosts: Hosts, foreign: Mapping[str, Scores]
+    plan: Plan,
+    sweeps: Sweeps,
+    runs: Mapping[str, RunState],
+    hosts: Hosts,
+    foreign: Mapping[str, Scores],
+    dead: frozenset[str] = frozenset(),
 ) -> list[RunRow]:
     """All runs of a sweep in the order of its grid. A sweep that was not launched here (imported, simulated) has its
-    scores in `foreign`, by run."""
+    scores in `foreign`, by run. `dead`: runs that no living process stands behind."""
     sweep, away = sweeps.get(plan.sweep), hosts_away(hosts)
     rows = []
     for cell in plan.cells:
         run = runs.get(cell.run_id)
-        status = cell_status(sweep, run, away) if sweep is not None else RunStatus.DONE
+        status = cell_status(sweep, run, away, dead) if sweep is not None else RunStatus.DONE
         rows.append(_run_row(plan, cell, status, run, foreign.get(cell.run_id, {})))
     return rows
 

@@ -76,13 +76,29 @@ class LocalLauncher:
             if _is_alive(owner):
                 return Standing("running")
             ended = _ending(folder, attempt)  # it may have ended between the two looks
-            return Standing("ended", ended) if ended is not None else Standing("lost")
-        asked_s, warm = self._asked.get((folder.root.name, attempt), (None, None))
-        if asked_s is None or time.monotonic() - asked_s > _START_LIMIT_S:
+            if ended is not None:
+                return Standing("ended", ended)
+            if owner.boot_id != guard.boot_id():
+                return Standing("taken", reason="this machine was started anew")
+            return Standing("lost")
+        if (folder.root.name, attempt) not in self._asked:
+            return self._begun_by_another(folder, attempt)
+        asked_s, warm = self._asked[folder.root.name, attempt]
+        if time.monotonic() - asked_s > _START_LIMIT_S:
             return Standing("lost")
         if warm is not None and warm.poll() is not None:  # it died before it got so far
             self._start_cold(folder)
             self._asked[folder.root.name, attempt] = (asked_s, None)
+        return Standing("starting")
+
+    def _begun_by_another(self, folder: RunFolder, attempt: int) -> Standing:
+        """An attempt that a supervisor before this one was about to start, and that no guard owns yet. Its guard may be
+        on its way: one more does no harm, for a second guard leaves at once."""
+        launch = read_record(LaunchRecord, folder.launch)
+        if launch is None or launch.attempt != attempt:
+            return Standing("taken", reason="its start was interrupted")
+        self._start_cold(folder)
+        self._asked[folder.root.name, attempt] = (time.monotonic(), None)
         return Standing("starting")
 
     def stop(self, folder: RunFolder) -> bool:

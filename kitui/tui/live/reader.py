@@ -14,7 +14,7 @@ import msgspec
 
 from engine.control.commands.queue import Reviver
 from engine.control.ledger.state_file import State
-from engine.control.status import status
+from engine.control.status import dead_runs, status
 from engine.errors import DamageError, KituiError
 from engine.records.analysis import AnalysisDocument, read_analysis
 from engine.records.digests import ANALYSIS_SEMANTICS
@@ -47,7 +47,8 @@ class Reader:
         self._analysis: tuple[tuple[str, int], AnalysisDocument] | None = None
         self._last = Snapshot(0, _NO_STATUS, None, None, _NO_ROWS, None, {}, (), (), None)
         self._reviver = Reviver(workspace) if revive else None
-        self._base: tuple[tuple[object, object], list[RunRow]] = ((None, None), _NO_ROWS)
+        self._dead: frozenset[str] = frozenset()
+        self._base: tuple[tuple[object, ...], list[RunRow]] = ((None, None, None), _NO_ROWS)
         self._looked_at: tuple[list[RunRow], tuple[tuple[int, str], ...], frozenset[str]] = (_NO_ROWS, (), frozenset())
         self._gauges = Gauges(workspace)
         self.with_gauges = False
@@ -180,10 +181,12 @@ class Reader:
         return self._analysis[1]
 
     def _rows(self, sweep: str, plan: Plan) -> list[RunRow]:
-        inputs = (plan, self.state.runs)  # each another object when its file was replaced
+        dead = dead_runs(self.workspace, self.state.runs)
+        self._dead = self._dead if dead == self._dead else dead
+        inputs = (plan, self.state.runs, self._dead)  # each another object when its file was replaced
         if any(a is not b for a, b in zip(inputs, self._base[0], strict=True)):
             state = self.state
-            rows = run_rows(plan, state.sweeps, state.runs, state.hosts, self._foreign_scores(sweep, plan))
+            rows = run_rows(plan, state.sweeps, state.runs, state.hosts, self._foreign_scores(sweep, plan), dead)
             before = self._base[1]
             if len(before) == len(rows):  # what did not change stays the same object: cells know by that
                 rows = [b if b == r else r for b, r in zip(before, rows, strict=True)]

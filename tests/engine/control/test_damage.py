@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from engine.analysis.fit import Analysis
+from engine.corpus.verify import verified
 from engine.errors import DamageError, DataError, StateError
 from engine.records.analysis import AnalysisDocument
 from engine.records.plan import Plan, read_plan
 from engine.records.results import read_result
 from engine.records.workspace import Workspace
-from kitui.services.verifying import verified
 from tests.conftest import CommandLine, end_supervisor
 from tests.engine.control.test_supervisor import outcome, results
 

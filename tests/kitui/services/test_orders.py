@@ -20,9 +20,12 @@ DETAILS: dict[str, dict[str, Any]] = {
 
 
 def test_every_verb_is_a_command() -> None:
+    """But mending, which `verify` does."""
     assert set(VERBS) == set(RECORDS)
     offered = [*app.registered_commands, *machine.hosts_app.registered_commands]
-    assert set(VERBS) <= {command.name or command.callback.__name__ for command in offered if command.callback}
+    assert set(VERBS) - {"mend"} <= {
+        command.name or command.callback.__name__ for command in offered if command.callback
+    }
 
 
 @pytest.mark.parametrize("verb", VERBS)
