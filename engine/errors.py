@@ -7,6 +7,7 @@ fault found by a subprocess reads just like one found here.
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 NOT_GIVEN: Any = object()
@@ -16,6 +17,17 @@ DAMAGED = 65
 """The exit code (EX_DATAERR) of a run whose files are not what was written: it can go on once they are made again."""
 STOPPED_AFTER_CHECKPOINT = 75
 """The exit code (EX_TEMPFAIL) of a run that wrote a checkpoint and ended because it was asked to."""
+
+
+NO_ROOM = 73
+"""The exit code (EX_CANTCREAT) of what could not write: it is to be tried again when there is room."""
+_NO_ROOM_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether it says that a disk is full or cannot be written, or that files are at their limit: it passes, and says
+    nothing against what was tried."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM_ERRNOS
 
 
 class KituiError(Exception):

@@ -29,7 +29,7 @@ from engine.analysis.law import Law, LawResult, fit_law, predict
 from engine.analysis.law_points import LawPoint
 from engine.analysis.predictions import equation, finite, law_record, prediction_at
 from engine.analysis.scatter import Scatter, pooled_scatter
-from engine.errors import FitError, KituiError, StateError
+from engine.errors import FitError, KituiError, StateError, is_no_room
 from engine.records.analysis import (
     AcquisitionLaw,
     AnalysisDocument,
@@ -344,8 +344,13 @@ def _keep_current(folder: SweepFolder, workspace: Workspace, parent_pid: int) ->
         digest = results_digest(plan, folder, workspace) if plan else None
         pause_s = _POLL_S
         if digest is not None and digest != written_for:
-            written_for, started = digest, time.monotonic()
-            write_record(folder.law, analysis.document(), indented=False)
+            started = time.monotonic()
+            try:
+                write_record(folder.law, analysis.document(), indented=False)
+                written_for = digest
+            except OSError as error:
+                if not is_no_room(error):
+                    raise
             # Runs train on the same cores: take two thirds of one at most.
             pause_s = max(_POLL_S, 0.5 * (time.monotonic() - started))
         time.sleep(pause_s)

@@ -10,6 +10,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+from engine.control.room import shortage
 from engine.records.metrics import AnyRecord, StepRecord, parse_lines
 from engine.records.states import Runs
 from engine.records.workspace import Workspace
@@ -35,7 +36,9 @@ def run_alerts(workspace: Workspace, runs: Runs) -> dict[str, str]:
 
 
 def disk_alert(workspace: Workspace) -> str | None:
-    """What to say of the workspace's disk, if it is nearly full."""
+    """What to say of the workspace's disk, if it is full or nearly so."""
+    if (words := shortage(workspace)) is not None:
+        return words
     try:
         free = shutil.disk_usage(workspace.root).free
     except OSError:

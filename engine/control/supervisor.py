@@ -26,8 +26,9 @@ from engine.control.ledger import transitions
 from engine.control.ledger.bundles import Bundles
 from engine.control.ledger.ledger import Ledger
 from engine.control.ledger.results import Results
+from engine.control.room import say, shortage
 from engine.control.scheduling.dispatch import PAUSE_AFTER_FAULT_S, Dispatch
-from engine.errors import DamageError, KituiError, StateError
+from engine.errors import DamageError, KituiError, StateError, is_no_room
 from engine.records import forecast
 from engine.records.commands import Answer, Command, Refused
 from engine.records.digests import is_law_behind
@@ -53,6 +54,7 @@ class Supervisor:
         self.dispatch = Dispatch(workspace, ledger, self.bundles, self.results, self.fleet, self.preparing)
         self.parts = Parts(workspace, ledger, self.bundles, self.results, self.fleet, self.preparing, self.analyses)
         self._asked_to_end: set[tuple[str, int, int]] = set()
+        self._shortage: str | None = None
         self.stop_requested = False
 
     def run(self) -> None:
@@ -62,11 +64,12 @@ class Supervisor:
             self.take_commands()
             self.fleet.look()
             self.notice_endings()
-            self.leave_unreadable_sweeps()
-            self.preparing.keep_all()
-            self.dispatch.start_runs()
+            if self.has_room():
+                self.leave_unreadable_sweeps()
+                self.preparing.keep_all()
+                self.dispatch.start_runs()
+                self.keep_analyses()
             self.take_in_endings()
-            self.keep_analyses()
             self.fleet.tidy()
             self.fleet.note()
             self.flush()
@@ -79,12 +82,20 @@ class Supervisor:
         self.analyses.close()
         self.ledger.close()
 
+    def has_room(self) -> bool:
+        """Whether the disk has room for what would be started; it is said when that changes."""
+        words = shortage(self.workspace)
+        if words != self._shortage and (words is None) != (self._shortage is None):
+            say(words or "there is room again: starting goes on")
+        self._shortage = words
+        return words is None
+
     def flush(self) -> None:
         """Keep the state. With a full disk it stays in memory, and the old file as it was, until there is room."""
         try:
             self.ledger.flush()
         except OSError as error:
-            print(f"the state cannot be written: {error}", file=sys.stderr, flush=True)
+            say(f"the state cannot be written: {error}")
             self.dispatch.not_before_s = time.monotonic() + PAUSE_AFTER_FAULT_S
 
     def has_work(self) -> bool:
@@ -105,7 +116,7 @@ class Supervisor:
             try:
                 reply(path, answer)
             except OSError as error:
-                print(f"no answer could be left: {error}", file=sys.stderr, flush=True)
+                say(f"no answer could be left: {error}")
 
     def _obey(self, command: Command) -> Answer:
         try:
@@ -113,7 +124,7 @@ class Supervisor:
         except KituiError as error:
             return Refused(error=error.to_json())
         except Exception:
-            traceback.print_exc()
+            say(traceback.format_exc())
             where = str(self.workspace.supervisor_log)
             return Refused(error=KituiError("the supervisor could not do this.", where=where).to_json())
 
@@ -133,6 +144,8 @@ class Supervisor:
             try:
                 self._notice(run_id, run, launcher)
             except (KituiError, OSError) as error:  # what it left behind cannot be read
+                if is_no_room(error):
+                    continue  # looked at again, when there is room
                 transitions.end(self.ledger, run_id, RunStatus.FAILED, str(error))
 
     def _notice(self, run_id: str, run: RunState, launcher: Launcher) -> None:
@@ -207,7 +220,8 @@ class Supervisor:
                 try:
                     self.bundles.run_times(name)
                 except (KituiError, OSError) as error:
-                    self._leave(name, str(error))
+                    if not is_no_room(error):
+                        self._leave(name, str(error))
 
     def keep_analyses(self) -> None:
         """Keep one analysis for each active sweep; a sweep whose runs have ended and whose law is written is over."""
@@ -226,7 +240,8 @@ class Supervisor:
                 if is_over and not self._queue_damaged(sweep):
                     self._leave(name, fault)
             except (KituiError, OSError) as error:  # its folder is gone or cannot be read: other sweeps go on
-                self._leave(name, str(error))
+                if not is_no_room(error):
+                    self._leave(name, str(error))
 
     def _has_ended(self, sweep: SweepState) -> bool:
         return all(
@@ -255,7 +270,7 @@ def main() -> int:
     try:
         supervisor = Supervisor(workspace)
     except StateError as error:
-        print(f"{time.strftime('%F %T')} {error}", file=sys.stderr, flush=True)
+        say(str(error))
         return error.exit_code
 
     def request_stop(*_: object) -> None:

@@ -26,7 +26,7 @@ from engine.corpus.facts import check_distinct, infused_renderings, prior_render
 from engine.corpus.mixture import planned_prior_exposures, tokens_on_top
 from engine.corpus.schedule import ceiling, fits
 from engine.corpus.tokenizer import TOKENIZER_FILES, Tokenizer, load_tokenizer, make_tokenizer, save_tokenizer
-from engine.errors import DamageError, DataError, KituiError, SpecError
+from engine.errors import NO_ROOM, DamageError, DataError, KituiError, SpecError, is_no_room
 from engine.records.bundle import SweepBundle, read_bundle
 from engine.records.plan import Ceiling, Plan, PlannedAnalysis, PlannedCell
 from engine.records.record import encoded, write_record
@@ -196,6 +196,8 @@ def _write_tokens(corpus: CorpusSpec, folder: Path) -> None:
     except OSError as error:
         if folder.exists():  # another preparation was quicker
             return
+        if is_no_room(error):
+            raise
         raise DataError(f"the token files cannot be written: {error.strerror}.", where=str(folder)) from None
     finally:
         os.close(descriptor)
@@ -354,6 +356,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KituiError as error:
         sys.stdout.buffer.write(orjson.dumps(error.to_json()) + b"\n")
         return error.exit_code
+    except OSError as error:
+        if not is_no_room(error):
+            raise
+        return NO_ROOM
     return 0
 
 

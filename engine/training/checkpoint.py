@@ -7,6 +7,7 @@ whoever resumes reads the rows that it needs, by as many processes as it likes. 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
@@ -58,7 +59,7 @@ def save_checkpoint(
         if ranks.is_first or rows_only:
             save_weights(llama, building, weights, suffix if rows_only else "")
         if optimizer is not None and (ranks.is_first or divided):
-            save_file(_optimizer_tensors(optimizer), building / f"optimizer{suffix}.safetensors")
+            _save_file(_optimizer_tensors(optimizer), building / f"optimizer{suffix}.safetensors")
         if not ranks.is_first:
             return
         np.savez(building / "counts.npz", **counts)  # type: ignore[arg-type]
@@ -179,7 +180,7 @@ def save_weights(
     """`config.json` and `model.safetensors`, as `transformers` loads them; tied embeddings stand there once.
     `weights`: those that were gathered, or one rank's rows, which `suffix` names."""
     weights = _whole_weights(llama, ALONE) if weights is None else weights
-    save_file(weights, folder / f"model{suffix}.safetensors", metadata={"format": "pt"})
+    _save_file(weights, folder / f"model{suffix}.safetensors", metadata={"format": "pt"})
     llama.config.architectures = ["LlamaForCausalLM"]
     llama.config.save_pretrained(folder)
 
@@ -194,6 +195,13 @@ def load_weights(llama: LlamaForCausalLM, folder: Path, ranks: Ranks = ALONE) ->
         raise DataError(f"weights of another model: {named[:3]}.", where=str(folder))
     for name, parameter in parameters.items():
         own_rows(parameter).copy_(saved.rows(name, parameter, ranks))
+
+
+def _save_file(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    try:
+        save_file(tensors, path, metadata=metadata)
+    except SafetensorError as error:  # so it calls a full disk too
+        raise OSError(errno.ENOSPC, str(error), str(path)) from None
 
 
 def _own_weights(llama: LlamaForCausalLM) -> dict[str, torch.Tensor]:

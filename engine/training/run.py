@@ -5,13 +5,14 @@
     python -m engine.training.processes 2 RUN_FOLDER                                    several, as kitui starts them
 
 Exit codes: 0 finished (done or diverged: the result says which) · 75 interrupted after a checkpoint, to be started
-again · 65 its files are not what was written: the sweep is to be prepared again · 2 a fault in the run's inputs · 1
-anything else. CUDA is used where a device is visible.
+again · 73 the disk has no room: the same, later · 65 its files are not what was written: its sweep is to be prepared
+again · 2 a fault in the run's inputs · 1 anything else. CUDA is used where a device is visible.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import os
 import platform
@@ -25,7 +26,7 @@ import torch
 
 from engine.corpus.background import open_background
 from engine.corpus.tokenizer import load_tokenizer
-from engine.errors import DAMAGED, STOPPED_AFTER_CHECKPOINT, DamageError, KituiError
+from engine.errors import DAMAGED, NO_ROOM, STOPPED_AFTER_CHECKPOINT, DamageError, KituiError, is_no_room
 from engine.records.bundle import read_section
 from engine.records.metrics import MetricsWriter
 from engine.records.record import write_record
@@ -147,19 +148,23 @@ def main(arguments: list[str] | None = None, *, warm_start: bool = False) -> int
         folder = RunFolder(options.folder.resolve())
         return run(folder, num_threads=options.threads, attempt=options.attempt, warm_start=warm_start)
     except DamageError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        _say(f"error: {error}")
         return end(DAMAGED)
     except KituiError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        _say(f"error: {error}")
         return end(error.exit_code)
     except OSError as error:
-        print(
-            f"error: {error.filename or options.folder}: {os.strerror(error.errno or 0)}.", file=sys.stderr, flush=True
-        )
-        return end(1)
+        _say(f"error: {error.filename or options.folder}: {os.strerror(error.errno or 0)}.")
+        return end(NO_ROOM if is_no_room(error) else 1)
     except Exception:
-        traceback.print_exc()
+        _say(traceback.format_exc())
         return end(1)
+
+
+def _say(words: str) -> None:
+    """The last line of the log is what a failed run is known by. On a full disk it has to go without."""
+    with contextlib.suppress(OSError):
+        print(words, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

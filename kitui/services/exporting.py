@@ -20,6 +20,7 @@ from engine.control.transport.registry import transport_to
 from engine.errors import DataError, LaunchError, SpecError, nearest
 from engine.records.bundle import read_section
 from engine.records.hosts import known_host
+from engine.records.seals import check_manifest
 from engine.records.states import LOCAL
 from engine.records.workspace import Workspace
 from engine.spec.runspec import RunSpec
@@ -107,6 +108,7 @@ def _kept_files(workspace: Workspace, run_id: str, spec: RunSpec, scratch: Path)
             where=str(workspace.run(run_id).root),
             mend='Set execution.keep_weights = "last" and train again, or wait for its end.',
         )
+    check_manifest(root / checkpoints / step)
     return int(step), files
 
 

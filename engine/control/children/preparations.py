@@ -7,7 +7,7 @@ from typing import NamedTuple
 import orjson
 
 from engine.control.children.child import Child
-from engine.errors import KituiError, StateError
+from engine.errors import NO_ROOM, KituiError, StateError
 from engine.records.plan import read_plan
 from engine.records.workspace import Workspace
 
@@ -53,6 +53,8 @@ class Preparations:
             if child.exit_code is None:
                 return None
             del self._running[name]
+            if child.exit_code == NO_ROOM:  # made again with the next round that finds room
+                return None
             self._endings[name] = Ending(attempt, self._fault(name, child.exit_code))
         return self._endings.get(name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.control.hosts.fleet import Fleet
 from engine.control.ledger.bundles import Bundles
 from engine.control.ledger.ledger import Ledger
-from engine.errors import KituiError
+from engine.errors import KituiError, is_no_room
 from engine.records.plan import read_plan
 from engine.records.record import write_record
 from engine.records.states import SweepState
@@ -25,6 +25,8 @@ class Preparing:
                 try:
                     self._keep(name, sweep)
                 except (KituiError, OSError) as error:
+                    if is_no_room(error):
+                        continue
                     self._give_up(name, str(error))
 
     def _keep(self, name: str, sweep: SweepState) -> None:

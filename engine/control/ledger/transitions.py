@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from engine.control.ledger.ledger import Ledger
-from engine.errors import DAMAGED, FAULT_IN_INPUTS, STOPPED_AFTER_CHECKPOINT
+from engine.errors import DAMAGED, FAULT_IN_INPUTS, NO_ROOM, STOPPED_AFTER_CHECKPOINT
 from engine.records.processes import ExitRecord
 from engine.records.results import RunResult, summary_of
 from engine.records.states import EndsAs, RunStatus
@@ -104,6 +104,8 @@ def attempt_ended(ledger: Ledger, run_id: str, ending: ExitRecord, result: RunRe
         # With a checkpoint written it got further than before: however often that happens, it comes to its end.
         counts = ending.returncode != STOPPED_AFTER_CHECKPOINT
         ended_from_outside(ledger, run_id, RunStatus.FAILED, words, book, counts=counts)
+    elif ending.returncode == NO_ROOM:
+        end(ledger, run_id, RunStatus.QUEUED, ending.reason)
     elif ending.returncode == DAMAGED:
         prepare_again(ledger, run_id)
         ended_from_outside(ledger, run_id, RunStatus.FAILED, ending.reason, book)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -21,9 +22,12 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 GRACE_S = 60
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+_RETRY_S = 1.0
+_T = TypeVar("_T")
 _PR_SET_PDEATHSIG = 1
 _REASON_CHARS = 300
 
@@ -31,7 +35,7 @@ _REASON_CHARS = 300
 def guard(folder: str, child_main: Callable[[list[str]], int] | None = None) -> int:
     """Own the run in `folder` until it ends. With `child_main` the child calls it with argv instead of executing argv:
     the warm start. Returns 0 when the run's end is recorded, 3 if another guard owns it."""
-    lock = os.open(os.path.join(folder, "run.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    lock = _when_there_is_room(lambda: os.open(os.path.join(folder, "run.lock"), os.O_CREAT | os.O_RDWR, 0o600))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -39,7 +43,7 @@ def guard(folder: str, child_main: Callable[[list[str]], int] | None = None) -> 
     with open(os.path.join(folder, "launch.json"), encoding="utf-8") as handle:
         launch = json.load(handle)
     started_s = time.time()
-    _redirect(os.path.join(folder, "log.txt"))
+    _when_there_is_room(lambda: _redirect(os.path.join(folder, "log.txt")))
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop.request)
     signal.signal(signal.SIGUSR1, stop.warn)  # a scheduler, some time before it ends the job
@@ -126,10 +130,12 @@ def _become_child(launch: dict[str, Any], child_main: Callable[[list[str]], int]
     except BaseException:
         import traceback
 
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # the log may lie on a full disk: the code says how it ended
+                stream.flush()
         os._exit(code)
 
 
@@ -144,7 +150,22 @@ def _redirect(log_path: str) -> None:
     os.close(log)
 
 
+def _when_there_is_room(action: Callable[[], _T]) -> _T:
+    """Try until the disk has room: a run's end that is not recorded is a run that is lost."""
+    while True:
+        try:
+            return action()
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            time.sleep(_RETRY_S)
+
+
 def _write(folder: str, name: str, content: dict[str, Any]) -> None:
+    _when_there_is_room(lambda: _write_now(folder, name, content))
+
+
+def _write_now(folder: str, name: str, content: dict[str, Any]) -> None:
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
     with open(temporary, "w", encoding="utf-8") as handle:
         json.dump(content, handle)
