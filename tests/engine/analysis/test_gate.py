@@ -61,7 +61,7 @@ def rejections(levels: list[float], num_draws: int) -> int:
 @pytest.mark.parametrize(
     "levels",
     [
-        pytest.param([0.6] * 8, marks=pytest.mark.slow),
+        pytest.param([0.6] * 8, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
         [0.05, 0.3, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8],
         [0.0, 0.1, 0.3, 0.5],
     ],

@@ -131,6 +131,7 @@ def test_the_largest_size_is_left_out_and_predicted() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_prediction_intervals_cover_the_next_size() -> None:
     """Of 100 simulated sets of four sizes, as many hold the next size's point as a 95 % interval should."""
     covered = 0

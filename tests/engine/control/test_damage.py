@@ -118,14 +118,16 @@ def _says_the_same(path: Path, sound: bytes) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["result", "tokens", "facts", "plan", "law"])
-def test_what_is_damaged_is_made_anew(line: CommandLine, kind: str) -> None:
+def test_what_is_damaged_is_made_anew(line: CommandLine) -> None:
+    """Everything at once that can be made anew: results, token files, facts, plan and law."""
     workspace = line.workspace
     before = {run_id: outcome(result) for run_id, result in results(workspace).items()}
     curves = line.json("curves", "smoke")
     rng = random.Random(7)
-    for path in files_of(workspace)[kind]:
-        path.write_bytes(DAMAGES["zeros"](path.read_bytes(), rng))
+    files = files_of(workspace)
+    for kind in ("result", "tokens", "facts", "law", "plan"):
+        for path in files[kind]:
+            path.write_bytes(DAMAGES["zeros"](path.read_bytes(), rng))
     found = line("verify", "smoke")
     assert found.returncode == 3, found.stdout
     assert "kitui verify smoke --mend makes it anew" in found.stderr
