@@ -14,16 +14,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+from engine.records.bundle import read_section
 from engine.records.metrics import RetentionRecord, StepRecord, read_metrics
 from engine.records.results import read_result
 from engine.records.workspace import RunFolder, Workspace, write_json
-from engine.spec.runspec import RunSpec
+from engine.spec.runspec import FactSets, RunSpec, run_name
 from tests.conftest import SAMPLES, prepare, sweep_text
 
 
 def train(workspace: Workspace, name: str, spec: RunSpec, num_processes: int) -> RunFolder:
-    folder = RunFolder(workspace.root / "runs" / name)
-    folder.root.mkdir()
+    """Train it in a workspace of this name, under the id that the spec has with its changes."""
+    facts = read_section(FactSets, workspace.facts(spec.facts_id))
+    spec = spec.model_copy(update={"run_id": run_name(spec, facts)})
+    folder = Workspace(workspace.root / name).run(spec.run_id)
+    folder.root.mkdir(parents=True)
+    for shared in ("tokens", "facts"):
+        (workspace.root / name / shared).symlink_to(workspace.root / shared)
     write_json(folder.spec, spec.model_dump(mode="json"))
     start = ["engine.training.run"] if num_processes == 1 else ["engine.training.processes", str(num_processes)]
     subprocess.run([sys.executable, "-m", *start, str(folder.root)], check=True)
