@@ -6,6 +6,8 @@ import time
 
 from engine.control.commands.parts import Parts
 from engine.control.ledger import transitions
+from engine.errors import StateError
+from engine.records.plan import read_plan
 from engine.records.workspace import write_json
 
 
@@ -22,6 +24,11 @@ def mend(parts: Parts, names: tuple[str, ...]) -> int:
     for sweep, bundle in zip(sweeps, bundles, strict=True):
         facts = parts.workspace.facts(bundle.plan.facts_id)
         write_json(facts, bundle.facts.model_dump(mode="json"))
+        plan = parts.workspace.sweep(sweep.name).plan
+        try:
+            read_plan(plan)
+        except StateError:
+            plan.unlink()  # until it is made anew, the one that the sweep was launched with serves
         queued += sum(queue_if_damaged(parts, run_id, sweep.evaluation_id) for run_id in sweep.run_ids)
         parts.preparing.stop(sweep.name)
         changed = parts.ledger.change_sweep(sweep.name)
