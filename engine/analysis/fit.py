@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import orjson
 
@@ -320,8 +320,19 @@ def run_once(
     if fact_set == "overall" and target_retention is None:
         with _Ownership(folder) as owned:
             if owned:
-                write_record(folder.law, document, indented=False)
+                _keep(folder, document)
     return document
+
+
+def _keep(folder: SweepFolder, document: AnalysisDocument) -> bool:
+    """Write law.json; False where the disk has no room for it."""
+    try:
+        write_record(folder.law, document, indented=False)
+    except OSError as error:
+        if not is_no_room(error):
+            raise
+        return False
+    return True
 
 
 def follow(folder: SweepFolder, workspace: Workspace, parent_pid: int) -> None:
@@ -345,12 +356,7 @@ def _keep_current(folder: SweepFolder, workspace: Workspace, parent_pid: int) ->
         pause_s = _POLL_S
         if digest is not None and digest != written_for:
             started = time.monotonic()
-            try:
-                write_record(folder.law, analysis.document(), indented=False)
-                written_for = digest
-            except OSError as error:
-                if not is_no_room(error):
-                    raise
+            written_for = digest if _keep(folder, analysis.document()) else None
             # Runs train on the same cores: take two thirds of one at most.
             pause_s = max(_POLL_S, 0.5 * (time.monotonic() - started))
         time.sleep(pause_s)
@@ -363,15 +369,19 @@ class _Ownership:
         self._path = folder.root / "law.lock"
 
     def __enter__(self) -> bool:
-        self._handle = self._path.open("w")
+        self._handle: IO[str] | None = None
         try:
+            self._handle = self._path.open("w")
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if self._handle is None and not is_no_room(error):
+                raise
             return False
         return True
 
     def __exit__(self, *_: object) -> None:
-        self._handle.close()
+        if self._handle is not None:
+            self._handle.close()
 
 
 def main(arguments: list[str] | None = None) -> int:

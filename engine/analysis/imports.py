@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.analysis.curves import Observation, gather
-from engine.errors import DataError, KituiError
+from engine.errors import DamageError, DataError, KituiError
 from engine.records.conditions import Condition
 from engine.records.metrics import retention_of
 from engine.records.plan import Plan, PlannedAnalysis, PlannedCell
@@ -103,9 +103,13 @@ def write_sweep(
 
 
 def read_imported(folder: SweepFolder) -> list[Observation]:
-    """The observations of an imported or simulated sweep."""
+    """The observations of an imported or simulated sweep. DamageError where they are not what was imported."""
     path = folder.results
-    check_manifest(folder.root)
+    try:
+        check_manifest(folder.root)
+    except DamageError as error:
+        error.mend = "Import it again."
+        raise
     return [_observation(path, line, row) for line, row in read_rows(path, key="results", required=REQUIRED)]
 
 

@@ -87,10 +87,12 @@ def sweep_status(
     is_open = any(number for status, number in counts.items() if status.is_open)
     if full_disk and is_open:
         alerts.insert(0, full_disk)
-    if not is_carried_on and (is_open or counts[RunStatus.INTERRUPTED]):
-        alerts.insert(0, f"interrupted: nothing carries it on. kitui watch {sweep.name} does, and so does the app")
+    if is_open and not is_carried_on:
+        num_dead = counts[RunStatus.INTERRUPTED]
+        interrupted = f"{num_dead} {'run is' if num_dead == 1 else 'runs are'} interrupted, and " if num_dead else ""
+        alerts.insert(0, f"{interrupted}nothing carries it on: kitui watch {sweep.name} does, and so does the app")
     now_s = time.time()
-    eta_at_s, between = (sweep.eta_at_s, sweep.eta_between_s) if is_open else (None, None)
+    eta_at_s, between = (sweep.eta_at_s, sweep.eta_between_s) if is_open and is_carried_on else (None, None)
     return SweepStatus(
         name=sweep.name,
         archived=sweep.archived,

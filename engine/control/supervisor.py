@@ -28,7 +28,7 @@ from engine.control.ledger.ledger import Ledger
 from engine.control.ledger.results import Results
 from engine.control.room import say, shortage
 from engine.control.scheduling.dispatch import PAUSE_AFTER_FAULT_S, Dispatch
-from engine.errors import DamageError, KituiError, StateError, is_no_room
+from engine.errors import NO_ROOM, DamageError, KituiError, StateError, is_no_room
 from engine.records import forecast
 from engine.records.commands import Answer, Command, Refused
 from engine.records.digests import is_law_behind
@@ -85,7 +85,7 @@ class Supervisor:
     def has_room(self) -> bool:
         """Whether the disk has room for what would be started; it is said when that changes."""
         words = shortage(self.workspace)
-        if words != self._shortage and (words is None) != (self._shortage is None):
+        if (words is None) != (self._shortage is None):
             say(words or "there is room again: starting goes on")
         self._shortage = words
         return words is None
@@ -160,6 +160,8 @@ class Supervisor:
                 transitions.ended_from_outside(self.ledger, run_id, RunStatus.FAILED, str(error), self.fleet.book)
                 return
             transitions.attempt_ended(self.ledger, run_id, standing.exit, result, self.fleet.book)
+            if standing.exit.returncode == NO_ROOM:
+                self.dispatch.not_before_s = time.monotonic() + PAUSE_AFTER_FAULT_S
             return
         if standing.stage in ("lost", "taken"):
             if run.trained_on == run.host and run.started_s is not None:

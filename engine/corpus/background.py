@@ -71,7 +71,7 @@ class Background:
             raise DamageError(
                 f"it was changed after it was written: the digest of bytes {first:,} and following is another.",
                 where=str(self._path),
-                mend="It is made anew when the sweep is prepared: kitui launch.",
+                mend="It is made anew when its sweep is prepared.",
             )
         self._is_checked[block] = 1
 

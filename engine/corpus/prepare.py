@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,7 @@ _GUESSED_CHARS_PER_TOKEN = 4.0
 _GUESSED_VOCAB_SIZE = 50_257
 # Training a tokenizer only to count tokens is worth it up to here.
 _LARGEST_PLANNED_TEXT_BYTES = 64 * 2**20
+_FIRST_MOMENT_S = 60.0
 
 
 def plan(sweep_path: Path, workspace: Workspace) -> SweepBundle:
@@ -49,7 +51,7 @@ def plan(sweep_path: Path, workspace: Workspace) -> SweepBundle:
     tokens_folder = workspace.tokens(resolved.corpus.tokens_id)
     tokenizer, background_tokens = None, None
     notes = list(resolved.notes)
-    if _is_whole(tokens_folder, with_text=False):
+    if tokens_folder.exists() and _fault_in(tokens_folder, with_text=False) is None:
         tokenizer = load_tokenizer(tokens_folder)
         background_tokens = open_background(tokens_folder).num_tokens
     elif _cheap_to_plan(resolved.corpus):
@@ -93,7 +95,10 @@ def make(sweep_folder: SweepFolder, workspace: Workspace) -> Plan:
         raise DataError("there is no launched sweep in this folder.", where=str(sweep_folder.root))
     folder = workspace.tokens(bundle.corpus.tokens_id)
     _drop_leftovers(folder)
-    if not _is_whole(folder):
+    fault = _fault_in(folder)
+    if fault is not None:
+        print(f"{fault} It is made anew.", file=sys.stderr, flush=True)
+    if fault is not None or not folder.exists():
         _check_background(bundle.corpus, str(sweep_folder.sweep_toml))
         _write_tokens(bundle.corpus, folder)
     tokenizer = load_tokenizer(folder)
@@ -137,25 +142,25 @@ def _check_background(corpus: CorpusSpec, where: str) -> None:
             )
 
 
-def _is_whole(folder: Path, *, with_text: bool = True) -> bool:
-    """Whether these token files are there and are what was written; a large text is not read for a plan's sake."""
+def _fault_in(folder: Path, *, with_text: bool = True) -> DamageError | None:
+    """What is wrong with these token files, if they are there; a large text is not read for a plan's sake."""
     if not folder.exists():
-        return False
+        return None
     try:
         check_manifest(folder)
         background = open_background(folder)
         if with_text:
             background.check()
     except DamageError as error:
-        print(f"{error} It is made anew.", file=sys.stderr, flush=True)
-        return False
-    return True
+        return error
+    return None
 
 
 def _drop_leftovers(folder: Path) -> None:
-    """What preparations of this folder that were killed have left; one that goes on holds a lock on its own."""
+    """Remove what preparations of this folder that were killed have left. One that goes on holds a lock on its own, but
+    not yet in its first moment."""
     for leftover in folder.parent.glob(f".{folder.name}.*"):
-        if not _is_locked(leftover):
+        if time.time() - leftover.stat().st_mtime > _FIRST_MOMENT_S and not _is_locked(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -188,11 +193,12 @@ def _write_tokens(corpus: CorpusSpec, folder: Path) -> None:
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
         sync_folder(building)
-        if folder.exists() and not _is_whole(folder):
-            os.replace(folder, building.with_name(f"{building.name}.old"))
+        damaged = building.with_name(f"{building.name}.damaged")
+        if folder.exists():
+            os.replace(folder, damaged)
         os.replace(building, folder)
         sync_folder(folder.parent)
-        shutil.rmtree(building.with_name(f"{building.name}.old"), ignore_errors=True)
+        shutil.rmtree(damaged, ignore_errors=True)
     except OSError as error:
         if folder.exists():  # another preparation was quicker
             return

@@ -39,7 +39,7 @@ def whole_bundle(raw: RawBundle) -> SweepBundle:
 
 
 def read_bundle(path: Path) -> SweepBundle | None:
-    """The bundle in a file, or None where there is none. StateError where it is something else."""
+    """The bundle in a file, or None where there is none. DamageError where it is something else."""
     return read_record(SweepBundle, path)
 
 

@@ -76,7 +76,7 @@ def this_machine(workspace: Workspace) -> Host:
 
 
 def hosts_path(workspace: Workspace) -> str:
-    """Where hosts are configured: `hosts.toml` of the user's configuration."""
+    """Where other machines are named: `hosts.toml` in the workspace."""
     return str(workspace.root / "hosts.toml")
 
 

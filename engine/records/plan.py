@@ -94,12 +94,12 @@ class Plan(Record, frozen=True, kw_only=True):
 
 
 def read_plan(path: Path) -> Plan | None:
-    """The plan in a file, or None where there is none. StateError where it is something else, DamageError where it is
-    not what was written."""
+    """The plan in a file, or None where there is none. DamageError where it is not what was written."""
     try:
         return read_record(Plan, path)
     except DamageError as error:
-        error.mend = f"kitui verify {path.parent.name} --mend makes it anew."
+        is_trained_here = path.with_name("bundle.json").exists()
+        error.mend = f"kitui verify {path.parent.name} --mend makes it anew." if is_trained_here else "Import it again."
         raise
 
 

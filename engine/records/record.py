@@ -46,8 +46,8 @@ def write_record(path: Path, record: Record, *, indented: bool = True) -> None:
 
 
 def read_record(model: type[_T], path: Path) -> _T | None:
-    """The record in a file that is replaced atomically, or None where there is none yet. StateError names the fault;
-    DamageError where the file is not what was written."""
+    """The record in a file that is replaced atomically, or None where there is none yet. DamageError where the file is
+    not what was written; StateError where it cannot be read now."""
     try:
         content = path.read_bytes()
         check_seal(content, path)
@@ -55,7 +55,7 @@ def read_record(model: type[_T], path: Path) -> _T | None:
     except FileNotFoundError:
         return None
     except msgspec.ValidationError as error:
-        raise StateError(f"written by another version of kitui? {error}.", where=str(path)) from None
+        raise DamageError(f"written by another version of kitui? {error}.", where=str(path)) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamageError(f"it cannot be read: {error}.", where=str(path)) from None
     except OSError as error:

@@ -86,8 +86,8 @@ def summary_of(result: RunResult) -> RunSummary:
 
 
 def read_result(path: Path) -> RunResult | None:
-    """The result in a file, or None where there is none. StateError where it is something else; DamageError where it
-    is not what was written, or another run's."""
+    """The result in a file, or None where there is none. DamageError where it is not what was written, or another
+    run's."""
     result = read_record(RunResult, path)
     fault = None if result is None else _fault_in(result, path)
     if fault is not None:

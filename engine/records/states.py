@@ -46,7 +46,7 @@ class RunStatus(StrEnum):
 
     @property
     def is_open(self) -> bool:
-        """Whether it will come to its end by itself."""
+        """Whether its end is still to come, without anybody's asking for it."""
         return _LOOKS[self].kind == "open"
 
     @property
@@ -85,7 +85,7 @@ _LOOKS = {
     RunStatus.DIVERGED: _Look("✗", "diverg.", "trouble"),
     RunStatus.LOST: _Look("?", "lost", "trouble"),
     RunStatus.UNREACHABLE: _Look("?", "away", "open"),
-    RunStatus.INTERRUPTED: _Look("?", "interr.", "held"),
+    RunStatus.INTERRUPTED: _Look("?", "interr.", "open"),
     RunStatus.CANCELLED: _Look("–", "cancel.", "ended"),
 }
 

@@ -7,6 +7,7 @@ whoever resumes reads the rows that it needs, by as many processes as it likes. 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -94,10 +95,10 @@ def _drop_others(folder: RunFolder, step: int, *, is_last: bool, keep_older: boo
     for other in folder.checkpoints.iterdir():
         if other.name == str(step) or (other.name == str(before) and not is_last):
             continue
-        if not keep_older or not other.name.isdigit():
-            shutil.rmtree(other, ignore_errors=True)
-        elif other.name.isdigit():
+        if keep_older and other.name.isdigit():
             _keep_weights_only(other)
+        else:
+            _remove(other)
 
 
 def _keep_weights_only(folder: Path) -> None:
@@ -107,6 +108,14 @@ def _keep_weights_only(folder: Path) -> None:
     write_manifest(folder, [f.name for f in folder.iterdir() if f.name != MANIFEST and f not in optimizers])
     for file in optimizers:
         file.unlink()
+
+
+def _remove(checkpoint: Path) -> None:
+    """Gone at once, by its name, and then from the disk: whoever looks finds it complete or not at all."""
+    aside = checkpoint.with_name(f".{checkpoint.name}.removed")
+    with contextlib.suppress(OSError):
+        os.replace(checkpoint, aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _steps(folder: RunFolder) -> list[int]:
@@ -152,7 +161,7 @@ def sound_checkpoint(folder: RunFolder, num_steps: int) -> tuple[Path | None, li
                 raise DamageError("it is not the state after this step.", where=str(path))
         except StateError as error:
             faults.append(str(error))
-            shutil.rmtree(path)
+            _remove(path)
             continue
         if path != latest:
             write_atomically(folder.latest, f"{step}\n".encode())

@@ -9,6 +9,7 @@ job of several nodes srun starts them. Nothing large is imported.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -52,8 +53,9 @@ def train(num_processes: int, arguments: list[str]) -> int:
             codes = {process.returncode for process in processes}
             return STOPPED_AFTER_CHECKPOINT if STOPPED_AFTER_CHECKPOINT in codes else 0
         if failed:
-            sys.stderr.write(outputs[failed - 1].read_bytes()[-_LAST_WORDS_BYTES:].decode(errors="replace"))
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):  # on a full disk the code alone says how it ended
+                sys.stderr.write(outputs[failed - 1].read_bytes()[-_LAST_WORDS_BYTES:].decode(errors="replace"))
+                sys.stderr.flush()
     return _as(processes[failed].returncode)
 
 

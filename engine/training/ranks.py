@@ -7,6 +7,7 @@ which also divides weights and optimizer state among the ranks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -116,8 +117,9 @@ def end(code: int) -> int:
     """The exit code. One of several processes ends here and now: in torch 2.13 gloo's last thread can wait for the
     interpreter that waits for it, once its objects are taken down."""
     if dist.is_initialized():
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # on a full disk the code alone says how it ended
+                stream.flush()
         os._exit(code)
     return code
 

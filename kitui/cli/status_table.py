@@ -34,6 +34,6 @@ def print_status(document: StatusDocument) -> None:
         for alert in row.alerts[:10]:
             console.print(f"! {printable(row.name)}: {printable(alert)}")
     supervisor = document.supervisor
-    is_needed = any(row.num_open or row.num(RunStatus.INTERRUPTED) for row in document.sweeps)
+    is_needed = any(row.num_open for row in document.sweeps)
     idle = "not running: kitui watch starts one" if is_needed else "not running (nothing to do)"
     console.print(f"supervisor: {f'process {supervisor.pid}' if supervisor.alive else idle}")

@@ -29,11 +29,15 @@ def verify_sweeps(workspace: Workspace, names: Sequence[str], *, mend: bool, jso
         for one in found.sweeps:
             _print(one)
     damaged = [one.name for one in found.sweeps if one.faults]
-    if mend and damaged:
-        order(workspace, "mend", damaged)
-    elif damaged:
+    mendable = [name for name in damaged if workspace.sweep(name).bundle.exists()]  # the others were imported
+    if mend and mendable:
+        order(workspace, "mend", mendable)
+        damaged = [name for name in damaged if name not in mendable]
+        mendable = []
+    if damaged:
         what = "this sweep is damaged." if len(damaged) == 1 else "these sweeps are damaged."
-        raise StateError(what, value=", ".join(damaged), mend=f"kitui verify {' '.join(damaged)} --mend makes it anew.")
+        again = f"kitui verify {' '.join(mendable)} --mend makes anew what was trained here."
+        raise StateError(what, value=", ".join(damaged), mend=again if mendable else "Import it again.")
 
 
 def _print(one: VerifiedSweep) -> None:

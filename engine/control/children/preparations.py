@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 import orjson
@@ -10,6 +11,8 @@ from engine.control.children.child import Child
 from engine.errors import NO_ROOM, KituiError, StateError
 from engine.records.plan import read_plan
 from engine.records.workspace import Workspace
+
+_AFTER_NO_ROOM_S = 10.0
 
 
 class Ending(NamedTuple):
@@ -28,6 +31,7 @@ class Preparations:
         self._workspace = workspace
         self._running: dict[str, tuple[int, Child]] = {}
         self._endings: dict[str, Ending] = {}
+        self._not_before_s = 0.0
 
     def keep(self, name: str, attempt: int) -> None:
         """See that this sweep is prepared, once for each attempt. `attempt`: when it was asked for, in ms."""
@@ -35,7 +39,7 @@ class Preparations:
             self.drop(name)
         if name in self._endings and self._endings[name].attempt != attempt:
             del self._endings[name]
-        if name in self._running or name in self._endings:
+        if name in self._running or name in self._endings or time.monotonic() < self._not_before_s:
             return
         if self._is_made(name, attempt):
             self._endings[name] = Ending(attempt, "")
@@ -53,7 +57,8 @@ class Preparations:
             if child.exit_code is None:
                 return None
             del self._running[name]
-            if child.exit_code == NO_ROOM:  # made again with the next round that finds room
+            if child.exit_code == NO_ROOM:  # to be tried again, and not at once: a quota shows in no disk's free space
+                self._not_before_s = time.monotonic() + _AFTER_NO_ROOM_S
                 return None
             self._endings[name] = Ending(attempt, self._fault(name, child.exit_code))
         return self._endings.get(name)

@@ -13,7 +13,6 @@ from engine.records.commands import Launch, Launched
 from engine.records.hosts import known_host
 from engine.records.record import write_record
 from engine.records.states import LOCAL, RunStatus, SweepState
-from engine.records.workspace import write_atomically
 
 _QUEUED_AGAIN = (RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.LOST, RunStatus.PAUSED)
 
@@ -28,7 +27,6 @@ def launch(parts: Parts, command: Launch) -> Launched:
     for host in command.hosts or ():
         known_host(parts.workspace, host)
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_atomically(parts.workspace.facts(bundle.plan.facts_id), bytes(command.bundle.facts))
     write_record(folder.bundle, command.bundle, indented=False)
     folder.sweep_toml.write_text(bundle.sweep_toml, encoding="utf-8")
     parts.preparing.stop(name)  # its earlier form

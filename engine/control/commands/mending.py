@@ -8,22 +8,20 @@ from engine.control.commands.parts import Parts
 from engine.control.ledger import transitions
 from engine.errors import StateError
 from engine.records.plan import read_plan
-from engine.records.workspace import write_json
 
 
 def mend(parts: Parts, names: tuple[str, ...]) -> int:
     """Have everything of these sweeps made anew that is not what was written; how many runs are queued again for it.
 
-    Facts are written here; token files and the plan are checked when the sweep is prepared; a run whose result is
-    damaged goes on from its last sound checkpoint; the law follows. StateError where the sweep's bundle, which all else
-    is made from, is damaged.
+    Facts, token files and the plan are made when a sweep is prepared; a run whose result is damaged goes on from its
+    last sound checkpoint; the law follows. DamageError where a sweep's bundle, which all else is made from, is damaged.
     """
     sweeps = [parts.known_sweep(name) for name in names]
-    bundles = [parts.bundles.bundle(sweep.name) for sweep in sweeps]
+    for sweep in sweeps:
+        parts.bundles.forget(sweep.name)  # what is on disk counts, not what was read before
+        parts.bundles.bundle(sweep.name)
     queued = 0
-    for sweep, bundle in zip(sweeps, bundles, strict=True):
-        facts = parts.workspace.facts(bundle.plan.facts_id)
-        write_json(facts, bundle.facts.model_dump(mode="json"))
+    for sweep in sweeps:
         plan = parts.workspace.sweep(sweep.name).plan
         try:
             read_plan(plan)

@@ -1,4 +1,4 @@
-"""Having a sweep's token files made on each of its hosts, and what comes of it."""
+"""Having what a sweep's runs read put in place: its facts here, its token files on each of its hosts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.errors import KituiError, is_no_room
 from engine.records.plan import read_plan
 from engine.records.record import write_record
 from engine.records.states import SweepState
-from engine.records.workspace import Workspace
+from engine.records.workspace import Workspace, write_json
 
 
 class Preparing:
@@ -17,6 +17,8 @@ class Preparing:
 
     def __init__(self, workspace: Workspace, ledger: Ledger, bundles: Bundles, fleet: Fleet) -> None:
         self._workspace, self._ledger, self._bundles, self._fleet = workspace, ledger, bundles, fleet
+        self._facts_written: dict[str, int] = {}
+        """By sweep, for which attempt."""
 
     def keep_all(self) -> None:
         """See that every active sweep is prepared on its hosts."""
@@ -32,6 +34,10 @@ class Preparing:
     def _keep(self, name: str, sweep: SweepState) -> None:
         faults: dict[str, str] = {}
         attempt = round(1000 * (sweep.asked_s or sweep.launched_s))
+        if self._facts_written.get(name) != attempt:
+            bundle = self._bundles.bundle(name)
+            write_json(self._workspace.facts(bundle.plan.facts_id), bundle.facts.model_dump(mode="json"))
+            self._facts_written[name] = attempt
         for host in sweep.hosts:
             launcher = self._fleet.launcher(host)
             if launcher is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.control.ledger import transitions
 from engine.control.ledger.ledger import Ledger
-from engine.errors import StateError
+from engine.errors import DamageError, StateError
 from engine.records.results import read_result
 from engine.records.workspace import Workspace
 
@@ -23,7 +23,7 @@ class Results:
             return evaluation_id in run.results
         try:
             result = read_result(self._workspace.run(run_id).result(evaluation_id))
-        except StateError:  # it is made again, as one that is not there
+        except DamageError:  # it is made again, as one that is not there
             return False
         if result is None:
             return False
@@ -37,8 +37,10 @@ class Results:
             return None
         try:
             result = read_result(self._workspace.run(run_id).result(evaluation_id))
-        except StateError as error:
+        except DamageError as error:
             return str(error)
+        except StateError:  # it cannot be read now, which says nothing of what it is
+            return None
         return "its result is gone" if result is None else None
 
     def is_over(self, run_id: str, evaluation_id: str) -> bool:

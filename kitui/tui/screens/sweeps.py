@@ -247,7 +247,7 @@ class SweepsScreen(KituiScreen):
             printable(row.name)[: 20 - len(label)] + label,
             "█" * filled + "░" * (10 - filled),
             f"{row.num(RunStatus.DONE):,}/{row.cells:,}",
-            f"{row.num(RunStatus.RUNNING) or ''}{'?' if row.num(RunStatus.UNREACHABLE) else ''}",
+            f"{row.num(RunStatus.RUNNING) or ''}{'?' if row.num(RunStatus.UNREACHABLE, RunStatus.INTERRUPTED) else ''}",
             str(row.num_waiting or ""),
             f"! {row.num_in_trouble}" if row.num_in_trouble else "",
             eta,

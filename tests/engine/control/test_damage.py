@@ -16,7 +16,7 @@ from engine.records.analysis import AnalysisDocument
 from engine.records.plan import Plan, read_plan
 from engine.records.results import read_result
 from engine.records.workspace import Workspace
-from tests.conftest import CommandLine, end_supervisor
+from tests.conftest import SAMPLES, CommandLine, end_supervisor, wait_until
 from tests.engine.control.test_supervisor import outcome, results
 
 DAMAGES: dict[str, Callable[[bytes, random.Random], bytes]] = {
@@ -130,7 +130,7 @@ def test_what_is_damaged_is_made_anew(line: CommandLine) -> None:
             path.write_bytes(DAMAGES["zeros"](path.read_bytes(), rng))
     found = line("verify", "smoke")
     assert found.returncode == 3, found.stdout
-    assert "kitui verify smoke --mend makes it anew" in found.stderr
+    assert "kitui verify smoke --mend makes anew" in found.stderr
     mended = line("verify", "smoke", "--mend")
     assert mended.returncode == 0, mended.stderr
     done = line("watch", "smoke")
@@ -142,18 +142,16 @@ def test_what_is_damaged_is_made_anew(line: CommandLine) -> None:
 
 
 @pytest.mark.slow
-def test_tokens_that_are_damaged_while_a_sweep_waits_are_made_anew_by_themselves(
+def test_tokens_and_facts_that_are_damaged_while_a_sweep_waits_are_made_anew_by_themselves(
     kitui: CommandLine, trained: CommandLine
 ) -> None:
     """Nobody looks and nobody mends: the run that notices has its sweep prepared again."""
-    from tests.conftest import SAMPLES, wait_until
-
     assert kitui("launch", SAMPLES / "smoke.toml").returncode == 0
     workspace = kitui.workspace
-    wait_until(lambda: read_result_count(workspace) > 0, 120)
+    wait_until(lambda: list(workspace.root.glob("runs/*/result-*.json")), 120)
     plan = _plan(workspace)
-    path = workspace.tokens(plan.tokens_id) / "tokenizer.json"
-    path.write_bytes(path.read_bytes().replace(b"1", b"2", 1))
+    for path in (workspace.tokens(plan.tokens_id) / "tokenizer.json", workspace.facts(plan.facts_id)):
+        path.write_bytes(path.read_bytes().replace(b"a", b"b", 1))
     done = kitui("watch", "smoke")
     assert done.returncode == 0, done.stderr
     assert {r: outcome(x) for r, x in results(workspace).items()} == {
@@ -167,10 +165,6 @@ def _plan(workspace: Workspace) -> Plan:
     return plan
 
 
-def read_result_count(workspace: Workspace) -> int:
-    return len(list(workspace.root.glob("runs/*/result-*.json")))
-
-
 def test_a_result_copied_over_another_is_none(line: CommandLine) -> None:
     first, second = files_of(line.workspace)["result"]
     shutil.copy(second, first)
@@ -179,3 +173,16 @@ def test_a_result_copied_over_another_is_none(line: CommandLine) -> None:
     law = line("law", "smoke", "--json")
     assert "the result of another run" in law.stdout + law.stderr
     assert line("retry", "smoke").stderr.startswith("1 run queued again")
+
+
+def test_an_imported_table_that_is_damaged_is_no_curve(kitui: CommandLine) -> None:
+    assert kitui("simulate", "--name", "made").returncode == 0
+    table = kitui.workspace.sweep("made").results
+    table.write_bytes(_flipped(table.read_bytes(), 8 * table.stat().st_size // 2))
+    for command in (("curves", "made"), ("law", "made"), ("verify", "made")):
+        done = kitui(*command)
+        assert done.returncode == 3, (command, done.stdout)
+        assert "was changed after it was written" in done.stdout + done.stderr
+        assert "Import it again." in done.stdout + done.stderr
+    mended = kitui("verify", "made", "--mend")  # there is nothing to make it from
+    assert (mended.returncode, "this sweep is damaged" in mended.stderr) == (3, True)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
-from engine.control.status import sweep_status
+from engine.control.ledger.lock import Lock
+from engine.control.onhost import guard
+from engine.control.status import dead_runs, sweep_status
+from engine.records.processes import GuardRecord
+from engine.records.record import plain
 from engine.records.states import RunState, RunStatus, cell_status
 from engine.records.status import StatusDocument, SupervisorStatus, status_json
+from engine.records.workspace import Workspace, write_json
 from tests.factory import make_host, make_run, make_summary, make_sweep
 
 
@@ -43,6 +49,31 @@ def test_a_cell_whose_host_does_not_answer_is_said_to_be_that() -> None:
     assert cell_status(make_sweep("r"), run, frozenset({"gpu1"})) is RunStatus.UNREACHABLE
     row = sweep_status(make_sweep("r"), {"r": run}, hosts={"gpu1": make_host(unreachable_since_s=1.0)})
     assert (row.num(RunStatus.UNREACHABLE), row.num(RunStatus.RUNNING), row.num_open) == (1, 0, 1)
+
+
+def test_runs_that_nothing_living_stands_behind_are_interrupted(workspace: Workspace) -> None:
+    own = {"pid": os.getpid(), "start_ticks": guard.start_ticks(os.getpid()), "boot_id": guard.boot_id()}
+    guards = {
+        "alive": GuardRecord(attempt=1, **own),
+        "gone": GuardRecord(attempt=1, **own | {"start_ticks": 1}),
+        "of before the boot": GuardRecord(attempt=1, **own | {"boot_id": "another"}),
+        "of the attempt before": GuardRecord(attempt=0, **own),
+        "none": None,
+        "away": None,
+    }
+    runs = {name: make_run(name, "running", host="gpu1" if name == "away" else "local") for name in guards}
+    for name, owner in guards.items():
+        workspace.run(name).root.mkdir()
+        if owner is not None:
+            write_json(workspace.run(name).guard, plain(owner))
+    dead = dead_runs(workspace, runs)
+    assert dead == {"gone", "of before the boot", "of the attempt before", "none"}
+    row = sweep_status(make_sweep(list(guards), eta_at_s=1e12), runs, dead=dead, is_carried_on=False)
+    assert (row.num(RunStatus.INTERRUPTED), row.num(RunStatus.RUNNING), row.num_open) == (4, 2, 6)
+    assert row.alerts[0].startswith("4 runs are interrupted, and nothing carries it on: kitui watch sweep does")
+    assert row.eta_s is None
+    with Lock(workspace):  # a supervisor would have noticed
+        assert dead_runs(workspace, runs) == frozenset()
 
 
 def test_every_cell_is_counted_once_and_trouble_is_told() -> None:

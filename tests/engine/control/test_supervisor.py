@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -277,6 +278,41 @@ def test_closing_the_terminal_stops_nothing(kitui: CommandLine, write_sweep: Cal
     assert b"running" in seen
     assert status != 0  # hung up
     wait_until(lambda: states(kitui) == {"done": 2}, 90)
+
+
+@pytest.mark.slow
+def test_after_everything_was_killed_the_status_says_so_and_a_look_carries_on(
+    kitui: CommandLine, trained: CommandLine
+) -> None:
+    assert kitui("launch", SAMPLES / "smoke.toml").returncode == 0
+    started: list[Path] = []
+
+    def both_train() -> bool:
+        started[:] = [kitui.workspace.run(run_id).guard for run_id in running(kitui.workspace)]
+        return len(started) == 2 and all(path.exists() for path in started)
+
+    wait_until(both_train, 120)
+    # As the power goes: all at once, the supervisor first, which else would notice.
+    mine = [p for p in psutil.process_iter(["cmdline"]) if str(kitui.workspace.root) in " ".join(p.info["cmdline"])]
+    holder = Lock(kitui.workspace).holder()
+    assert holder is not None
+    guards = [read_json(path)["pid"] for path in started]
+    for pid in (holder.pid, *guards, *(p.pid for p in mine)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: Lock(kitui.workspace).holder() is None, 10)
+    document = kitui.json("status")
+    row = document["sweeps"][0]
+    assert (row["running"], row["interrupted"], row["eta_s"]) == (0, 2, None)
+    assert "2 runs are interrupted, and nothing carries it on" in row["alerts"][0]
+    assert document["hosts"][0]["running"] == 0
+    listed = [run["state"] for run in kitui.json("runs", "smoke")["runs"]]
+    assert (listed.count("interrupted"), listed.count("running")) == (2, 0)
+    assert "supervisor: not running: kitui watch starts one" in kitui("status").stdout
+    done = kitui("watch", "smoke")
+    assert done.returncode == 0, done.stderr
+    before = results(trained.workspace)
+    assert {r: outcome(x) for r, x in results(kitui.workspace).items()} == {r: outcome(before[r]) for r in before}
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,6 +140,7 @@ def test_damaged_token_files_are_made_anew(write_sweep: Callable[..., Path], wor
         (folder / name).write_bytes(content[:-40] + bytes(40) if len(content) > 40 else b"")
         left = workspace.root / "tokens" / f".{folder.name}.left"  # by a preparation that was killed
         left.mkdir()
+        os.utime(left, (0, 0))
         prepare(sweep, workspace)
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == files, name
         assert [path.name for path in folder.parent.iterdir()] == [folder.name]
