@@ -163,7 +163,12 @@ def test_a_damaged_checkpoint_is_left_for_the_one_before(lab_of: Callable[..., L
     spec = plain.model_copy(update={"checkpoint_every_s": 0.05})
     folder = lab.folder("damaged", spec)
     process = lab.start("damaged", spec)
-    wait_until(lambda: folder.checkpoints.is_dir() and len(list(folder.checkpoints.glob("[0-9]*"))) > 1, 60)
+
+    def is_second() -> bool:  # the pointer moves after the folder is there
+        steps = [int(path.name) for path in folder.checkpoints.glob("[0-9]*")]
+        return len(steps) > 1 and int(folder.latest.read_text()) > min(steps)
+
+    wait_until(is_second, 60)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     step = int(folder.latest.read_text())
