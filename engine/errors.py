@@ -8,6 +8,7 @@ fault found by a subprocess reads just like one found here.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from typing import Any
 
 NOT_GIVEN: Any = object()
@@ -104,6 +105,23 @@ _CLASSES = (KituiError, SpecError, DataError, LaunchError, StateError, DamageErr
 _BY_NAME = {cls.__name__: cls for cls in _CLASSES}
 
 
+_MOST_TOLD = 20
+
+
+def together(errors: Sequence[KituiError]) -> KituiError:
+    """All faults of a file as one error: the first in its fields, the others a line each after it, as far as twenty."""
+    first, *others = errors
+    told = [error.message for error in others[: _MOST_TOLD - 1]]
+    if len(errors) > _MOST_TOLD:
+        told.append(f"… and {len(errors) - _MOST_TOLD:,} more like these.")
+    all_of_it = type(first)(
+        first.what, where=first.where, key=first.key, mend="\n".join(part for part in (first.mend, *told) if part)
+    )
+    all_of_it.value = first.value
+    all_of_it.args = (all_of_it.message,)
+    return all_of_it
+
+
 def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
     """'Did you mean X?' for the closest known name, or the list of all of them where none is close; '' of no names."""
     from difflib import get_close_matches  # only needed once something has gone wrong
@@ -115,6 +133,9 @@ def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
+    try:
+        text = repr(value) if isinstance(value, str) else str(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists in lists
+        text = f"a {type(value).__name__} too long to show"
     text = "".join(c if c.isprintable() else "�" for c in text)
     return text if len(text) <= 120 else text[:117] + "…"

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from engine.errors import KituiError
+from engine.errors import KituiError, SpecError, StateError, is_no_room
 
 if TYPE_CHECKING:
     from engine.records.workspace import Workspace
@@ -38,7 +38,8 @@ def main() -> None:
     except OSError as error:  # a file or folder that cannot be read or written
         if error.errno is None:
             raise
-        _fail(KituiError(f"{os.strerror(error.errno)}.", where=str(error.filename or "")))
+        kind = StateError if is_no_room(error) else SpecError
+        _fail(kind(f"{os.strerror(error.errno)}.", where=str(error.filename or "")))
 
 
 def _open_app(workspace: Workspace, sweep: str | None = None, read_only: bool = False) -> None:

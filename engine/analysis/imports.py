@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.analysis.curves import Observation, gather
-from engine.errors import DamageError, DataError, KituiError
+from engine.errors import DamageError, DataError, KituiError, together
 from engine.records.conditions import Condition
 from engine.records.metrics import retention_of
 from engine.records.plan import Plan, PlannedAnalysis, PlannedCell
@@ -22,8 +22,8 @@ from engine.records.seals import check_manifest, write_manifest
 from engine.records.workspace import SweepFolder, Workspace
 from engine.spec import fact_sets
 from engine.spec.axes import OTHER_AXES
+from engine.spec.names import check_name
 from engine.spec.numbers import parse_count, parse_number
-from engine.spec.sweep import check_name
 from engine.spec.tables import read_rows
 
 REQUIRED = ("num_params", "num_tokens", "frequency", "seed")
@@ -31,25 +31,33 @@ _MEASURES = "correct, num_questions and num_choices; or accuracy, num_questions 
 
 
 def import_table(path: Path, name: str, workspace: Workspace, *, replace: bool = False) -> SweepFolder:
-    """Read a table of results and keep it as the sweep `name`. DataError names line, column and value of a bad row, and
-    then nothing is imported."""
+    """Read a table of results and keep it as the sweep `name`. DataError names line, column and value of each bad row,
+    and then nothing is imported."""
     check_name(name, key="--name")
-    rows, observations = [], []
+    rows, observations, faults = [], [], []
     line_of: dict[tuple[Any, ...], int] = {}
     for line, row in read_rows(path, key="TABLE", required=REQUIRED):
-        observation = _observation(path, line, row)
+        try:
+            observation = _observation(path, line, row)
+        except DataError as error:
+            faults.append(error)
+            continue
         run = (observation.condition, observation.frequency, observation.seed, observation.fact_set)
         if run in line_of:
-            raise DataError(
-                f"the same run and fact set stand on line {line_of[run]}.",
-                where=f"{path}, line {line}",
-                key="frequency, seed, fact_set",
-                value=f"{observation.frequency}, {observation.seed}, {observation.fact_set or '(none)'}",
-                mend="Delete one of the two rows, or give the runs different seeds.",
+            faults.append(
+                DataError(
+                    f"the same run and fact set stand on line {line_of[run]}.",
+                    where=f"{path}, line {line}",
+                    key="frequency, seed, fact_set",
+                    value=f"{observation.frequency}, {observation.seed}, {observation.fact_set or '(none)'}",
+                    mend="Delete one of the two rows, or give the runs different seeds.",
+                )
             )
         line_of[run] = line
         rows.append(row)
         observations.append(observation)
+    if faults:
+        raise together(faults)
     if not rows:
         raise DataError("there are no rows in this table.", where=str(path))
     # An exported simulation stays one.

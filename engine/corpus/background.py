@@ -16,12 +16,15 @@ import orjson
 from engine.corpus.tokenizer import Tokenizer
 from engine.errors import DamageError, DataError
 from engine.records.workspace import write_json
+from engine.spec.files import check_file
 from engine.spec.runspec import CorpusSpec
 
 _TOKENS_FILE, _DIGESTS_FILE, _ABOUT_FILE = "background.bin", "background.digests", "background.json"
 CHECKED_BY_MANIFEST = (_DIGESTS_FILE, _ABOUT_FILE)
 # Rows are read in any order: a block is to be no dearer than a hundredth of the step that reads it.
 _BLOCK_BYTES, _DIGEST_BYTES = 2**16, 8
+_PIECE_BYTES, _LINE_BYTES = 2**20, 2**26
+"""A text file is read in pieces of so much, each a document; a longer line than the other is refused."""
 
 
 class _About(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,30 +182,50 @@ def _language_reference() -> Iterator[str]:
 
 def _text_file(path: Path, _: str) -> Iterator[str]:
     """A text file is one document, read in pieces of many lines so that its size does not matter."""
-    with path.open("rb") as handle:
-        line_number = 0
-        while lines := handle.readlines(2**20):
-            for line in lines:
-                line_number += 1
-                _decoded(path, line_number, line)
-            yield b"".join(lines).decode()
+    piece, num_bytes = [], 0
+    for line in _lines(path):
+        piece.append(line)
+        num_bytes += len(line)
+        if num_bytes > _PIECE_BYTES:
+            yield b"".join(piece).decode()
+            piece, num_bytes = [], 0
+    if piece:
+        yield b"".join(piece).decode()
 
 
 def _jsonl_file(path: Path, text_field: str) -> Iterator[str]:
+    for line_number, line in enumerate(_lines(path), start=1):
+        if line.strip():
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise DataError(f"not JSON: {error}.", where=f"{path}, line {line_number}") from None
+            yield _text_of(row, text_field, f"{path}, line {line_number}")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, each with its end, all of them UTF-8."""
+    check_file(path, "background.path")
     with path.open("rb") as handle:
-        for line_number, line in enumerate(handle, start=1):
-            if line.strip():
-                try:
-                    row = orjson.loads(_decoded(path, line_number, line))
-                except orjson.JSONDecodeError as error:
-                    raise DataError(f"not JSON: {error}.", where=f"{path}, line {line_number}") from None
-                yield _text_of(row, text_field, f"{path}, line {line_number}")
+        line_number = 0
+        while line := handle.readline(_LINE_BYTES + 1):
+            line_number += 1
+            if len(line) > _LINE_BYTES:
+                raise DataError(
+                    f"a line of more than {_LINE_BYTES:,} bytes.",
+                    where=f"{path}, line {line_number}",
+                    key="background.path",
+                    mend="Break the text into lines, or into a .jsonl file of documents.",
+                )
+            _decoded(path, line_number, line)
+            yield line
 
 
 def _parquet_file(path: Path, text_field: str) -> Iterator[str]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_file(path, "background.path")
     try:
         table = pq.ParquetFile(path)
         if text_field not in table.schema_arrow.names:

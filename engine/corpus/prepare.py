@@ -16,8 +16,9 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -34,6 +35,7 @@ from engine.records.record import encoded, write_record
 from engine.records.seals import check_manifest, write_manifest
 from engine.records.workspace import SweepFolder, Workspace, sync_folder, write_json
 from engine.spec.axes import OTHER_AXES, Axis
+from engine.spec.files import read_text
 from engine.spec.resolve import background_hashes, resolve
 from engine.spec.runspec import CorpusSpec, FactSets, RunSpec
 
@@ -45,9 +47,10 @@ _LARGEST_PLANNED_TEXT_BYTES = 64 * 2**20
 _FIRST_MOMENT_S = 60.0
 
 
-def plan(sweep_path: Path, workspace: Workspace) -> SweepBundle:
-    """A sweep's bundle: its cells, what they cost in tokens, and the ceiling. Writes nothing."""
-    resolved = resolve(sweep_path)
+def plan(sweep_path: Path, workspace: Workspace, *, many: bool = False) -> SweepBundle:
+    """A sweep's bundle: its cells (`many`: also more than usual), what they cost in tokens, and the ceiling. Writes
+    nothing."""
+    resolved = resolve(sweep_path, many=many)
     tokens_folder = workspace.tokens(resolved.corpus.tokens_id)
     tokenizer, background_tokens = None, None
     notes = list(resolved.notes)
@@ -77,7 +80,7 @@ def plan(sweep_path: Path, workspace: Workspace) -> SweepBundle:
         background_tokens=background_tokens,
     )
     return SweepBundle(
-        sweep_toml=resolved.path.read_text(encoding="utf-8-sig"),
+        sweep_toml=read_text(resolved.path),
         origin=str(resolved.path),
         plan=planned,
         corpus=resolved.corpus,
@@ -268,9 +271,9 @@ def _measure(
                 value=run.frequency,
                 mend=f"Use {top:,} or less, more tokens, or fewer infused facts.",
             )
+    costs = {run.model.name: _costs_of_size(run, vocab_size or _GUESSED_VOCAB_SIZE) for run in _one_a_size(runs)}
     cells = tuple(
-        _cell(run, axes, vocab_size, run.num_tokens + tokens_on_top(run, infused) if tokenizer else None)
-        for run in runs
+        _cell(run, axes, costs, run.num_tokens + tokens_on_top(run, infused) if tokenizer else None) for run in runs
     )
     return Plan(
         sweep=name,
@@ -309,22 +312,43 @@ def _check_prior(lengths_FT: np.ndarray, first: RunSpec, num_tokens: int, where:
         )
 
 
-def _cell(run: RunSpec, axes: Sequence[Axis], vocab_size: int | None, total_tokens: int | None) -> PlannedCell:
+class _Costs(NamedTuple):
+    """What is the same for all runs of a size."""
+
+    num_params: int
+    num_params_total: int
+    train_flops_per_token: float
+    memory_bytes: int
+
+
+def _one_a_size(runs: Sequence[RunSpec]) -> Iterable[RunSpec]:
+    return {run.model.name: run for run in runs}.values()
+
+
+def _costs_of_size(run: RunSpec, vocab_size: int) -> _Costs:
+    return _Costs(
+        num_params=run.model.num_params,
+        num_params_total=run.model.num_params_total(vocab_size),
+        train_flops_per_token=run.model.train_flops_per_token(vocab_size, run.training.context_length),
+        memory_bytes=run.memory_bytes(vocab_size, run.num_processes, run.data_parallel),
+    )
+
+
+def _cell(run: RunSpec, axes: Sequence[Axis], costs: dict[str, _Costs], total_tokens: int | None) -> PlannedCell:
     """`axes`: those of this sweep that have no field of their own in a cell."""
-    vocabulary = vocab_size or _GUESSED_VOCAB_SIZE
-    length = run.training.context_length
+    of_size = costs[run.model.name]
     return PlannedCell(
         run_id=run.run_id,
         model=run.model.name,
-        num_params=run.model.num_params,
-        num_params_total=run.model.num_params_total(vocabulary),
+        num_params=of_size.num_params,
+        num_params_total=of_size.num_params_total,
         num_tokens=run.num_tokens,
         frequency=run.frequency,
         num_templates=run.num_templates,
         seed=run.seed,
         total_tokens=total_tokens,
-        train_flops=run.model.train_flops_per_token(vocabulary, length) * (total_tokens or run.num_tokens),
-        memory_bytes=run.memory_bytes(vocabulary, run.num_processes, run.data_parallel),
+        train_flops=of_size.train_flops_per_token * (total_tokens or run.num_tokens),
+        memory_bytes=of_size.memory_bytes,
         num_processes=run.num_processes,
         other_axes={axis.field: getattr(run, axis.spec_field) for axis in axes},
     )
@@ -347,12 +371,13 @@ def main(arguments: list[str] | None = None) -> int:
     planning = commands.add_parser("plan")
     planning.add_argument("sweep", type=Path)
     planning.add_argument("--workspace", type=Path, required=True)
+    planning.add_argument("--yes-many", action="store_true")
     making = commands.add_parser("make")
     making.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
     try:
         if options.command == "plan":
-            bundle = plan(options.sweep, Workspace(options.workspace))
+            bundle = plan(options.sweep, Workspace(options.workspace), many=options.yes_many)
             sys.stdout.buffer.write(encoded(bundle))
         else:
             # Ended on request, it leaves nothing half-made behind.

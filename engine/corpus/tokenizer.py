@@ -128,9 +128,10 @@ def _ready_tokenizer(spec: CorpusSpec) -> Tokenizer:
             trust_remote_code=False,
             local_files_only=not Path(name).is_dir() and not _hub_answers(),
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of a stranger's files the libraries raise what they like
+        said = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"the tokenizer cannot be had: {str(error).splitlines()[0]}",
+            f"the tokenizer cannot be had: {said}",
             key="tokenizer.name",
             value=name,
             mend="Give a folder, or a hub name that this machine can reach.",

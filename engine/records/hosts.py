@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib
 from typing import Annotated, Literal, get_args
 
 import msgspec
 
-from engine.errors import LaunchError, SpecError, nearest
+from engine.errors import DataError, LaunchError, SpecError, nearest, together
 from engine.records.states import LOCAL
 from engine.records.workspace import Workspace
+from engine.spec.files import as_spec_error, read_toml
 
 Kind = Literal["ssh", "slurm"]
 """Of a table. `engine.control.launchers.registry` has how each is started on."""
@@ -81,15 +81,23 @@ def hosts_path(workspace: Workspace) -> str:
 
 
 def read_hosts(workspace: Workspace) -> dict[str, Host]:
-    """The hosts of `hosts.toml` by name. SpecError names table, key and value."""
+    """The hosts of `hosts.toml` by name. SpecError names table, key and value of all that is wrong."""
     path = workspace.root / "hosts.toml"
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpecError(f"cannot be read: {error}.", where=str(path)) from None
-    return {name: _host(str(path), name, table) for name, table in tables.items()}
+    try:
+        tables = read_toml(path)
+    except DataError as error:
+        raise as_spec_error(error) from None
+    hosts, faults = {}, []
+    for name, table in tables.items():
+        try:
+            hosts[name] = _host(str(path), name, table)
+        except SpecError as error:
+            faults.append(error)
+    if faults:
+        raise together(faults)
+    return hosts
 
 
 def known_hosts(workspace: Workspace) -> dict[str, Host]:
@@ -123,6 +131,11 @@ def _host(path: str, name: str, table: object) -> Host:
     for key in table:
         if key not in fields:
             raise SpecError("unknown key.", where=path, key=f"{name}.{key}", mend=nearest(key, fields))
+    for key, value in table.items():
+        texts = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]
+        if any(not (c.isprintable() or (key == "setup" and c in "\n\t")) for text in texts for c in text):
+            what = "there are characters in it that cannot be printed."
+            raise SpecError(what, where=path, key=f"{name}.{key}", value=value)
     try:
         host = msgspec.convert({"name": name} | table, Host)
     except msgspec.ValidationError as error:

@@ -8,7 +8,17 @@ from __future__ import annotations
 import msgspec
 
 from engine.records.plan import Plan
-from engine.records.record import Record, decoded
+from engine.records.record import Record, decoded, encoded
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Sized(msgspec.Struct):
+    """What of a run's spec says its size."""
+
+    model: _Named
 
 
 class RawBundle(Record, frozen=True, kw_only=True):
@@ -22,6 +32,15 @@ class RawBundle(Record, frozen=True, kw_only=True):
     runs: msgspec.Raw
     slots: int | None
     max_attempts: int
+
+    def of_sizes(self) -> RawBundle:
+        """The same with one run of each model size and no cells: for whoever asks what a size takes."""
+        runs = msgspec.json.decode(self.runs, type=list[msgspec.Raw])
+        chosen = {msgspec.json.decode(run, type=_Sized).model.name: run for run in runs}
+        plan = msgspec.structs.replace(self.read_plan(), cells=())
+        return msgspec.structs.replace(
+            self, plan=msgspec.Raw(encoded(plan)), runs=msgspec.Raw(msgspec.json.encode([*chosen.values()]))
+        )
 
     def read_plan(self) -> Plan:
         return decoded(Plan, bytes(self.plan))

@@ -52,6 +52,13 @@ class Workspace:
     def run(self, run_id: str) -> RunFolder:
         return _run_folder(self.root, run_id)
 
+    def run_ids(self) -> set[str]:
+        """The runs that have been started, whichever way they ended: those with a folder."""
+        try:
+            return set(os.listdir(self.root / "runs"))  # noqa: PTH208 (a Path each for ten thousand runs takes a while)
+        except FileNotFoundError:
+            return set()
+
     def tokens(self, tokens_id: str) -> Path:
         return self.root / "tokens" / tokens_id
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.errors import DataError, nearest
+from engine.errors import DataError, nearest, together
 from engine.spec.tables import read_rows
 
 COLUMNS = ("subject", "relation", "object")
@@ -35,23 +35,31 @@ def read_facts(path: Path, *, merge_duplicates: bool = False) -> tuple[list[Fact
 
     Left out, and counted in the notes: facts whose subject contains their object (the name gives the answer
     away), and facts of a (subject, relation) with several objects (the question would have several answers).
-    A fact given twice is an error unless `merge_duplicates`. DataError names the line.
+    A fact given twice is an error unless `merge_duplicates`. DataError names every line with a fault.
     """
     line_of: dict[Fact, int] = {}
     objects: dict[tuple[str, str], set[str]] = defaultdict(set)
-    merged = 0
+    merged, faults = 0, []
     for line, row in read_rows(path, key="facts.path", required=COLUMNS):
-        fact = _fact(path, line, row)
+        try:
+            fact = _fact(path, line, row)
+        except DataError as error:
+            faults.append(error)
+            continue
         if fact in line_of and not merge_duplicates:
-            raise DataError(
-                f"the same fact stands on lines {line_of[fact]} and {line}.",
-                where=str(path),
-                value=" · ".join(fact),
-                mend='Delete one of them, or set facts.duplicates = "merge".',
+            faults.append(
+                DataError(
+                    f"the same fact stands on lines {line_of[fact]} and {line}.",
+                    where=str(path),
+                    value=" · ".join(fact),
+                    mend='Delete one of them, or set facts.duplicates = "merge".',
+                )
             )
         merged += fact in line_of
         line_of.setdefault(fact, line)
         objects[fact.subject, fact.relation].add(fact.object)
+    if faults:
+        raise together(faults)
     if not line_of:
         raise DataError("there are no facts in this file.", where=str(path), mend="Give one fact a line.")
     several = [f for f in line_of if len(objects[f.subject, f.relation]) > 1]

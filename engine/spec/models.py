@@ -102,13 +102,13 @@ _SHAPES = [
     _llama("3B", 3072, 26, 24, 8192),
 ]
 PRESETS: dict[str, ModelShape] = {shape.name: shape for shape in _SHAPES}
+_BY_LOWER = {name.lower(): shape for name, shape in PRESETS.items()}
 
 
 def preset(name: str, key: str = "grid.model_size") -> ModelShape:
     """The preset of that name, in any letter case. SpecError lists them all."""
-    by_lower = {known.lower(): shape for known, shape in PRESETS.items()}
     try:
-        return by_lower[name.strip().lower()]
+        return _BY_LOWER[name.strip().lower()]
     except KeyError:
         mend = f"Sizes: {', '.join(PRESETS)}."
         raise SpecError("no model size of this name.", key=key, value=name, mend=mend) from None

@@ -10,6 +10,8 @@ _NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([kKmM
 _CALL = re.compile(r"(\w+)\s*\(([^()]*)\)")
 _FUNCTIONS = ("geom", "linspace", "range")
 _MAX_AXIS_LENGTH = 10_000
+LARGEST_NUMBER, LARGEST_COUNT = 1e30, 10**15
+"""Nothing that is asked for here is larger: FLOP for the one, tokens for the other."""
 
 
 def parse_number(value: Any) -> float | int:
@@ -25,6 +27,8 @@ def parse_number(value: Any) -> float | int:
         number = float(match[1].replace("_", "")) * _SUFFIXES.get(match[2], 1)
     if number != number or abs(number) == float("inf"):
         raise ValueError("expected a finite number")
+    if abs(number) > LARGEST_NUMBER:
+        raise ValueError(f"expected a number of at most {LARGEST_NUMBER:.0e}")
     # 2.3M in binary floating point is 2299999.9999999995: what a suffix makes is meant as a whole number.
     nearest_whole = round(number)
     return nearest_whole if abs(number - nearest_whole) <= 1e-9 * abs(number) else number
@@ -35,6 +39,8 @@ def parse_count(value: Any) -> int:
     number = parse_number(value)
     if not isinstance(number, int) or number < 0:
         raise ValueError("expected a whole number, zero or more")
+    if number > LARGEST_COUNT:
+        raise ValueError(f"expected a whole number of at most {LARGEST_COUNT:.0e}")
     return number
 
 
@@ -54,6 +60,19 @@ def parse_axis(value: Any) -> list[float | int]:
     return list(dict.fromkeys(values))
 
 
+def parse_count_axis(value: Any, smallest: int = 0) -> tuple[int, ...]:
+    """An axis of whole numbers of at least `smallest`."""
+    values = parse_axis(value)
+    if not values:
+        raise ValueError("the list is empty: give at least one value")
+    if any(not isinstance(v, int) or v < smallest for v in values):
+        above = {0: "zero or more", 1: "above zero"}.get(smallest, f"{smallest} or more")
+        raise ValueError(f"expected whole numbers, {above}")
+    if max(values) > LARGEST_COUNT:
+        raise ValueError(f"expected whole numbers of at most {LARGEST_COUNT:.0e}")
+    return tuple(int(v) for v in values)
+
+
 def _expand(function: str, arguments: str) -> list[float | int]:
     if function not in _FUNCTIONS:
         raise ValueError(f"unknown function {function}(); known: geom(a, b, n), linspace(a, b, n), range(a, b, step)")
@@ -61,6 +80,8 @@ def _expand(function: str, arguments: str) -> list[float | int]:
     if function == "range":
         if len(args) not in (1, 2, 3) or not all(isinstance(a, int) for a in args) or (len(args) == 3 and args[2] == 0):
             raise ValueError("range takes whole numbers: range(stop), range(start, stop) or range(start, stop, step)")
+        if any(abs(a) > LARGEST_COUNT for a in args):
+            raise ValueError(f"expected whole numbers of at most {LARGEST_COUNT:.0e}")
         whole = range(*[int(a) for a in args])
         if len(whole) > _MAX_AXIS_LENGTH:
             raise ValueError(f"{len(whole):,} values; an axis may have {_MAX_AXIS_LENGTH:,}")

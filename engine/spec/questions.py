@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from engine.spec.facts import Fact, keyed_order
 from engine.spec.numbers import parse_count
-from engine.spec.section import Count, PositiveCount, Section
+from engine.spec.section import Count, PositiveCount, Section, up_to
 
 
 def _known_kind(name: str) -> str:
@@ -31,7 +31,7 @@ class EvaluationSettings(Section):
     num_choices: Annotated[int, BeforeValidator(parse_count), Field(ge=2, le=26)] = 4
     question_template: Count = 0
     """Which of a relation's question templates is asked, counted from 0."""
-    questions_per_fact: PositiveCount = 1
+    questions_per_fact: Annotated[PositiveCount, up_to(1_000)] = 1
     every_tokens: PositiveCount | None = None
     """Score during training each time so many tokens have passed; always at the end."""
 

@@ -6,23 +6,24 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.errors import DataError, SpecError
 from engine.spec import fact_sets
 from engine.spec.axes import OTHER_AXES
 from engine.spec.facts import Partition, partition, read_facts
+from engine.spec.files import check_file
 from engine.spec.models import preset
 from engine.spec.questions import KINDS
 from engine.spec.runspec import (
     CorpusSpec,
     FactSets,
+    RunNames,
     RunSpec,
     content_id,
     evaluation_identity,
-    run_name,
 )
-from engine.spec.sweep import Sweep
+from engine.spec.sweep import Sweep, check_num_cells
 from engine.spec.sweep_file import read_sweep
 from engine.spec.templates import RelationTemplates, read_templates
 
@@ -40,10 +41,12 @@ class ResolvedSweep(NamedTuple):
     """What was left out on the way, in words."""
 
 
-def resolve(path: Path) -> ResolvedSweep:
-    """Read a sweep and all it refers to. SpecError or DataError name file, key and value; nothing is written."""
+def resolve(path: Path, *, many: bool = False) -> ResolvedSweep:
+    """Read a sweep and all it refers to. SpecError or DataError name file, key and value; nothing is written.
+    `many`: the grid may have more than `MOST_CELLS`."""
     path = path.resolve()
     sweep = read_sweep(path)
+    check_num_cells(sweep.grid.num_cells, many=many, where=str(path))
     facts, notes = read_fact_sets(path, sweep)
     corpus = _corpus_spec(path, sweep, facts)
     if sweep.background.source == "hub" and not sweep.background.revision:
@@ -137,51 +140,63 @@ def _check_template_counts(
 
 
 def _runs(path: Path, sweep: Sweep, facts: FactSets, corpus: CorpusSpec) -> list[RunSpec]:
-    grid, tokens_id, facts_id = sweep.grid, corpus.tokens_id, facts.facts_id
-    evaluation_id = content_id(evaluation_identity(sweep.evaluation, facts))
-    inits = {size: _init(path, sweep, size) for size in grid.model_size}
-    written: dict[tuple[int, int | None], str] = {}
-    runs = []
+    grid, names = sweep.grid, RunNames(facts)
+    if min(grid.num_tokens) < sweep.training.context_length:
+        raise SpecError(
+            f"less than one row of context_length = {sweep.training.context_length} tokens.",
+            where=str(path),
+            key="grid.num_tokens",
+            value=min(grid.num_tokens),
+        )
+    of_all = {
+        "training": sweep.training,
+        "evaluation": sweep.evaluation,
+        "evaluation_id": content_id(evaluation_identity(sweep.evaluation, facts)),
+        "facts_id": facts.facts_id,
+        "tokens_id": corpus.tokens_id,
+        "keep_weights": sweep.execution.keep_weights,
+        "checkpoint_every_s": sweep.execution.checkpoint_every_s,
+        "micro_batch_size": sweep.execution.micro_batch_size,
+        "data_parallel": sweep.execution.data_parallel,
+    }
+    of_size = {size: _settings_of_size(path, sweep, size) for size in grid.model_size}
+    # With nothing infused, neither templates nor fill nor stages can matter: such cells are one run.
+    without_infusion = {
+        "mixture": sweep.mixture.model_copy(update={"fill": "infused"}),
+        "stages": None,
+        "num_templates": 1,
+    }
     others = [axis for axis in OTHER_AXES if getattr(grid, axis.key)]
+    runs: dict[str, RunSpec] = {}
+    given = set(RunSpec.model_fields)
     for seed, num_tokens, size, num_templates, frequency, *values in itertools.product(
         grid.seed, grid.num_tokens, grid.model_size, grid.num_templates, grid.infusion_frequency,
         *(getattr(grid, axis.key) for axis in others),
     ):  # fmt: skip
-        if num_tokens < sweep.training.context_length:
-            raise SpecError(
-                f"less than one row of context_length = {sweep.training.context_length} tokens.",
-                where=str(path),
-                key="grid.num_tokens",
-                value=num_tokens,
-            )
-        shape = preset(size)
-        # With nothing infused, neither templates nor fill nor stages can matter: such cells are one run.
-        mixture = sweep.mixture if frequency else sweep.mixture.model_copy(update={"fill": "infused"})
-        spec = RunSpec(
-            run_id="",
-            model=shape,
-            frequency=frequency,
-            num_tokens=num_tokens,
-            num_templates=num_templates if frequency else 1,
-            seed=seed,
-            learning_rate=sweep.training.learning_rate_for(shape),
-            mixture=mixture,
-            stages=sweep.stages if frequency else None,
-            training=sweep.training,
-            init_from=inits[size][0],
-            init_hash=inits[size][1],
-            evaluation=sweep.evaluation,
-            evaluation_id=evaluation_id,
-            facts_id=facts_id,
-            tokens_id=tokens_id,
-            keep_weights=sweep.execution.keep_weights,
-            checkpoint_every_s=sweep.execution.checkpoint_every_s,
-            micro_batch_size=sweep.execution.micro_batch_size,
-            num_processes=sweep.execution.num_processes_for(shape),
-            data_parallel=sweep.execution.data_parallel,
-        ).model_copy(update={axis.spec_field: value for axis, value in zip(others, values, strict=True)})
-        runs.append(spec.model_copy(update={"run_id": run_name(spec, facts, written)}))
-    return list({run.run_id: run for run in runs}.values())
+        settings = {
+            **of_all, **of_size[size],
+            "seed": seed, "num_tokens": num_tokens, "frequency": frequency,
+            "mixture": sweep.mixture, "stages": sweep.stages, "num_templates": num_templates,
+            **({} if frequency else without_infusion),
+            **{axis.spec_field: value for axis, value in zip(others, values, strict=True)},
+        }  # fmt: skip
+        # A grid may have a hundred thousand cells: parts that are validated are put together once, and named then.
+        spec = RunSpec.model_construct(given, run_id="", **settings)
+        spec.__dict__["run_id"] = names.of(spec)
+        runs.setdefault(spec.run_id, spec)
+    return list(runs.values())
+
+
+def _settings_of_size(path: Path, sweep: Sweep, size: str) -> dict[str, Any]:
+    shape = preset(size)
+    init_from, init_hash = _init(path, sweep, size)
+    return {
+        "model": shape,
+        "learning_rate": sweep.training.learning_rate_for(shape),
+        "init_from": init_from,
+        "init_hash": init_hash,
+        "num_processes": sweep.execution.num_processes_for(shape),
+    }
 
 
 def _corpus_spec(path: Path, sweep: Sweep, facts: FactSets) -> CorpusSpec:
@@ -268,6 +283,7 @@ def _init(path: Path, sweep: Sweep, size: str) -> tuple[str | None, str | None]:
 def _hash_files(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
+        check_file(file)
         with file.open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())
     return digest.hexdigest()

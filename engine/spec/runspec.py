@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import BaseModel
 
 from engine.errors import DamageError
 from engine.spec import fact_sets
@@ -133,34 +134,54 @@ def written_facts_id(facts: FactSets, *, num_statements: int, question_template:
     return content_id(content)
 
 
-def run_identity(spec: RunSpec, written_facts: str) -> dict[str, Any]:
-    """What changes the training of `spec`, and nothing else. Its hash is part of the run's id."""
-    return {
-        "semantics": TRAINING_SEMANTICS,
-        "model": spec.model.model_dump(exclude={"name"}),
-        "frequency": spec.frequency,
-        "num_tokens": spec.num_tokens,
-        "num_templates": spec.num_templates,
-        "seed": spec.seed,
-        "learning_rate": spec.learning_rate,
-        "mixture": spec.mixture.model_dump(mode="json"),
-        "stages": spec.stages.model_dump(mode="json") if spec.stages else None,
-        "training": spec.training.model_dump(mode="json", exclude={"learning_rate", "init_from"}),
-        "init": spec.init_hash or spec.init_from,
-        "tokens": spec.tokens_id,
-        "facts": written_facts,
-    }
+class RunNames:
+    """Names the runs of one set of facts. Runs of a sweep share their settings: those are put into words once."""
+
+    def __init__(self, facts: FactSets) -> None:
+        self._facts = facts
+        self._written: dict[tuple[int, int | None], str] = {}
+        self._plain: dict[int, tuple[BaseModel, Any]] = {}
+
+    def of(self, spec: RunSpec) -> str:
+        """The run's id, by everything that changes its training."""
+        return f"{spec.model.name.lower()}-f{spec.frequency}-s{spec.seed}-{content_id(self._identity(spec))}"
+
+    def _identity(self, spec: RunSpec) -> dict[str, Any]:
+        """What changes the training of `spec`, and nothing else."""
+        return {
+            "semantics": TRAINING_SEMANTICS,
+            "model": self._settings(spec.model, "name"),
+            "frequency": spec.frequency,
+            "num_tokens": spec.num_tokens,
+            "num_templates": spec.num_templates,
+            "seed": spec.seed,
+            "learning_rate": spec.learning_rate,
+            "mixture": self._settings(spec.mixture),
+            "stages": self._settings(spec.stages) if spec.stages else None,
+            "training": self._settings(spec.training, "learning_rate", "init_from"),
+            "init": spec.init_hash or spec.init_from,
+            "tokens": spec.tokens_id,
+            "facts": self._facts_written(spec),
+        }
+
+    def _facts_written(self, spec: RunSpec) -> str:
+        num_statements = max(spec.num_templates, spec.mixture.num_prior_templates)
+        asked = spec.evaluation.question_template if spec.mixture.questions_in_background else None
+        if (num_statements, asked) not in self._written:
+            self._written[num_statements, asked] = written_facts_id(
+                self._facts, num_statements=num_statements, question_template=asked
+            )
+        return self._written[num_statements, asked]
+
+    def _settings(self, section: BaseModel, *without: str) -> Any:
+        if id(section) not in self._plain:  # kept beside its words, so that no other section gets its id
+            self._plain[id(section)] = section, section.model_dump(mode="json", exclude={*without})
+        return self._plain[id(section)][1]
 
 
-def run_name(spec: RunSpec, facts: FactSets, written: dict[tuple[int, int | None], str] | None = None) -> str:
-    """The run's id, by everything that changes its training. `written` keeps `written_facts_id` for the next run."""
-    written = {} if written is None else written
-    num_statements = max(spec.num_templates, spec.mixture.num_prior_templates)
-    asked = spec.evaluation.question_template if spec.mixture.questions_in_background else None
-    if (num_statements, asked) not in written:
-        written[num_statements, asked] = written_facts_id(facts, num_statements=num_statements, question_template=asked)
-    identity = run_identity(spec, written[num_statements, asked])
-    return f"{spec.model.name.lower()}-f{spec.frequency}-s{spec.seed}-{content_id(identity)}"
+def run_name(spec: RunSpec, facts: FactSets) -> str:
+    """The run's id, by everything that changes its training."""
+    return RunNames(facts).of(spec)
 
 
 def check_identity(spec: RunSpec, facts: FactSets, folder: Path) -> None:

@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
-import re
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, model_validator
 
 from engine.errors import SpecError
+from engine.spec.axes import AXES
 from engine.spec.models import ModelShape, preset
-from engine.spec.numbers import parse_axis
+from engine.spec.numbers import parse_count_axis
 from engine.spec.questions import EvaluationSettings
-from engine.spec.section import Count, Number, PositiveCount, PositiveNumber, Section, Seed, Share
+from engine.spec.section import (
+    Count,
+    NonNegativeNumber,
+    Number,
+    PositiveCount,
+    PositiveNumber,
+    Section,
+    Seed,
+    Share,
+    ShareBelowOne,
+    Text,
+    up_to,
+)
 
-NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
+MOST_CELLS = 100_000
+"""A grid of more is a slip of the pen, unless it is said to be meant."""
 # What a grid needs for an answer: positive frequencies for a collapse point, sizes with one for a law.
 MIN_DOSES, MIN_OBSERVED_SIZES = 4, 3
 
 
-def check_name(name: str, key: str = "name", where: str = "") -> str:
-    """A name that is safe as a folder's name. SpecError otherwise."""
-    if not NAME_PATTERN.fullmatch(name) or len(name) > 100:
+def check_num_cells(num_cells: int, *, many: bool, key: str = "grid", where: str = "") -> None:
+    """SpecError for a grid of more than `MOST_CELLS`, unless `many` are meant."""
+    if num_cells > MOST_CELLS and not many:
         raise SpecError(
-            "not a usable name.",
+            f"a grid of {num_cells:,} cells; at most {MOST_CELLS:,} are taken without a question.",
             where=where,
             key=key,
-            value=name,
-            mend="Use small letters, digits, '.', '_' and '-', beginning with a letter or digit.",
+            mend="Shorten an axis, or give --yes-many.",
         )
-    return name
 
 
 def _whole_axis(value: Any) -> tuple[int, ...]:
-    values = parse_axis(value)
-    if not values:
-        raise ValueError("the list is empty: give at least one value")
-    if any(not isinstance(v, int) or v < 0 for v in values):
-        raise ValueError("expected whole numbers, zero or more")
-    return tuple(int(v) for v in values)
+    return parse_count_axis(value)
 
 
 def _positive_axis(value: Any) -> tuple[int, ...]:
-    values = _whole_axis(value)
-    if 0 in values:
-        raise ValueError("expected whole numbers above zero")
-    return values
+    return parse_count_axis(value, smallest=1)
 
 
 def _size_axis(value: Any) -> tuple[str, ...]:
@@ -68,12 +72,16 @@ class Grid(Section):
     """How many statement templates infused facts take turns in."""
     seed: Annotated[tuple[int, ...], BeforeValidator(_whole_axis)] = (0,)
 
+    @property
+    def num_cells(self) -> int:
+        return math.prod(len(values) for values in (getattr(self, axis.key) for axis in AXES) if values)
+
 
 class FactsSettings(Section):
     """Which facts, and how many of each set."""
 
-    path: str
-    templates: str
+    path: Text
+    templates: Text
     num_prior: Count
     num_infused: PositiveCount
     num_unseen: Count
@@ -88,13 +96,13 @@ class BackgroundSettings(Section):
     """The text that facts are written into."""
 
     source: Literal["builtin", "files", "hub"] = "builtin"
-    path: str | tuple[str, ...] | None = None
+    path: Text | tuple[Text, ...] | None = None
     """For `files`: .txt, .jsonl or .parquet, one path or pattern or several."""
     text_field: str = "text"
-    dataset: str | None = None
-    config: str | None = None
-    split: str = "train"
-    revision: str | None = None
+    dataset: Text | None = None
+    config: Text | None = None
+    split: Text = "train"
+    revision: Text | None = None
     max_tokens: PositiveCount | None = None
     """Stop tokenising after so many; without it everything is read once."""
     heldout_tokens: Count = 4096
@@ -120,11 +128,11 @@ class TokenizerSettings(Section):
 
     kind: Literal["word", "bpe", "hf"] = "word"
     """`word`: one token a word and one a name; `bpe`: byte-level BPE trained on the background; `hf`: a ready one."""
-    vocab_size: PositiveCount = 1000
+    vocab_size: Annotated[PositiveCount, up_to(10_000_000)] = 1000
     """`word`: how many background words are kept beside entities and template words; `bpe`: the whole vocabulary."""
-    name: str | None = None
+    name: Text | None = None
     """For `hf`: a folder or a hub name."""
-    revision: str | None = None
+    revision: Text | None = None
 
     @model_validator(mode="after")
     def _kind_has_its_keys(self) -> TokenizerSettings:
@@ -142,7 +150,7 @@ class MixtureSettings(Section):
     """`displace`: exposures overwrite background within D tokens; `append`: they come on top of D background tokens."""
     fill: Literal["infused", "neutral"] = "infused"
     """What is written over those stretches: `neutral`, background text, is the control arm."""
-    prior_rate: Number = 0.0
+    prior_rate: NonNegativeNumber = 0.0
     """How often each prior fact is written per million background tokens."""
     num_prior_templates: PositiveCount = 3
     """How many statement templates prior facts take turns in."""
@@ -153,15 +161,9 @@ class MixtureSettings(Section):
 class StagesSettings(Section):
     """Two stages: D tokens of background first, then the infused facts on top, at a constant learning rate."""
 
-    replay_share: Number = 0.0
+    replay_share: ShareBelowOne = 0.0
     """The share of the second stage's tokens that are rows of the first stage again."""
     learning_rate: PositiveNumber
-
-    @model_validator(mode="after")
-    def _share_below_one(self) -> StagesSettings:
-        if not 0 <= self.replay_share < 1:
-            raise ValueError("replay_share lies between 0 and 1, below 1")
-        return self
 
 
 class LearningRateRule(Section):
@@ -178,22 +180,22 @@ class LearningRateRule(Section):
 class TrainingSettings(Section):
     """How a model is trained: AdamW, with warm-up and a schedule."""
 
-    context_length: PositiveCount
-    batch_size: PositiveCount
+    context_length: Annotated[PositiveCount, up_to(10_000_000)]
+    batch_size: Annotated[PositiveCount, up_to(10_000_000)]
     """Rows of context_length tokens a step."""
     learning_rate: LearningRateRule | dict[str, PositiveNumber] | PositiveNumber
     """One number, one for each model size, or a rule in the width."""
     warmup_share: Share = 0.1
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     final_learning_rate_share: Share = 0.1
-    weight_decay: Number = 0.1
-    beta1: Share = 0.9
-    beta2: Share = 0.95
+    weight_decay: NonNegativeNumber = 0.1
+    beta1: ShareBelowOne = 0.9
+    beta2: ShareBelowOne = 0.95
     gradient_clip: PositiveNumber = 1.0
     initializer_range: PositiveNumber = 0.02
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"
     """`fp64` is there to check by: what differs between two executions is then seen apart from rounding."""
-    init_from: str | None = None
+    init_from: Text | None = None
     """A checkpoint folder or hub name to start from; `{model_size}` stands for the cell's size."""
 
     def learning_rate_for(self, shape: ModelShape) -> float:
@@ -217,17 +219,17 @@ class AnalysisSettings(Section):
 class ExecutionSettings(Section):
     """How runs are carried out. None of this changes what is trained, so none of it is a run's identity."""
 
-    slots: PositiveCount | None = None
+    slots: Annotated[PositiveCount, up_to(10_000)] | None = None
     """Runs at once; by default one a GPU, or else one a CPU core."""
     keep_weights: Literal["none", "last", "all"] = "last"
-    checkpoint_every_s: Number = 60.0
+    checkpoint_every_s: NonNegativeNumber = 60.0
     micro_batch_size: PositiveCount | None = None
     """Rows a forward pass of one process, where a whole step does not fit into memory."""
     num_processes: dict[str, PositiveCount] | PositiveCount = 1
     """Processes that train one run together, one a GPU (or else one a CPU core): for all sizes, or by size."""
     data_parallel: Literal["ddp", "fsdp"] = "ddp"
     """How they do: `ddp`, each with all of the model; `fsdp` divides weights and optimizer state among them."""
-    max_attempts: PositiveCount = 3
+    max_attempts: Annotated[PositiveCount, up_to(1_000)] = 3
     """How often a run that was lost or killed is started again by itself."""
 
     def num_processes_for(self, shape: ModelShape) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,9 +9,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.errors import DataError, SpecError, nearest
+from engine.spec.files import as_spec_error, read_toml
 from engine.spec.models import PRESETS
-from engine.spec.sweep import Sweep, check_name
-from engine.spec.tables import read_text
+from engine.spec.names import check_name
+from engine.spec.sweep import Sweep
 
 _HINTS = {
     "grid.model_size": f"Sizes: {', '.join(PRESETS)}.",
@@ -31,13 +31,9 @@ _HINTS = {
 def read_sweep(path: Path) -> Sweep:
     """The sweep in a file; its name is the file's unless it gives one. SpecError lists every fault of the file."""
     try:
-        text = read_text(path, "")
+        table = read_toml(path)
     except DataError as error:
-        raise SpecError(error.what, where=error.where, mend="Give a sweep file; kitui init writes one.") from None
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"not valid TOML: {error}.", where=str(path)) from None
+        raise as_spec_error(error, "Give a sweep file; kitui init writes one.") from None
     table.setdefault("name", path.stem)
     if isinstance(table["name"], str):
         check_name(table["name"], where=str(path))

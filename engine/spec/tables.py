@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from engine.errors import DataError
+from engine.spec.files import LINE_BYTES, TABLE_BYTES, allowed_bytes, check_file, read_text, too_large
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
@@ -30,33 +31,10 @@ def read_rows(path: Path, *, key: str, required: Sequence[str]) -> Rows:
     )
 
 
-def read_text(path: Path, key: str) -> str:
-    """A UTF-8 text file, whole. DataError says where it is not UTF-8, or that it is missing."""
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise _missing_file(path, key) from None
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}.", where=str(path), key=key) from None
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"byte {error.start} is not UTF-8.",
-            where=_place(path, raw, error.start),
-            key=key,
-            value=raw[error.start : error.start + 4],
-            mend="Save the file as UTF-8.",
-        ) from None
-
-
-def _place(path: Path, raw: bytes, position: int) -> str:
-    newlines = raw[:position].count(b"\n")
-    return f"{path}, line {newlines + 1}"
-
-
 def _json_lines(path: Path, text: str) -> Rows:
     for line, raw in enumerate(text.split("\n"), start=1):
+        if len(raw) > LINE_BYTES:
+            raise DataError(f"a line of more than {LINE_BYTES:,} characters.", where=f"{path}, line {line}")
         if raw.strip():
             try:
                 row = orjson.loads(raw)
@@ -69,9 +47,9 @@ def _json_lines(path: Path, text: str) -> Rows:
 
 def _delimited(path: Path, text: str, delimiter: str, required: Sequence[str]) -> Rows:
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header = list(reader.fieldnames or [])
-    _check_columns(f"{path}, line 1", header, required)
     try:
+        header = list(reader.fieldnames or [])
+        _check_columns(f"{path}, line 1", header, required)
         for row in reader:
             if None in row or None in row.values():
                 raise DataError(
@@ -87,9 +65,12 @@ def _parquet(path: Path, key: str, required: Sequence[str]) -> Rows:
     import pyarrow as pa  # slow to import, and only this format needs it
     import pyarrow.parquet as pq
 
-    if not path.is_file():
-        raise _missing_file(path, key)
+    check_file(path, key, most_bytes=TABLE_BYTES)
     try:
+        about = pq.read_metadata(path)
+        num_bytes = sum(about.row_group(index).total_byte_size for index in range(about.num_row_groups))
+        if num_bytes > allowed_bytes(TABLE_BYTES):  # so much once it is unpacked
+            raise too_large(path, key, num_bytes, TABLE_BYTES)
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"not a readable Parquet file: {error}.", where=str(path)) from None
@@ -106,8 +87,3 @@ def _check_columns(where: str, columns: Sequence[str], required: Sequence[str]) 
             value=", ".join(columns),
             mend=f"Needed: {', '.join(required)}.",
         )
-
-
-def _missing_file(path: Path, key: str) -> DataError:
-    mend = "Paths are relative to the sweep file's folder." if "." in key else ""
-    return DataError("there is no such file.", where=str(path), key=key, mend=mend)

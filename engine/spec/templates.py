@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.errors import DataError, nearest
+from engine.errors import DataError, nearest, together
 from engine.spec.facts import Fact
-from engine.spec.tables import read_text
+from engine.spec.files import read_toml
 
 SUBJECT, OBJECT = "{subject}", "{object}"
 _KINDS = ("statements", "questions")
@@ -23,13 +22,16 @@ class RelationTemplates(NamedTuple):
 
 
 def read_templates(path: Path) -> dict[str, RelationTemplates]:
-    """All relations of a templates file. DataError names the relation and the template."""
-    text = read_text(path, "facts.templates")
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"not valid TOML: {error}.", where=str(path)) from None
-    return {relation: _relation(path, relation, table) for relation, table in tables.items()}
+    """All relations of a templates file. DataError names every relation with a fault, and the template."""
+    found, faults = {}, []
+    for relation, table in read_toml(path, "facts.templates").items():
+        try:
+            found[relation] = _relation(path, relation, table)
+        except DataError as error:
+            faults.append(error)
+    if faults:
+        raise together(faults)
+    return found
 
 
 def _relation(path: Path, relation: str, table: Any) -> RelationTemplates:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kitui.cli.base import FactSetOption, JsonOption, SweepArgument, WorkspaceOption, app, workspace_of
+from kitui.cli.base import FactSetOption, JsonOption, ManyOption, SweepArgument, WorkspaceOption, app, workspace_of
 
 
 @app.command()
@@ -124,9 +124,10 @@ def simulate(
     ] = "80 * (N / 20k) ^ 0.2",
     sizes: Annotated[str, typer.Option("--sizes", help="Model sizes N.")] = "7k,13k,28k,49k",
     frequencies: Annotated[str, typer.Option("--frequencies", help="Doses F.")] = "0,2,8,32,64,80,96,112,136",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds a cell.")] = 3,
-    questions: Annotated[int, typer.Option("--questions", min=4, help="Questions a fact set.")] = 320,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the simulation.")] = 0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=10_000, help="Seeds a cell.")] = 3,
+    questions: Annotated[int, typer.Option("--questions", min=4, max=10**9, help="Questions a fact set.")] = 320,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=10**15, help="Of the simulation.")] = 0,
+    many: ManyOption = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a simulated sweep of this name.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -144,6 +145,7 @@ def simulate(
         num_questions=questions,
         seed=seed,
         replace=replace,
+        many=many,
     )
     note(f"simulated as {name}: kitui law {name}")
 

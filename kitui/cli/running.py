@@ -11,6 +11,7 @@ import typer
 from kitui.cli.base import (
     FileArgument,
     JsonOption,
+    ManyOption,
     NamesArgument,
     SlotsOption,
     SweepArgument,
@@ -55,14 +56,18 @@ def init(
 
 @app.command()
 def plan(
-    context: typer.Context, sweep: FileArgument, json: JsonOption = False, workspace: WorkspaceOption = None
+    context: typer.Context,
+    sweep: FileArgument,
+    many: ManyOption = False,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Say what a sweep will take: cells, tokens, ceiling, FLOPs, GPU-hours, time, disk, memory. Trains nothing."""
     from kitui.cli.console import print_json
     from kitui.cli.printing import print_plan
     from kitui.services.planning import plan_document
 
-    document = plan_document(sweep, workspace_of(context, workspace))
+    document = plan_document(sweep, workspace_of(context, workspace), many=many)
     print_json(document) if json else print_plan(document)
 
 
@@ -75,13 +80,17 @@ def launch(
     ] = None,
     slots: SlotsOption = None,
     priority: Annotated[
-        int | None, typer.Option("--priority", help="A higher number's runs start first; 0 by default.", metavar="N")
+        int | None,
+        typer.Option(
+            "--priority", min=-999, max=999, help="A higher number's runs start first; 0 by default.", metavar="N"
+        ),
     ] = None,
     cap: Annotated[
         list[str] | None,
         typer.Option("--cap", help="GPU-hours on a host at most, or a cost: gpu1=20, gpu1=$50.", metavar="HOST=HOURS"),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch/--detach", help="Stay and show progress, or return at once.")] = False,
+    many: ManyOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Queue a sweep's runs; they go on without this terminal. Cells trained before are not trained again."""
@@ -95,6 +104,7 @@ def launch(
         priority=priority,
         caps=cap,
         watch=watch,
+        many=many,
     )
 
 
@@ -233,7 +243,7 @@ def delete(
 def prioritise(
     context: typer.Context,
     sweep: SweepNameArgument,
-    priority: Annotated[int, typer.Argument(metavar="N", help="0 by default; higher starts first.")],
+    priority: Annotated[int, typer.Argument(metavar="N", min=-999, max=999, help="0 by default; higher starts first.")],
     workspace: WorkspaceOption = None,
 ) -> None:
     order(workspace_of(context, workspace), "prioritise", [sweep], priority=priority)

@@ -64,12 +64,13 @@ def launch_sweep(
     priority: int | None,
     caps: list[str] | None,
     watch: bool,
+    many: bool,
 ) -> None:
     """`kitui launch`: queue a sweep's runs and return, or stay and show them. Where runs go to other machines, a cap on
     what they take there is asked for, unless one is given."""
     limits = caps_of(workspace, caps or [])
     check_targets(workspace, hosts, slots, limits)
-    planned = plan_sweep(path, workspace)
+    planned = plan_sweep(path, workspace, many=many)
     ask_for_caps(workspace, hosts, lambda: gpu_hours(planned, workspace), limits)
     answer = with_current_supervisor(
         workspace, lambda: launch(workspace, planned, hosts=hosts, slots=slots, priority=priority, caps=limits)

@@ -15,6 +15,7 @@ from engine.records.states import LOCAL
 from engine.records.status import HostStatus
 from engine.records.workspace import Workspace
 from engine.spec.facts import Fact, read_facts
+from engine.spec.files import check_file
 from engine.spec.models import PRESETS
 from engine.spec.numbers import format_count
 from engine.spec.sweep_file import setting_choices
@@ -207,6 +208,7 @@ def _glimpse_of_text(path: Path) -> list[str]:
     files = sorted(path.parent.glob(path.name))
     if not files:
         return ["no such file"]
+    check_file(files[0])
     with files[0].open("rb") as file:
         head = file.read(2_000)
     if head.startswith(b"PAR1"):

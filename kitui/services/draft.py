@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from engine.errors import KituiError, SpecError
+from engine.errors import DataError, KituiError, SpecError
 from engine.records.workspace import Workspace, write_atomically
 from engine.spec import fact_sets
 from engine.spec.axes import AXES
 from engine.spec.facts import Fact
+from engine.spec.files import TOML_BYTES, as_spec_error, read_text
+from engine.spec.names import check_name
 from engine.spec.resolve import read_fact_sets
-from engine.spec.sweep import check_name
 from engine.spec.sweep_file import faults_of, read_sweep, setting_default
 from engine.spec.templates import ask, render
 from kitui.services.samples import sample_path
@@ -83,6 +84,8 @@ class Draft:
             self.document = tomlkit.parse(text)
         except TOMLKitError as error:
             raise SpecError(f"not valid TOML: {error}.", where=str(path)) from None
+        except RecursionError:
+            raise SpecError("lists or tables are nested too deeply to be read.", where=str(path)) from None
         self.path = path
         self.samples = samples
         self._saved = self.document.as_string()
@@ -207,9 +210,9 @@ def new_draft() -> Draft:
 def open_draft(path: Path) -> Draft:
     """A sweep file, to be changed. SpecError where it cannot be read."""
     try:
-        draft = Draft(path.read_text(encoding="utf-8-sig"), path.resolve())
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot be read: {error}.", value=str(path), mend="Give a .toml file.") from None
+        draft = Draft(read_text(path, most_bytes=TOML_BYTES), path.resolve())
+    except DataError as error:
+        raise as_spec_error(error, "Give a .toml file.") from None
     draft._own = draft.path
     return draft
 
@@ -289,7 +292,7 @@ def _parsed(text: str, kind: str) -> object:
     if kind == "list":
         return [_parsed(part, "item") for part in re.split(r",(?![^(]*\))", text) if part.strip()]
     stripped = text.strip().strip('"')
-    with contextlib.suppress(tomllib.TOMLDecodeError):
+    with contextlib.suppress(ValueError, RecursionError):
         value = tomllib.loads(f"x = {text.strip()}")["x"]
         if isinstance(value, (bool, int, float, str, dict, list)):
             return value

@@ -6,6 +6,7 @@ PyTorch and SciPy stay out of the program that way; what such a process found wr
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -43,11 +44,11 @@ class PlannedSweep:
         return self.raw.read_plan()
 
     @cached_property
-    def bundle(self) -> SweepBundle:
-        """Everything, validated: for whoever looks into run specs."""
+    def of_sizes(self) -> SweepBundle:
+        """One run of each model size, validated, and no cells: for whoever asks what a size takes."""
         from engine.records.bundle import whole_bundle  # models of sweep files, which viewers do without
 
-        return whole_bundle(self.raw)
+        return whole_bundle(self.raw.of_sizes())
 
 
 def as_saved(planned: PlannedSweep, path: Path) -> PlannedSweep:
@@ -56,11 +57,13 @@ def as_saved(planned: PlannedSweep, path: Path) -> PlannedSweep:
     return PlannedSweep(msgspec.structs.replace(planned.raw, sweep_toml=text, origin=str(path.resolve())))
 
 
-def plan_sweep(path: Path, workspace: Workspace) -> PlannedSweep:
-    """Everything about a sweep file, by the corpus command. Raises what it found wrong."""
-    if not path.is_file():
+def plan_sweep(path: Path, workspace: Workspace, *, many: bool = False) -> PlannedSweep:
+    """Everything about a sweep file, by the corpus command; of more cells than usual where `many` are meant. Raises
+    what it found wrong."""
+    if not path.exists():
         raise SpecError("there is no such sweep file.", value=str(path), mend="kitui init writes one.")
-    output = _run(["engine.corpus.prepare", "plan", str(path), "--workspace", str(workspace.root)])
+    arguments = [str(path), "--workspace", str(workspace.root), *(["--yes-many"] if many else [])]
+    output = _run(["engine.corpus.prepare", "plan", *arguments])
     return PlannedSweep(decoded(RawBundle, output))
 
 
@@ -87,7 +90,7 @@ def probe(workspace: Workspace, planned: PlannedSweep) -> Probe:
     """This machine's training speed at the sweep's shapes, measured unless it has been."""
     from engine.records.forecast import Probe
 
-    return decoded(Probe, _run(["engine.training.probe", str(workspace.root)], encoded(planned.raw)))
+    return decoded(Probe, _run(["engine.training.probe", str(workspace.root)], encoded(planned.of_sizes)))
 
 
 def _run(arguments: list[str], given: bytes | None = None) -> bytes:
@@ -101,6 +104,8 @@ def _run(arguments: list[str], given: bytes | None = None) -> bytes:
         error = orjson.loads(done.stdout)
     except orjson.JSONDecodeError:
         last = done.stderr.decode(errors="replace").strip().splitlines()
+        if done.returncode == -signal.SIGKILL or (last and last[-1].startswith("MemoryError")):
+            raise LaunchError(f"{arguments[0]} had not enough memory.", mend="Ask for less, or free some.") from None
         what = f"{arguments[0]} failed: {last[-1] if last else f'exit code {done.returncode}'}"
         raise LaunchError(what, mend="Please report this.") from None
     raise KituiError.from_json(error)

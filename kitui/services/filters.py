@@ -55,6 +55,10 @@ def completion(expression: str, columns: Sequence[str], values: Mapping[str, Seq
     return None if found is None else head + found
 
 
+_LONGEST, _DEEPEST = 10_000, 100
+"""Characters of an expression; parentheses and nots within each other."""
+
+
 class _Token(NamedTuple):
     kind: str
     text: str
@@ -73,6 +77,8 @@ def parse_filter(expression: str, values: Mapping[str, Getter], aliases: Mapping
 
 
 def _tokenise(expression: str) -> list[_Token]:
+    if len(expression) > _LONGEST:
+        raise SpecError(f"an expression of more than {_LONGEST:,} characters.", key="--where", value=expression)
     tokens, place = [], 0
     while expression[place:].strip():
         match = _TOKEN.match(expression, place)
@@ -91,7 +97,7 @@ class _Parser:
         self, expression: str, tokens: list[_Token], values: Mapping[str, Getter], aliases: Mapping[str, str]
     ) -> None:
         self.expression, self.tokens, self.values, self.aliases = expression, tokens, values, aliases
-        self.place = 0
+        self.place, self.depth = 0, 0
 
     def any_of(self) -> Predicate:
         parts = [self.all_of()]
@@ -106,6 +112,15 @@ class _Parser:
         return parts[0] if len(parts) == 1 else lambda row: all(part(row) for part in parts)
 
     def one_of(self) -> Predicate:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            self.complain(f"more than {_DEEPEST} parentheses or nots within each other", back=1)
+        try:
+            return self._one_of()
+        finally:
+            self.depth -= 1
+
+    def _one_of(self) -> Predicate:
         if self.take_word("not"):
             inner = self.one_of()
             return lambda row: not inner(row)

@@ -98,16 +98,16 @@ class PlanDocument(Record, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
-def plan_document(path: Path, workspace: Workspace) -> PlanDocument:
+def plan_document(path: Path, workspace: Workspace, *, many: bool = False) -> PlanDocument:
     """What the sweep in a file will take, this machine's speed measured."""
-    planned = plan_sweep(path, workspace)
+    planned = plan_sweep(path, workspace, many=many)
     return document_of(planned, workspace, measure(planned, workspace))
 
 
 def measure(planned: PlannedSweep, workspace: Workspace) -> Probe:
     """This machine's training speed at the sweep's shapes: as it was measured before, or measured now."""
     stored = read_record(Probe, workspace.probe)
-    bundle = planned.bundle
+    bundle = planned.of_sizes
     rates = forecast.known_rates(stored, platform.node(), bundle.runs, bundle.plan.vocab_size or 50_257)
     if stored is None or rates is None or stored.process_bytes is None:
         return probe(workspace, planned)
@@ -116,13 +116,17 @@ def measure(planned: PlannedSweep, workspace: Workspace) -> Probe:
 
 def gpu_hours(planned: PlannedSweep, workspace: Workspace) -> float:
     """GPU-hours of the runs still to train, by the arithmetic of an assumed GPU."""
-    flops = sum(cell.train_flops or 0.0 for cell in _new_cells(planned.plan, workspace))
+    return _assumed_gpu_hours(_new_cells(planned.plan, workspace))
+
+
+def _assumed_gpu_hours(cells: Sequence[PlannedCell]) -> float:
+    flops = sum(cell.train_flops or 0.0 for cell in cells)
     return flops / (PEAK_FLOPS_PER_S[ASSUMED_GPU] * ASSUMED_FLOPS_UTILISATION) / 3600
 
 
 def document_of(planned: PlannedSweep, workspace: Workspace, measured: Probe | None) -> PlanDocument:
     """What a planned sweep will take; without a measurement nothing is said of time."""
-    bundle, plan = planned.bundle, planned.plan
+    bundle, plan = planned.of_sizes, planned.plan
     state = read_state(workspace)
     new = _new_cells(plan, workspace)
     gpus = visible_gpus()
@@ -132,7 +136,7 @@ def document_of(planned: PlannedSweep, workspace: Workspace, measured: Probe | N
     if gpus and local and measured:
         hours, basis = local.slot_s / 3600, f"measured on {measured.device}"
     else:
-        hours = gpu_hours(planned, workspace)
+        hours = _assumed_gpu_hours(new)
         basis = f"assumed: {ASSUMED_GPU} at {ASSUMED_FLOPS_UTILISATION:.0%} of its bf16 peak"
     return PlanDocument(
         sweep=plan.sweep,
@@ -164,7 +168,12 @@ def document_of(planned: PlannedSweep, workspace: Workspace, measured: Probe | N
 
 
 def _new_cells(plan: Plan, workspace: Workspace) -> list[PlannedCell]:
-    return [c for c in plan.cells if not workspace.run(c.run_id).result(plan.evaluation_id).exists()]
+    started = workspace.run_ids()
+    return [
+        cell
+        for cell in plan.cells
+        if cell.run_id not in started or not workspace.run(cell.run_id).result(plan.evaluation_id).exists()
+    ]
 
 
 def _advice(plan: Plan) -> list[str]:
@@ -183,7 +192,7 @@ def _advice(plan: Plan) -> list[str]:
 
 def _memory_advice(planned: PlannedSweep) -> list[str]:
     """For a size that does not fit every GPU: what it takes by one process, and divided among several."""
-    run = max(planned.bundle.runs, key=lambda run: run.model.num_params)
+    run = max(planned.of_sizes.runs, key=lambda run: run.model.num_params)
     vocab_size = planned.plan.vocab_size or 50_257
     alone = run.memory_bytes(vocab_size, 1, "ddp")
     if alone < GPU_MEMORY_BYTES[0]:
@@ -276,6 +285,6 @@ def _tokens_bytes(planned: PlannedSweep, workspace: Workspace) -> int:
     """The token files, where they are still to be made and their size is known."""
     if workspace.tokens(planned.plan.tokens_id).exists():
         return 0
-    limit = planned.bundle.corpus.background.max_tokens
+    limit = planned.of_sizes.corpus.background.max_tokens
     width = 2 if (planned.plan.vocab_size or math.inf) <= 2**16 else 4
     return width * limit if limit else 0

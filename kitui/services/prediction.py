@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import msgspec
@@ -12,7 +11,7 @@ from engine.records.analysis import Prediction, PredictionDocument, SweepLaw, Ta
 from engine.records.conditions import Condition
 from engine.records.workspace import Workspace
 from engine.spec.models import PRESETS
-from engine.spec.numbers import format_count, parse_number
+from engine.spec.numbers import LARGEST_COUNT, format_count, parse_number
 from kitui.services.engine_commands import analysis
 from kitui.services.filters import Getter, parse_filter
 
@@ -94,8 +93,10 @@ def _condition_values(laws: Sequence[SweepLaw]) -> dict[str, Getter]:
 def _count(text: str, option: str) -> float:
     try:
         number = float(parse_number(text))
+        if number > LARGEST_COUNT:
+            raise ValueError(f"expected a number of at most {LARGEST_COUNT:.0e}")
     except ValueError as error:
         raise SpecError(f"{error}.", key=option, value=text) from None
-    if number <= 0 or not math.isfinite(number):
+    if number <= 0:
         raise SpecError("expected a number above zero.", key=option, value=text)
     return number

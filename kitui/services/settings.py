@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
 from platformdirs import user_config_path
 
-from engine.errors import SpecError, nearest
+from engine.errors import DataError, SpecError, nearest
+from engine.spec.files import as_spec_error, read_toml
 from kitui.services.actions import ACTIONS
 
 THEMES = ("textual-dark", "textual-light", "ansi-dark", "ansi-light", "high-contrast")
@@ -48,12 +48,12 @@ def read_settings() -> Settings:
 
 
 def _read(path: Path) -> dict[str, object]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpecError(f"cannot be read: {error}.", where=str(path)) from None
+    try:
+        content = read_toml(path)
+    except DataError as error:
+        raise as_spec_error(error) from None
     for key in content:
         if key not in _KEYS:
             raise SpecError("unknown key.", where=str(path), key=key, mend=nearest(key, _KEYS))

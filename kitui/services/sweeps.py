@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 
 from platformdirs import user_data_path
 
-from engine.errors import SpecError, nearest
+from engine.errors import DataError, SpecError, nearest
 from engine.records.plan import Plan, latest_plan
 from engine.records.workspace import SweepFolder, Workspace
+from engine.spec.files import as_spec_error, read_toml
+from engine.spec.names import is_name
 
 
 def default_workspace() -> Path:
@@ -24,18 +25,16 @@ def sweep_name(sweep: str) -> str:
     if path.suffix != ".toml":
         return sweep
     try:
-        return str(tomllib.loads(path.read_text(encoding="utf-8-sig")).get("name", path.stem))
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}.", where=sweep) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"not valid TOML: {error}.", where=sweep) from None
+        return str(read_toml(path).get("name", path.stem))
+    except DataError as error:
+        raise as_spec_error(error) from None
 
 
 def known_sweep(workspace: Workspace, sweep: str) -> tuple[str, SweepFolder, Plan]:
     """A sweep of the workspace, by name or file. SpecError names the nearest one."""
     name = sweep_name(sweep)
     folder = workspace.sweep(name)
-    plan = latest_plan(folder)
+    plan = latest_plan(folder) if is_name(name) else None
     if plan is None:
         known = workspace.sweep_names()
         mend = nearest(name, known) if known else "There is none yet: kitui launch SWEEP.toml, or kitui demo."
@@ -45,8 +44,7 @@ def known_sweep(workspace: Workspace, sweep: str) -> tuple[str, SweepFolder, Pla
 
 def known_run(workspace: Workspace, run: str) -> str:
     """The run of that id, or the only one whose id begins so. SpecError otherwise."""
-    folder = workspace.root / "runs"
-    ids = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    ids = sorted(workspace.run_ids())
     matching = [i for i in ids if i == run] or [i for i in ids if i.startswith(run)]
     if len(matching) != 1:
         what = f"{len(matching)} runs begin so." if matching else "no run has this id."

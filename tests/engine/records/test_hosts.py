@@ -43,7 +43,7 @@ def test_a_table_a_host(workspace: Workspace) -> None:
         ("[A]\nssh = 'h'\nworkspace = '/w'\n", "not a name for a host"),
         ("[local]\nssh = 'h'\nworkspace = '/w'\n", "this machine needs no table"),
         ("a = 1\n", "Write [a]"),
-        ("[a\n", "cannot be read"),
+        ("[a\n", "not valid TOML"),
     ],
 )
 def test_a_fault_names_table_key_and_value(workspace: Workspace, text: str, words: str) -> None:

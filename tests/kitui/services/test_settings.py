@@ -36,7 +36,7 @@ def test_without_a_file_it_suits_the_line(monkeypatch: pytest.MonkeyPatch) -> No
         ('[keys]\n"monitor.cancle" = "x"', "monitor.cancel"),
         ('[keys]\n"monitor.cancel" = ""', "expected a key"),
         ("keys = 3", "expected a table"),
-        ("[keys", "cannot be read"),
+        ("[keys", "not valid TOML"),
     ],
 )
 def test_a_fault_is_named(config: Path, text: str, words: str) -> None:
