@@ -19,6 +19,7 @@ from engine.records.plan import latest_plan
 from engine.records.processes import GuardRecord
 from engine.records.record import read_record
 from engine.records.states import (
+    ALL_HOSTS,
     LOCAL,
     Hosts,
     HostState,
@@ -132,10 +133,11 @@ def _sweep_alerts(sweep: SweepState, runs: Runs, hosts: Hosts) -> list[str]:
     if sweep.active:
         theirs = [hosts[name] for name in sweep.hosts if name in hosts]
         alerts.extend(f"{host.name}: {words}" for host in theirs if (words := host_words(host)))
-        alerts.extend([sweep.too_wide] if sweep.too_wide else [])
+        alerts.extend(words for words in (sweep.too_wide, sweep.disk_full) if words)
         for name, hours in used_up(sweep, runs, time.time()).items():
             mend = f"kitui cap {sweep.name} {name}=HOURS changes it"
-            alerts.append(f"{name}: the cap of {hours:g} GPU-hours is used up; {mend}")
+            where = "all hosts together" if name == ALL_HOSTS else name
+            alerts.append(f"{where}: the cap of {hours:g} GPU-hours is used up; {mend}")
     return alerts
 
 

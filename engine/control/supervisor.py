@@ -32,9 +32,11 @@ from engine.errors import NO_ROOM, DamageError, KituiError, StateError, is_no_ro
 from engine.records import forecast
 from engine.records.commands import Answer, Command, Refused
 from engine.records.digests import is_law_behind
+from engine.records.metrics import wrote_checkpoint
+from engine.records.processes import last_lines
 from engine.records.results import read_result
 from engine.records.states import RunState, RunStatus, SweepState
-from engine.records.workspace import Workspace
+from engine.records.workspace import RunFolder, Workspace, size_of
 
 TICK_S = 0.2
 IDLE_LIMIT_S = 5.0
@@ -154,12 +156,14 @@ class Supervisor:
         if standing.stage == "ended":
             assert standing.exit is not None
             transitions.book_use(self.ledger, run_id, standing.exit.elapsed_s)
+            self.ledger.change_run(run_id).kept_bytes = size_of(folder.root)
             try:
                 result = read_result(folder.result(run.evaluation_id))
             except DamageError as error:
                 transitions.ended_from_outside(self.ledger, run_id, RunStatus.FAILED, str(error), self.fleet.book)
                 return
-            transitions.attempt_ended(self.ledger, run_id, standing.exit, result, self.fleet.book)
+            left = _left_by(folder, run.attempt) if standing.exit.returncode != 0 else transitions.Left()
+            transitions.attempt_ended(self.ledger, run_id, standing.exit, result, self.fleet.book, left)
             if standing.exit.returncode == NO_ROOM:
                 self.dispatch.not_before_s = time.monotonic() + PAUSE_AFTER_FAULT_S
             return
@@ -168,7 +172,13 @@ class Supervisor:
                 transitions.book_use(self.ledger, run_id, time.time() - run.started_s)
             reason = standing.reason or "its guard is gone and left no word"
             transitions.ended_from_outside(
-                self.ledger, run_id, RunStatus.LOST, reason, self.fleet.book, counts=standing.stage == "lost"
+                self.ledger,
+                run_id,
+                RunStatus.LOST,
+                reason,
+                self.fleet.book,
+                counts=standing.stage == "lost",
+                left=_left_by(folder, run.attempt),
             )
             return
         self._stop_where_wanted(run_id, run, launcher)
@@ -265,6 +275,10 @@ class Supervisor:
     def _leave(self, name: str, fault: str | None) -> None:
         sweep = self.ledger.change_sweep(name)
         sweep.active, sweep.ended_s, sweep.analysis_error = False, time.time(), fault
+
+
+def _left_by(folder: RunFolder, attempt: int) -> transitions.Left:
+    return transitions.Left(wrote_checkpoint(folder.metrics, attempt), " / ".join(last_lines(folder.log)))
 
 
 def main() -> int:

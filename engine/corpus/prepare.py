@@ -88,6 +88,8 @@ def plan(sweep_path: Path, workspace: Workspace, *, many: bool = False) -> Sweep
         runs=resolved.runs,
         slots=resolved.sweep.execution.slots,
         max_attempts=resolved.sweep.execution.max_attempts,
+        max_gpu_hours=resolved.sweep.execution.max_gpu_hours,
+        max_disk_bytes=resolved.sweep.execution.max_disk_bytes,
     )
 
 

@@ -31,6 +31,8 @@ class SweepBundle(Record, frozen=True, kw_only=True):
     """Each run once, in the order to start them; cells refer to them by id."""
     slots: int | None
     max_attempts: int
+    max_gpu_hours: float | None = None
+    max_disk_bytes: int | None = None
 
 
 def whole_bundle(raw: RawBundle) -> SweepBundle:

@@ -13,6 +13,7 @@ from engine.spec.runspec import RunSpec, content_id
 
 # Beside training itself: scoring, checkpoints, start.
 _OVERHEAD_S = 1.0
+_RECORDS_BYTES = 200_000
 
 
 class Rate(Record, frozen=True, kw_only=True):
@@ -150,4 +151,13 @@ def flops_rate(plan: Plan, rates: Mapping[str, float]) -> float | None:
 def disk_bytes(plan: Plan, keep_weights: str) -> int:
     """Bytes that the runs leave: weights in fp32 as kept, and about 200 kB of metrics, results and logs each."""
     kept = 0 if keep_weights == "none" else 4
-    return sum(200_000 + kept * (cell.num_params_total or cell.num_params) for cell in plan.cells)
+    return sum(_RECORDS_BYTES + kept * _params(cell) for cell in plan.cells)
+
+
+def training_disk_bytes(cell: PlannedCell) -> int:
+    """Bytes that a run takes at most while it trains: two checkpoints with the optimizer's state, and its records."""
+    return _RECORDS_BYTES + 2 * 12 * _params(cell)
+
+
+def _params(cell: PlannedCell) -> int:
+    return cell.num_params_total or cell.num_params

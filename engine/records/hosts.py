@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from engine.errors import DataError, LaunchError, SpecError, nearest, together
-from engine.records.states import LOCAL
+from engine.records.states import ALL_HOSTS, LOCAL
 from engine.records.workspace import Workspace
 from engine.spec.files import as_spec_error, read_toml
 
@@ -118,9 +118,9 @@ def known_host(workspace: Workspace, name: str) -> Host:
 
 
 def _host(path: str, name: str, table: object) -> Host:
-    if not _NAME.fullmatch(name) or name == LOCAL:
+    if not _NAME.fullmatch(name) or name in (LOCAL, ALL_HOSTS):
         raise SpecError(
-            "not a name for a host." if name != LOCAL else "this machine needs no table.",
+            "this machine needs no table." if name == LOCAL else "not a name for a host.",
             where=path,
             value=name,
             mend="Small letters, digits, '.', '_' and '-'.",

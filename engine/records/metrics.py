@@ -93,6 +93,8 @@ class EventRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag="even
     time_s: float = msgspec.field(default_factory=time.time)
 
 
+CHECKPOINT = "checkpoint"
+"""The event of a checkpoint that was written."""
 AnyRecord = StepRecord | RetentionRecord | EventRecord
 _DECODER = msgspec.json.Decoder(AnyRecord)
 
@@ -179,6 +181,12 @@ def read_metrics(path: Path) -> list[AnyRecord]:
     while new := tail.read_new():
         records.extend(new)
     return records_that_count(records)
+
+
+def wrote_checkpoint(path: Path, attempt: int) -> bool:
+    """Whether an attempt got so far as to write a checkpoint: another one goes on from there."""
+    events = (record for record in read_metrics(path) if isinstance(record, EventRecord))
+    return any(event.attempt == attempt and event.name == CHECKPOINT for event in events)
 
 
 def records_that_count(records: Iterable[AnyRecord]) -> list[AnyRecord]:

@@ -3,7 +3,12 @@ and writes these as plain JSON."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from engine.records.record import Record
+
+_TAIL_BYTES = 8192
 
 
 class LaunchRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,3 +62,14 @@ class MirrorRecord(Record, frozen=True, kw_only=True):
     host: str
     base: dict[str, int]
     known: dict[str, dict[str, int]] = {}
+
+
+def last_lines(log: Path, number: int = 3) -> list[str]:
+    """How a log ends: its last lines that say anything. None where there is no log."""
+    try:
+        with log.open("rb") as handle:
+            handle.seek(max(0, os.fstat(handle.fileno()).st_size - _TAIL_BYTES))
+            lines = handle.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line.strip() for line in lines if line.strip()][-number:]

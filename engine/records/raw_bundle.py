@@ -32,6 +32,8 @@ class RawBundle(Record, frozen=True, kw_only=True):
     runs: msgspec.Raw
     slots: int | None
     max_attempts: int
+    max_gpu_hours: float | None = None
+    max_disk_bytes: int | None = None
 
     def of_sizes(self) -> RawBundle:
         """The same with one run of each model size and no cells: for whoever asks what a size takes."""

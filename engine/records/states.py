@@ -15,6 +15,8 @@ import msgspec
 from engine.records.record import Record
 
 LOCAL = "local"
+ALL_HOSTS = "all"
+"""In caps: what a sweep may take on all its hosts together."""
 """The host that this machine is."""
 
 
@@ -153,6 +155,8 @@ class RunState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The host that has its newest checkpoint."""
     moved_to: str | None = None
     """The host that it is to start on next."""
+    kept_bytes: int = 0
+    """What it has left on this machine's disk, at the end of its last attempt."""
     used_s: dict[str, float] = {}
     """Seconds of slots it has taken, by host, over all ended attempts."""
 
@@ -184,7 +188,11 @@ class SweepState(msgspec.Struct, kw_only=True, omit_defaults=True):
     hosts: tuple[str, ...] = (LOCAL,)
     priority: int = 0
     caps: dict[str, float] = {}
-    """Hours of slots at most, by host."""
+    """Hours of slots at most, by host; under `ALL_HOSTS`, on all of them together."""
+    max_disk_bytes: int | None = None
+    """What its runs may take of this machine's disk."""
+    disk_full: str = ""
+    """That no more is started, for what it takes would be more than it may."""
     launched_s: float = 0.0
     asked_s: float = 0.0
     """When it was last asked to be prepared."""

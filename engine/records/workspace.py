@@ -112,6 +112,16 @@ def _run_folder(root: Path, run_id: str) -> RunFolder:
     return RunFolder(root / "runs" / run_id)
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder, as they are now; what goes away meanwhile counts nothing."""
+    try:
+        if not path.is_dir() or path.is_symlink():
+            return path.lstat().st_size
+        return sum(size_of(inner) for inner in path.iterdir())
+    except OSError:
+        return 0
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` with `content`: readers see the old file or the new one, also after a crash or on a full disk."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -230,7 +230,11 @@ class ExecutionSettings(Section):
     data_parallel: Literal["ddp", "fsdp"] = "ddp"
     """How they do: `ddp`, each with all of the model; `fsdp` divides weights and optimizer state among them."""
     max_attempts: Annotated[PositiveCount, up_to(1_000)] = 3
-    """How often a run that was lost or killed is started again by itself."""
+    """How often a run may die in a row, without a checkpoint in between, before it is set aside."""
+    max_gpu_hours: PositiveNumber | None = None
+    """What all runs together may take, on all hosts, in hours of slots: GPUs, or cores where there are none."""
+    max_disk_bytes: PositiveCount | None = None
+    """What the runs may take of this machine's disk."""
 
     def num_processes_for(self, shape: ModelShape) -> int:
         if isinstance(self.num_processes, dict):

@@ -23,6 +23,7 @@ from engine.corpus.mixture import Mixture
 from engine.corpus.tokenizer import Tokenizer
 from engine.errors import DataError
 from engine.records.metrics import (
+    CHECKPOINT,
     EventRecord,
     Exposures,
     MetricsWriter,
@@ -345,6 +346,8 @@ class Trainer:
             )  # fmt: skip
         except OSError as error:
             self._event("checkpoint failed", str(error))
+        else:
+            self._event(CHECKPOINT)
 
     def _resume(self) -> None:
         path, faults = sound_checkpoint(self.folder, self.num_steps) if self.ranks.is_first else (None, [])

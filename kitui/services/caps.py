@@ -6,24 +6,26 @@ import math
 
 from engine.errors import SpecError
 from engine.records.hosts import Host, known_host
+from engine.records.states import ALL_HOSTS
 from engine.records.workspace import Workspace
 
 
 def caps_of(workspace: Workspace, words: list[str]) -> dict[str, float | None]:
-    """GPU-hours by host from `gpu1=20`, `gpu1=$50` or `gpu1=none`. SpecError says what is wrong with one."""
+    """GPU-hours by host from `gpu1=20`, `gpu1=$50` or `gpu1=none`, and on all hosts together from `all=20`. SpecError
+    says what is wrong with one."""
     caps = {}
     for word in words:
         name, _, amount = word.partition("=")
-        caps[name] = cap_of(known_host(workspace, name), amount, word)
+        caps[name] = cap_of(None if name == ALL_HOSTS else known_host(workspace, name), amount, word)
     return caps
 
 
-def cap_of(host: Host, amount: str, shown: str) -> float | None:
+def cap_of(host: Host | None, amount: str, shown: str) -> float | None:
     """GPU-hours from a number of them, from `$` and a sum at the host's price, or None from `none`."""
     text = amount.strip().lower()
     if text == "none":
         return None
-    price = host.price_per_gpu_hour
+    price = host.price_per_gpu_hour if host is not None else None
     try:
         number = float(text.removeprefix("$"))
     except ValueError:
@@ -38,6 +40,8 @@ def cap_of(host: Host, amount: str, shown: str) -> float | None:
             "what a GPU-hour costs there is not known.",
             key="--cap",
             value=shown,
-            mend="Give the host a price_per_gpu_hour in hosts.toml, or a cap in GPU-hours.",
+            mend="Give the host a price_per_gpu_hour in hosts.toml, or a cap in GPU-hours."
+            if host is not None
+            else "Prices differ from host to host: give GPU-hours.",
         )
     return number / price

@@ -10,10 +10,11 @@ from engine.control.launchers.local import visible_gpus
 from engine.errors import LaunchError, SpecError
 from engine.records.commands import Launch, Launched
 from engine.records.hosts import known_host
-from engine.records.states import LOCAL
+from engine.records.states import ALL_HOSTS, LOCAL
 from engine.records.workspace import Workspace
 from kitui.services.engine_commands import PlannedSweep
 from kitui.services.format import counted
+from kitui.services.planning import check_budget
 
 
 def check_targets(
@@ -28,7 +29,7 @@ def check_targets(
         raise LaunchError(
             f"there are {len(gpus)} GPUs here.", key="--slots", value=slots, mend="Ask for as many or fewer."
         )
-    for host in [host for host in caps if host not in hosts]:
+    for host in [host for host in caps if host not in (*hosts, ALL_HOSTS)]:
         raise SpecError(
             "the runs do not go there.", key="--cap", value=host, mend=f"Add --host {host}, or leave it out."
         )
@@ -43,7 +44,9 @@ def launch(
     priority: int | None = None,
     caps: Mapping[str, float | None] | None = None,
 ) -> Launched:
-    """Hand a planned sweep to the supervisor, starting one if need be. Raises as `queue.launch` does."""
+    """Hand a planned sweep to the supervisor, starting one if need be. Raises as `queue.launch` does, and SpecError
+    where it would take more than its own file allows."""
+    check_budget(planned, workspace, elsewhere=tuple(hosts) != (LOCAL,))
     given = {host: hours for host, hours in (caps or {}).items() if hours is not None}
     command = Launch(bundle=planned.raw, slots=slots, hosts=tuple(hosts), priority=priority, caps=given)
     return queue.launch(workspace, command)

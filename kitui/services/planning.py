@@ -12,6 +12,7 @@ import msgspec
 
 from engine.control.launchers.local import visible_gpus
 from engine.control.ledger.state_file import read_state
+from engine.errors import SpecError
 from engine.records import forecast
 from engine.records.forecast import Probe
 from engine.records.plan import Ceiling, Plan, PlannedCell
@@ -23,7 +24,7 @@ from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, GPU_MEM
 from engine.spec.models import preset
 from engine.spec.sweep import MIN_DOSES, MIN_OBSERVED_SIZES
 from kitui.services.engine_commands import PlannedSweep, plan_sweep, probe
-from kitui.services.format import counted, size_of_bytes
+from kitui.services.format import counted, number, size_of_bytes
 
 
 class CellCounts(Record, frozen=True, kw_only=True):
@@ -119,6 +120,46 @@ def gpu_hours(planned: PlannedSweep, workspace: Workspace) -> float:
     return _assumed_gpu_hours(_new_cells(planned.plan, workspace))
 
 
+def check_budget(planned: PlannedSweep, workspace: Workspace, *, elsewhere: bool = False) -> None:
+    """SpecError where the runs would take more than the sweep's file allows them, by what is known beforehand: the disk
+    by its arithmetic, the hours by this machine's speed or, for runs that go `elsewhere`, by that of an assumed GPU."""
+    raw = planned.raw
+    if raw.max_disk_bytes is not None and (needed := disk_bytes(planned, workspace)) > raw.max_disk_bytes:
+        raise SpecError(
+            f"the sweep leaves about {size_of_bytes(needed)}.",
+            where=planned.plan.sweep,
+            key="execution.max_disk_bytes",
+            value=raw.max_disk_bytes,
+            mend='Allow more, keep fewer weights (execution.keep_weights = "none"), or shorten the grid.',
+        )
+    if raw.max_gpu_hours is None:
+        return
+    hours = _hours_needed(planned, workspace, elsewhere=elsewhere)
+    if hours > raw.max_gpu_hours:
+        raise SpecError(
+            f"the sweep takes about {number(hours)} GPU-hours.",
+            where=planned.plan.sweep,
+            key="execution.max_gpu_hours",
+            value=raw.max_gpu_hours,
+            mend="Allow more, or shorten the grid.",
+        )
+
+
+def _hours_needed(planned: PlannedSweep, workspace: Workspace, *, elsewhere: bool) -> float:
+    """What the runs of a sweep have taken so far, and those still to train will take."""
+    new, runs = _new_cells(planned.plan, workspace), read_state(workspace).runs
+    used_s = sum(sum(runs[c.run_id].used_s.values()) for c in planned.plan.cells if c.run_id in runs)
+    rates = {} if elsewhere else {m: r.tokens_per_s for m, r in measure(planned, workspace).rates.items()}
+    here = forecast.cost(new, rates, forecast.flops_rate(planned.plan, rates)) if rates else None
+    return used_s / 3600 + (here.slot_s / 3600 if here else _assumed_gpu_hours(new))
+
+
+def disk_bytes(planned: PlannedSweep, workspace: Workspace) -> int:
+    """Bytes that the runs leave, with the token files where those are still to be made."""
+    keep_weights = planned.of_sizes.runs[0].keep_weights
+    return forecast.disk_bytes(planned.plan, keep_weights) + _tokens_bytes(planned, workspace)
+
+
 def _assumed_gpu_hours(cells: Sequence[PlannedCell]) -> float:
     flops = sum(cell.train_flops or 0.0 for cell in cells)
     return flops / (PEAK_FLOPS_PER_S[ASSUMED_GPU] * ASSUMED_FLOPS_UTILISATION) / 3600
@@ -158,12 +199,12 @@ def document_of(planned: PlannedSweep, workspace: Workspace, measured: Probe | N
         eta_s=(forecast.eta_s(local, slots) if local else None) if new else 0.0,
         eta_basis=_eta_basis(measured, local, slots) if measured else "not measured yet",
         slots=slots,
-        disk_bytes=forecast.disk_bytes(plan, bundle.runs[0].keep_weights) + _tokens_bytes(planned, workspace),
+        disk_bytes=disk_bytes(planned, workspace),
         memory_bytes_per_run=max(c.memory_bytes or 0 for c in plan.cells),
         processes_per_run=max(c.num_processes for c in plan.cells),
         process_bytes=measured.process_bytes if measured else None,
         on_gpu=bool(gpus),
-        notes=(*plan.notes, *_advice(plan), *_memory_advice(planned)),
+        notes=(*plan.notes, *_advice(plan), *_memory_advice(planned), *_budget_advice(planned, workspace, measured)),
     )
 
 
@@ -188,6 +229,16 @@ def _advice(plan: Plan) -> list[str]:
     if len(seeds) < 2:
         words.append("with one seed there is no scatter to judge by: give two or more")
     return words
+
+
+def _budget_advice(planned: PlannedSweep, workspace: Workspace, measured: Probe | None) -> list[str]:
+    if measured is None:
+        return []
+    try:
+        check_budget(planned, workspace)
+    except SpecError as error:
+        return [f"it will not be launched: {error.key} = {error.value}: {error.what}"]
+    return []
 
 
 def _memory_advice(planned: PlannedSweep) -> list[str]:

@@ -6,7 +6,7 @@ from engine.control.commands.parts import Parts
 from engine.control.ledger import transitions
 from engine.errors import SpecError, nearest
 from engine.records.hosts import known_host
-from engine.records.states import RunStatus
+from engine.records.states import ALL_HOSTS, RunStatus
 
 
 def prioritise(parts: Parts, names: tuple[str, ...], priority: int) -> None:
@@ -22,7 +22,7 @@ def cap(parts: Parts, names: tuple[str, ...], caps: dict[str, float | None]) -> 
     for name in names:
         sweep = parts.known_sweep(name)
         for host in caps:
-            if host not in sweep.hosts:
+            if host not in (*sweep.hosts, ALL_HOSTS):
                 raise SpecError(f"{name} is not trained there.", value=host, mend=nearest(host, sweep.hosts))
     for name in names:
         sweep = parts.ledger.change_sweep(name)

@@ -12,7 +12,7 @@ from engine.records.bundle import whole_bundle
 from engine.records.commands import Launch, Launched
 from engine.records.hosts import known_host
 from engine.records.record import write_record
-from engine.records.states import LOCAL, RunStatus, SweepState
+from engine.records.states import ALL_HOSTS, LOCAL, RunStatus, SweepState
 
 _QUEUED_AGAIN = (RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.LOST, RunStatus.PAUSED)
 
@@ -44,7 +44,8 @@ def launch(parts: Parts, command: Launch) -> Launched:
             slots=command.slots or bundle.slots,
             hosts=tuple(dict.fromkeys(command.hosts or (LOCAL,))),
             priority=previous.priority if command.priority is None else command.priority,
-            caps=previous.caps | (command.caps or {}),
+            caps=_caps(previous, command, bundle.max_gpu_hours),
+            max_disk_bytes=bundle.max_disk_bytes,
             max_attempts=bundle.max_attempts,
             most_processes=max(run.num_processes for run in bundle.runs),
             launched_s=now_s,
@@ -53,6 +54,13 @@ def launch(parts: Parts, command: Launch) -> Launched:
     )
     orphaned = len(set(previous.run_ids) - set(run_ids))
     return Launched(sweep=name, cells=len(run_ids), done=num_done, orphaned=orphaned)
+
+
+def _caps(previous: SweepState, command: Launch, max_gpu_hours: float | None) -> dict[str, float]:
+    """What was given before holds on; for all hosts together, what the file or this launch says."""
+    before = {host: hours for host, hours in previous.caps.items() if host != ALL_HOSTS}
+    in_all = {} if max_gpu_hours is None else {ALL_HOSTS: max_gpu_hours}
+    return before | in_all | (command.caps or {})
 
 
 def _queue(parts: Parts, run_id: str, evaluation_id: str) -> bool:

@@ -20,6 +20,9 @@ class RunTimes:
     def has(self, run_id: str) -> bool:
         return run_id in self._cells
 
+    def training_disk_bytes(self, run_id: str) -> int:
+        return forecast.training_disk_bytes(self._cells[run_id])
+
     def learn(self, runs: Runs) -> None:
         """Take in what has ended, by host and (under None) on all of them together."""
         by_host: dict[str | None, dict[str, RunState]] = {None: {}}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from engine.control.ledger.ledger import Ledger
 from engine.errors import DAMAGED, FAULT_IN_INPUTS, NO_ROOM, STOPPED_AFTER_CHECKPOINT
@@ -21,6 +22,16 @@ from engine.records.states import EndsAs, RunStatus
 
 BookFault = Callable[[str, str, str], None]
 """Counts a run's end on its host: host, run, and the fault in words (none where it went well)."""
+
+
+class Left(NamedTuple):
+    """What an attempt has left behind: whether it got so far as to write a checkpoint, and how its log ends."""
+
+    got_further: bool = False
+    log_end: str = ""
+
+
+_NOTHING = Left()
 
 
 def queue(ledger: Ledger, run_id: str, reason: str = "") -> None:
@@ -86,7 +97,9 @@ def end(ledger: Ledger, run_id: str, status: RunStatus, reason: str = "") -> Non
     ledger.newly_ended.add(run_id)
 
 
-def attempt_ended(ledger: Ledger, run_id: str, ending: ExitRecord, result: RunResult | None, book: BookFault) -> None:
+def attempt_ended(
+    ledger: Ledger, run_id: str, ending: ExitRecord, result: RunResult | None, book: BookFault, left: Left = _NOTHING
+) -> None:
     """Judge an attempt that its guard has seen end."""
     run = ledger.runs[run_id]
     if ending.returncode == 0 and result is not None:
@@ -103,12 +116,12 @@ def attempt_ended(ledger: Ledger, run_id: str, ending: ExitRecord, result: RunRe
         words = f"ended by {ending.signal or 'a request to stop'} {ending.reason}".strip()
         # With a checkpoint written it got further than before: however often that happens, it comes to its end.
         counts = ending.returncode != STOPPED_AFTER_CHECKPOINT
-        ended_from_outside(ledger, run_id, RunStatus.FAILED, words, book, counts=counts)
+        ended_from_outside(ledger, run_id, RunStatus.FAILED, words, book, counts=counts, left=left)
     elif ending.returncode == NO_ROOM:
         end(ledger, run_id, RunStatus.QUEUED, ending.reason)
     elif ending.returncode == DAMAGED:
         prepare_again(ledger, run_id)
-        ended_from_outside(ledger, run_id, RunStatus.FAILED, ending.reason, book)
+        ended_from_outside(ledger, run_id, RunStatus.FAILED, ending.reason, book, left=left)
     else:
         # The same inputs would fail again in the same way: that is for a person to look at.
         words = ending.reason or f"exit code {ending.returncode}"
@@ -118,10 +131,17 @@ def attempt_ended(ledger: Ledger, run_id: str, ending: ExitRecord, result: RunRe
 
 
 def ended_from_outside(
-    ledger: Ledger, run_id: str, status: RunStatus, reason: str, book: BookFault, *, counts: bool = True
+    ledger: Ledger,
+    run_id: str,
+    status: RunStatus,
+    reason: str,
+    book: BookFault,
+    *,
+    counts: bool = True,
+    left: Left = _NOTHING,
 ) -> None:
-    """An end that says nothing of the run itself: it is started again from its checkpoint, a few times where it
-    `counts`, and has `status` then."""
+    """An end that says nothing of the run itself: it is started again from its checkpoint. Where it `counts`, some ends
+    in a row without a checkpoint in between are too many: the run is set aside with `status`."""
     run = ledger.runs[run_id]
     limit = max((sweep.max_attempts for sweep in ledger.sweeps_of(run_id)), default=1)
     if run.requeue:
@@ -132,11 +152,17 @@ def ended_from_outside(
         end(ledger, run_id, RunStatus.QUEUED, reason)
     else:
         run = ledger.change_run(run_id)
-        run.failures += 1
-        again = run.failures < limit
-        words = reason if again else f"{reason} ({run.failures} times)"
+        run.failures = 0 if left.got_further else run.failures + 1
+        again = run.failures < limit and limit > 1
+        words = reason if again else f"{reason} ({_times(run.failures)})"
+        if left.log_end and not again:
+            words += f"; its log ends: {left.log_end}"
         end(ledger, run_id, RunStatus.QUEUED if again else status, words)
         book(run.host, run_id, reason)
+
+
+def _times(failures: int) -> str:
+    return "once" if failures <= 1 else f"{failures} times without a checkpoint in between"
 
 
 def take_result(ledger: Ledger, run_id: str, evaluation_id: str, result: RunResult) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from engine.records.states import Runs, RunState, SweepState
+from engine.records.states import ALL_HOSTS, Runs, RunState, SweepState
 
 
 def used_s(sweep: SweepState, host: str, runs: Runs, now_s: float) -> float:
-    """Seconds of slots that a sweep's runs have taken there, in all attempts, those that go on included."""
+    """Seconds of slots that a sweep's runs have taken there (or on all hosts), in all attempts, those that go on
+    included."""
     theirs = (runs[run_id] for run_id in sweep.run_ids if run_id in runs)
+    if host == ALL_HOSTS:
+        return sum(sum(run.used_s.values()) + going_on_s(run, now_s) for run in theirs)
     return sum(run.used_s.get(host, 0.0) + (going_on_s(run, now_s) if run.host == host else 0.0) for run in theirs)
 
 
@@ -19,5 +22,5 @@ def going_on_s(run: RunState, now_s: float) -> float:
 
 
 def used_up(sweep: SweepState, runs: Runs, now_s: float) -> dict[str, float]:
-    """The hosts whose caps a sweep has used up, with those caps in hours."""
+    """The hosts whose caps a sweep has used up (`ALL_HOSTS` among them), with those caps in hours."""
     return {host: hours for host, hours in sweep.caps.items() if used_s(sweep, host, runs, now_s) >= 3600 * hours}

@@ -16,7 +16,7 @@ from engine.control.scheduling.placement import Candidate, HostLoad, Start, plac
 from engine.control.scheduling.run_order import runs_to_start
 from engine.control.slots import Slot, slots_for
 from engine.errors import KituiError
-from engine.records.states import RunState, RunStatus, SweepState
+from engine.records.states import ALL_HOSTS, LOCAL, RunState, RunStatus, SweepState
 from engine.records.workspace import Workspace, write_json
 
 Runs = dict[str, RunState]
@@ -50,6 +50,7 @@ class Dispatch:
         running = self._running()
         loads = [self._load(h, running.get(h, {}), now_s) for h in self._fleet.wanted() if self._fleet.is_open(h)]
         self._say_what_is_too_wide(loads)
+        self._say_what_is_over_its_disk()
         if not any(load.num_free() for load in loads):
             return
         load_of = {load.host: load for load in loads}
@@ -99,6 +100,8 @@ class Dispatch:
             times = self._bundles.run_times(name)
             fitting = [h for h in ready[name] if slots_for(num, loads[h].slots)]
             within = [h for h in fitting if _fits(left_s[name, h], num * (times.measured_s(run_id, h) or 0.0))]
+            if LOCAL in within and not self._fits_on_disk(name, run_id):
+                within.remove(LOCAL)
             chosen = self._choice(within, ready[name], self._ledger.sweeps[name], self._ledger.runs[run_id])
             return {host: times.seconds(run_id, host) for host in chosen}
 
@@ -131,18 +134,53 @@ class Dispatch:
             if words != sweep.too_wide:
                 self._ledger.change_sweep(name).too_wide = words
 
+    # Disk
+
+    def _fits_on_disk(self, name: str, run_id: str) -> bool:
+        left = self._left_on_disk(self._ledger.sweeps[name])
+        return left is None or self._bundles.run_times(name).training_disk_bytes(run_id) <= left
+
+    def _left_on_disk(self, sweep: SweepState) -> float | None:
+        """Bytes of this machine's disk that a new run may take; None without a limit."""
+        if sweep.max_disk_bytes is None:
+            return None
+        times, left = self._bundles.run_times(sweep.name), sweep.max_disk_bytes
+        for run_id in sweep.run_ids:
+            run = self._ledger.runs[run_id]
+            trains_here = run.is_running and run.host == LOCAL
+            left -= times.training_disk_bytes(run_id) if trains_here else run.kept_bytes
+        return left
+
+    def _say_what_is_over_its_disk(self) -> None:
+        for name, sweep in self._ledger.sweeps.items():
+            if sweep.max_disk_bytes is None or not (sweep.active and sweep.prepared):
+                continue
+            left = self._left_on_disk(sweep)
+            waiting = [run_id for run_id in sweep.run_ids if self._ledger.runs[run_id].status is RunStatus.QUEUED]
+            times = self._bundles.run_times(name)
+            is_full = waiting and left is not None and min(map(times.training_disk_bytes, waiting)) > left
+            mend = "launch it again with a larger execution.max_disk_bytes, or kitui clean --weights"
+            words = f"its runs may take {sweep.max_disk_bytes:,} bytes of the disk, and another would take more: {mend}"
+            words = words if is_full and not self._trains(sweep) else ""
+            if words != sweep.disk_full:
+                self._ledger.change_sweep(name).disk_full = words
+
+    def _trains(self, sweep: SweepState) -> bool:
+        return any(self._ledger.runs[run_id].is_running for run_id in sweep.run_ids)
+
     # Caps
 
     def _left_of_cap_s(self, sweep: SweepState, host: str, now_s: float) -> float | None:
-        """Slot-seconds that a new run may take; None without a cap. What runs should still take is taken off."""
-        cap_hours = sweep.caps.get(host)
-        if cap_hours is None:
-            return None
-        left = 3600 * cap_hours - used_s(sweep, host, self._ledger.runs, now_s)
+        """Slot-seconds that a new run may take there; None without a cap. What runs should still take is taken off."""
+        lefts = [self._left_s(sweep, cap, now_s) for cap in (host, ALL_HOSTS) if cap in sweep.caps]
+        return min(lefts, default=None)
+
+    def _left_s(self, sweep: SweepState, cap: str, now_s: float) -> float:
+        left = 3600 * sweep.caps[cap] - used_s(sweep, cap, self._ledger.runs, now_s)
         for run_id in sweep.run_ids:
             run = self._ledger.runs[run_id]
-            if run.is_running and run.host == host:
-                expected_s = self._bundles.run_times(sweep.name).measured_s(run_id, host) or 0.0
+            if run.is_running and cap in (run.host, ALL_HOSTS):
+                expected_s = self._bundles.run_times(sweep.name).measured_s(run_id, run.host) or 0.0
                 left -= max(0.0, (run.started_s or now_s) + expected_s - now_s) * run.num_processes
         return left
 
@@ -151,7 +189,7 @@ class Dispatch:
             over = used_up(sweep, self._ledger.runs, now_s) if sweep.active and sweep.caps else {}
             for run_id in sweep.run_ids if over else ():
                 run = self._ledger.runs[run_id]
-                ends = run.is_running and run.host in over and not run.requeue
+                ends = run.is_running and (run.host in over or ALL_HOSTS in over) and not run.requeue
                 if ends and not self._is_wanted_there(run_id, run.host, sweep, now_s):
                     transitions.give_back(self._ledger, run_id)
 
@@ -161,7 +199,7 @@ class Dispatch:
             other.active
             and host in other.hosts
             and self._bundles.run_times(name).has(run_id)
-            and host not in used_up(other, self._ledger.runs, now_s)
+            and not {host, ALL_HOSTS} & {*used_up(other, self._ledger.runs, now_s)}
             for name, other in self._ledger.sweeps.items()
             if other is not besides
         )
@@ -174,6 +212,8 @@ class Dispatch:
         left_s = self._left_of_cap_s(self._ledger.sweeps[start.sweep], start.host, now_s)
         expected_s = self._bundles.run_times(start.sweep).measured_s(run_id, start.host) or 0.0
         if not _fits(left_s, slot.num_processes * expected_s):
+            return False
+        if start.host == LOCAL and not self._fits_on_disk(start.sweep, run_id):
             return False
         folder, launcher = self._workspace.run(run_id), self._fleet.launcher(start.host)
         assert launcher is not None

@@ -102,3 +102,19 @@ def test_of_a_small_disk_a_fiftieth_is_kept_free(tmp_path: Path) -> None:
     before, after = done.stdout.splitlines()
     assert before == "None"
     assert "MB are free, of which 0.021 MB are kept" in after
+
+
+def test_how_much_is_kept_free_is_a_setting(workspace: Workspace) -> None:
+    settings = workspace.root / "workspace.toml"
+    assert shortage(workspace) is None
+    settings.write_text('reserve_bytes = "900T"')
+    assert "of which 9e+08 MB are kept" in (shortage(workspace) or "")
+    settings.write_text("reserve_bytes = 1")
+    assert shortage(workspace) is None
+    for text, words in (
+        ("reserve_bites = 1", "Did you mean reserve_bytes?"),
+        ("reserve_bytes = -1", "zero or more"),
+        ("[", "not valid TOML"),
+    ):
+        settings.write_text(text)
+        assert words in (shortage(workspace) or "")

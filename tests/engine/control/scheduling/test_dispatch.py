@@ -52,6 +52,47 @@ def test_runs_that_no_host_has_slots_for_are_said_to_be_that(
     assert words not in row(kitui)["alerts"]
 
 
+def test_a_sweep_takes_no_more_of_the_disk_than_it_may(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
+    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[4]", seed="[0]", num_tokens='["20k"]')
+    text, plan = path.read_text(), kitui.json("plan", path)
+    params, needed = plan["models"][0]["num_params_total"], plan["disk_bytes"]
+
+    def launch(max_disk_bytes: int) -> str:
+        path.write_text(text + f"\n[execution]\nmax_disk_bytes = {max_disk_bytes}\n")
+        done = kitui("launch", path)
+        return done.stderr if done.returncode else ""
+
+    refused = launch(needed - 1)
+    assert "execution.max_disk_bytes" in refused
+    assert "it will not be launched" in " ".join(kitui.json("plan", path)["notes"])
+    # The weights that it leaves fit; two checkpoints with the optimizer's state do not.
+    assert not launch(needed)
+    wait_until(
+        lambda: any("another would take more" in words for words in row(kitui)["alerts"]), 60, lambda: row(kitui)
+    )
+    assert row(kitui)["queued"] == 1
+    assert not launch(200_000 + 24 * params)
+    wait_until(lambda: row(kitui)["done"] == 1, 60, lambda: row(kitui))
+    (run,) = state_of(kitui.workspace).runs.values()
+    assert 0 < run.kept_bytes < 200_000 + 24 * params
+
+
+def test_a_sweep_takes_no_more_hours_than_it_may(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
+    path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[4]", seed="[0, 1, 2, 3]", num_tokens='["20k"]')
+    text = path.read_text()
+    path.write_text(text + "\n[execution]\nmax_gpu_hours = 1e-6\n")
+    done = kitui("launch", path)
+    assert done.returncode == 2
+    assert "execution.max_gpu_hours" in done.stderr
+    path.write_text(text)
+    assert kitui("launch", path, "--cap", "all=1e-6").returncode == 0
+    alert = "all hosts together: the cap of 1e-06 GPU-hours is used up; kitui cap sweep all=HOURS changes it"
+    wait_until(lambda: alert in row(kitui)["alerts"], 60, lambda: row(kitui))
+    assert row(kitui)["done"] < 4
+    assert "cap on all: none" in kitui("cap", "sweep", "all=none").stderr
+    wait_until(lambda: row(kitui)["done"] == 4, 60, lambda: row(kitui))
+
+
 @pytest.mark.slow
 def test_a_host_that_fails_is_set_aside_and_its_runs_go_elsewhere(
     machines: Farm, kitui: CommandLine, tmp_path: Path, write_sweep: Callable[..., Path]
