@@ -56,6 +56,13 @@ class Delete(_Named, frozen=True, kw_only=True, tag="delete"):
     """Delete sweeps, and the runs that no other sweep wants."""
 
 
+class Clean(_Named, frozen=True, kw_only=True, tag="clean"):
+    """Remove what nothing refers to; with `weights`, those of these sweeps' ended runs (of all sweeps, without
+    names)."""
+
+    weights: bool = False
+
+
 class Prioritise(_Named, frozen=True, kw_only=True, tag="prioritise"):
     """Have a sweep's runs start before those of sweeps with a lower number."""
 
@@ -84,7 +91,7 @@ class Reopen(_Named, frozen=True, kw_only=True, tag="reopen"):
     """Start runs again on hosts that were drained or set aside."""
 
 
-Order = Cancel | Pause | Resume | Retry | Mend | Archive | Delete | Prioritise | Cap | Move | Drain | Reopen
+Order = Cancel | Pause | Resume | Retry | Mend | Archive | Delete | Clean | Prioritise | Cap | Move | Drain | Reopen
 """What is asked about sweeps, runs or hosts by their names."""
 Command = Launch | Order
 
@@ -104,7 +111,8 @@ class Obeyed(Record, frozen=True, kw_only=True, tag_field="answer", tag="obeyed"
     """The answer to any other command: how many runs it changed."""
 
     runs: int = 0
-    """How many runs it has changed."""
+    freed_bytes: int = 0
+    """Of this machine's disk."""
 
 
 class Refused(Record, frozen=True, kw_only=True, tag_field="answer", tag="refused"):

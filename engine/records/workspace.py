@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -106,10 +107,31 @@ class RunFolder:
         return self.root / f"result-{evaluation_id}.json"
 
 
+def kept_weights(folder: RunFolder) -> Path | None:
+    """The checkpoint that a run has left here with its last weights, if it has."""
+    try:
+        step = folder.latest.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    weights = folder.checkpoints / step
+    return weights if step.isdigit() and any(weights.glob("model*.safetensors")) else None
+
+
 @lru_cache(maxsize=1024)
 def _run_folder(root: Path, run_id: str) -> RunFolder:
     """A supervisor asks for those of its running runs five times a second, and putting paths together takes a while."""
     return RunFolder(root / "runs" / run_id)
+
+
+def remove(path: Path) -> None:
+    """Out of the way at once, by its name, and then gone: a reader never sees half a folder."""
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    aside = path.with_name(f".deleted-{path.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def size_of(path: Path) -> int:

@@ -14,7 +14,7 @@ from engine.spec.axes import OTHER_AXES
 from engine.spec.facts import Partition, partition, read_facts
 from engine.spec.files import check_file
 from engine.spec.models import preset
-from engine.spec.questions import KINDS
+from engine.spec.questions import KINDS, EvaluationSettings
 from engine.spec.runspec import (
     CorpusSpec,
     FactSets,
@@ -91,22 +91,38 @@ def read_fact_sets(path: Path, sweep: Sweep) -> tuple[FactSets, list[str]]:
         questions={r: t.questions for r, t in used.items()},
         facts_seed=settings.facts_seed,
     )
-    kind = KINDS[sweep.evaluation.kind]
+    return sets, notes + check_questions(sets, sweep.evaluation, str(facts_path))
+
+
+def check_questions(facts: FactSets, evaluation: EvaluationSettings, where: str) -> list[str]:
+    """What is left unasked, in words. DataError where a whole set cannot be asked about; SpecError for a template that
+    is not there."""
+    kind = KINDS[evaluation.kind]
+    notes = []
+    fewest = min(facts.questions, key=lambda relation: len(facts.questions[relation]))
+    if evaluation.question_template >= len(facts.questions[fewest]):
+        raise SpecError(
+            f"there are only {len(facts.questions[fewest])} for the relation {fewest}.",
+            where=where,
+            key="evaluation.question_template",
+            value=evaluation.question_template,
+            mend="Ask for a lower one, or add templates.",
+        )
     for name in fact_sets.DRAWN:
-        size = len(getattr(sets, name))
-        num_asked = len({fact for block in sets.blocks(name, sweep.evaluation) for fact in block.facts})
-        requirement = kind.requirement(sweep.evaluation)
+        size = len(getattr(facts, name))
+        num_asked = len({fact for block in facts.blocks(name, evaluation) for fact in block.facts})
+        requirement = kind.requirement(evaluation)
         if size and not num_asked:
             raise DataError(
                 f"no {name} fact can be asked about: {requirement}.",
-                where=str(facts_path),
+                where=where,
                 key=f"evaluation.{kind.limited_by}",
-                value=getattr(sweep.evaluation, kind.limited_by),
+                value=getattr(evaluation, kind.limited_by),
                 mend=kind.mend,
             )
         if num_asked < size:
             notes.append(f"{size - num_asked} of {size} {name} facts are not asked about: {requirement}")
-    return sets, notes
+    return notes
 
 
 def _check_template_counts(

@@ -168,6 +168,38 @@ def export(
         note(words)
 
 
+@app.command()
+def evaluate(
+    context: typer.Context,
+    sweep: SweepArgument,
+    num_choices: Annotated[int | None, typer.Option("--num-choices", help="Answers offered.", metavar="N")] = None,
+    question_template: Annotated[
+        int | None, typer.Option("--question-template", help="Which of a relation's, from 0.", metavar="INDEX")
+    ] = None,
+    questions_per_fact: Annotated[
+        int | None, typer.Option("--questions-per-fact", help="Questions about each fact.", metavar="N")
+    ] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Which kind of question.", metavar="KIND")] = None,
+    name: Annotated[
+        str | None, typer.Option("--as", help="The name of the sweep with these scores.", metavar="NAME")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be scored.")] = False,
+    watch: Annotated[bool, typer.Option("--watch/--detach", help="Stay and show progress, or return at once.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Score a sweep's kept weights again with other questions, as a sweep beside it. Trains nothing."""
+    from kitui.cli.watch import evaluate_sweep
+
+    given = {
+        "num_choices": num_choices,
+        "question_template": question_template,
+        "questions_per_fact": questions_per_fact,
+        "kind": kind,
+    }
+    changes = {key: value for key, value in given.items() if value is not None}
+    evaluate_sweep(workspace_of(context, workspace), sweep, changes, name=name, dry_run=dry_run, watch=watch)
+
+
 @app.command("export-model")
 def export_model(
     context: typer.Context,

@@ -239,6 +239,25 @@ def delete(
     order(workspace_of(context, workspace), "delete", names)
 
 
+@app.command()
+def clean(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SWEEP]...", help="With --weights: of these sweeps; of all by default."),
+    ] = None,
+    weights: Annotated[bool, typer.Option("--weights", help="The weights of ended runs, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what could go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Remove what nothing refers to: runs that no sweep has, token files, leftovers of processes that died."""
+    from kitui.cli.cleaning import clean_workspace
+
+    clean_workspace(workspace_of(context, workspace), names or [], weights=weights, dry_run=dry_run, yes=yes, json=json)
+
+
 @app.command(help=VERBS["prioritise"].about)
 def prioritise(
     context: typer.Context,

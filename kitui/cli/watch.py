@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from engine.control.commands.queue import Reviver
 from engine.control.ledger.state_file import State, read_state
 from engine.control.status import status, sweep_status
-from engine.errors import KituiError
+from engine.errors import KituiError, LaunchError
 from engine.records.digests import is_law_behind
 from engine.records.metrics import MetricsTail, RetentionRecord, StepRecord, overall_retention
 from engine.records.plan import read_plan
@@ -76,12 +76,36 @@ def launch_sweep(
         workspace, lambda: launch(workspace, planned, hosts=hosts, slots=slots, priority=priority, caps=limits)
     )
     note(launched_words(answer))
-    if not watch:
-        note(f"kitui watch {answer.sweep} shows them; they go on without this terminal")
+    _shown_or_left(workspace, answer.sweep, watch=watch)
+
+
+def evaluate_sweep(
+    workspace: Workspace, sweep: str, changes: Mapping[str, object], *, name: str | None, dry_run: bool, watch: bool
+) -> None:
+    """`kitui evaluate`: queue the scoring of a sweep's kept weights, and return or stay."""
+    from kitui.services.evaluating import evaluation_of  # models of sweep files, which watching does without
+
+    found = evaluation_of(workspace, sweep, changes, name=name)
+    note(found.words())
+    for words in found.notes:
+        note(f"note: {words}")
+    if found.planned is None:
+        mend = 'Keep weights: execution.keep_weights = "last".'
+        raise LaunchError("there is nothing to score.", value=sweep, mend=mend)
+    if dry_run:
         return
-    state = _watch(workspace, [answer.sweep])
-    print_summary(workspace, answer.sweep, analysis(workspace, answer.sweep))
-    _fail_if_any(state, [answer.sweep])
+    planned = found.planned
+    answer = with_current_supervisor(workspace, lambda: launch(workspace, planned, hosts=found.hosts))
+    _shown_or_left(workspace, answer.sweep, watch=watch)
+
+
+def _shown_or_left(workspace: Workspace, sweep: str, *, watch: bool) -> None:
+    if not watch:
+        note(f"kitui watch {sweep} shows them; they go on without this terminal")
+        return
+    state = _watch(workspace, [sweep])
+    print_summary(workspace, sweep, analysis(workspace, sweep))
+    _fail_if_any(state, [sweep])
 
 
 def watch_sweeps(workspace: Workspace, sweep: str | None, *, once: bool, plain: bool = False) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-from pathlib import Path
 
 from engine.control.commands.parts import Parts
 from engine.control.ledger.ledger import Ledger
 from engine.errors import KituiError, SpecError
 from engine.records.plan import Plan, launched_plan, read_plan
 from engine.records.states import LOCAL
-from engine.records.workspace import Workspace
+from engine.records.workspace import Workspace, remove
 
 
 def delete(parts: Parts, names: tuple[str, ...]) -> int:
@@ -38,13 +36,13 @@ def delete(parts: Parts, names: tuple[str, ...]) -> int:
         ledger.remove_run(run_id)
     ledger.flush()  # first: killed in between, files are left over that nothing points to
     for run_id in runs:
-        _remove(workspace.run(run_id).root)
+        remove(workspace.run(run_id).root)
     for name in names:
-        _remove(workspace.sweep(name).root)
+        remove(workspace.sweep(name).root)
     others = [p for name in {*ledger.sweeps, *workspace.sweep_names()} for p in _plans(workspace, name)]
     tokens_ids = {p.tokens_id for p in plans} - {p.tokens_id for p in others} - {""}
     for tokens_id in tokens_ids:
-        _remove(workspace.tokens(tokens_id))
+        remove(workspace.tokens(tokens_id))
     for host, folders in on_hosts.items():
         parts.fleet.discard(host, [*folders, *(f"tokens/{tokens_id}" for tokens_id in tokens_ids)])
     for facts_id in {p.facts_id for p in plans} - {p.facts_id for p in others} - {""}:
@@ -74,12 +72,3 @@ def _plans(workspace: Workspace, name: str) -> list[Plan]:
     with contextlib.suppress(KituiError):
         found.append(launched_plan(folder))
     return [plan for plan in found if plan is not None]
-
-
-def _remove(folder: Path) -> None:
-    """Out of the way at once, by its name, and then gone: a reader never sees half a folder."""
-    if folder.exists():
-        aside = folder.with_name(f".deleted-{folder.name}")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from engine.control.commands import deletion, ending, hosts, launching, mending
+from engine.control.commands import cleaning, deletion, ending, hosts, launching, mending
 from engine.control.commands.parts import Parts
 from engine.records.commands import (
     Archive,
     Cancel,
     Cap,
+    Clean,
     Command,
     Delete,
     Drain,
@@ -45,6 +46,8 @@ def obey(parts: Parts, command: Command) -> Launched | Obeyed:
             _archive(parts, names, archived)
         case Delete(names=names):
             return Obeyed(runs=deletion.delete(parts, names))
+        case Clean(names=names, weights=weights):
+            return cleaning.clean(parts, names, weights=weights)
         case Prioritise(names=names, priority=priority):
             hosts.prioritise(parts, names, priority)
         case Cap(names=names, caps=caps):

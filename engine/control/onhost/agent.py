@@ -31,6 +31,7 @@ else:  # as a file among others, wherever it was copied to
     import slurm
 
 _START_LIMIT_S = 180
+_CHECKPOINTS = ("runs", ["checkpoints"])
 _MODULES = ("torch", "transformers", "datasets", "tokenizers", "safetensors", "numpy", "pydantic", "msgspec", "orjson")
 
 
@@ -95,13 +96,16 @@ def _link_tokens(workspace: str, folder: str) -> str:
 
 
 def remove(workspace: str, request: Json) -> Json:
-    """Remove folders of runs and sweeps, and token files that nobody else may use. What still runs stays."""
+    """Remove folders of runs and sweeps, the checkpoints of runs, and token files that nobody else may use. What still
+    runs stays."""
     for name in request["names"]:
-        folder = _below(workspace, name)
-        identity = _json(folder, "guard.json")
-        if os.path.dirname(name) not in ("runs", "sweeps", "tokens") or (identity is not None and _is_alive(identity)):
+        folder, (kind, *rest) = _below(workspace, name), name.split("/")
+        if kind not in ("runs", "sweeps", "tokens") or not (len(rest) == 1 or (kind, rest[1:]) == _CHECKPOINTS):
             continue
-        if os.path.dirname(name) != "tokens" or not os.path.islink(os.path.dirname(folder)):
+        identity = _json(os.path.join(workspace, kind, rest[0]), "guard.json")
+        if identity is not None and _is_alive(identity):
+            continue
+        if kind != "tokens" or not os.path.islink(os.path.dirname(folder)):
             shutil.rmtree(folder, ignore_errors=True)
     return {}
 
