@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-import time
 from typing import NamedTuple
 
 from engine.errors import DataError, SpecError, nearest
@@ -64,9 +61,3 @@ def shortage(workspace: Workspace) -> str | None:
     else:
         return None
     return f"nothing more is started until there is room on the disk of {workspace.root}: {words}"
-
-
-def say(words: str) -> None:
-    """A line of the supervisor's log, which may lie on a full disk too."""
-    with contextlib.suppress(OSError, ValueError):
-        print(f"{time.strftime('%F %T')} {words}", file=sys.stderr, flush=True)

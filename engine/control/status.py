@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from engine.control.alerts import disk_alert, run_alerts
-from engine.control.ledger.lock import Lock
+from engine.control.ledger.lock import Holder, Lock
 from engine.control.ledger.state_file import State
 from engine.control.onhost import guard
 from engine.control.scheduling.caps import going_on_s, used_up
@@ -43,7 +43,7 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> Statu
     holder = Lock(workspace).holder()
     dead = dead_runs(workspace, state.runs)
     sweeps = [
-        sweep_status(sweep, state.runs, live, state.hosts, full_disk, dead, is_carried_on=holder is not None)
+        sweep_status(sweep, state.runs, live, state.hosts, full_disk, dead, _left_alone(holder, name))
         for name, sweep in sorted(state.sweeps.items())
         if only in (None, name)
     ]
@@ -57,7 +57,11 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> Statu
                 sweeps.append(
                     SweepStatus(name=name, simulated=plan.simulated, archived=archived, cells=num, counts=counts)
                 )
-    supervisor = SupervisorStatus(alive=holder is not None, pid=holder.pid if holder else None)
+    supervisor = SupervisorStatus(
+        alive=holder is not None,
+        pid=holder.pid if holder else None,
+        stopped=holder is not None and holder.is_stopped,
+    )
     return StatusDocument(sweeps=tuple(sweeps), supervisor=supervisor, hosts=_host_rows(workspace, state, dead))
 
 
@@ -68,11 +72,10 @@ def sweep_status(
     hosts: Hosts = MappingProxyType({}),
     full_disk: str | None = None,
     dead: frozenset[str] = frozenset(),
-    *,
-    is_carried_on: bool = True,
+    left_alone: str = "",
 ) -> SweepStatus:
     """How one sweep stands. `live`: what `run_alerts` found, by run; `full_disk`: what `disk_alert` did; `dead`: what
-    `dead_runs` did; `is_carried_on`: whether there is a supervisor."""
+    `dead_runs` did; `left_alone`: why nobody carries it on, if nobody does."""
     counts, alerts = no_counts(), _sweep_alerts(sweep, runs, hosts)
     away = hosts_away(hosts)
     for run_id in sweep.run_ids:
@@ -88,12 +91,12 @@ def sweep_status(
     is_open = any(number for status, number in counts.items() if status.is_open)
     if full_disk and is_open:
         alerts.insert(0, full_disk)
-    if is_open and not is_carried_on:
+    if is_open and left_alone:
         num_dead = counts[RunStatus.INTERRUPTED]
         interrupted = f"{num_dead} {'run is' if num_dead == 1 else 'runs are'} interrupted, and " if num_dead else ""
-        alerts.insert(0, f"{interrupted}nothing carries it on: kitui watch {sweep.name} does, and so does the app")
+        alerts.insert(0, f"{interrupted}{left_alone}")
     now_s = time.time()
-    eta_at_s, between = (sweep.eta_at_s, sweep.eta_between_s) if is_open and is_carried_on else (None, None)
+    eta_at_s, between = (sweep.eta_at_s, sweep.eta_between_s) if is_open and not left_alone else (None, None)
     return SweepStatus(
         name=sweep.name,
         archived=sweep.archived,
@@ -103,6 +106,13 @@ def sweep_status(
         eta_spread_s=(max(0.0, between[0] - now_s), max(0.0, between[1] - now_s)) if between else None,
         alerts=tuple(alerts),
     )
+
+
+def _left_alone(holder: Holder | None, sweep: str) -> str:
+    """Why nothing carries a sweep on, if nothing does."""
+    if holder is None:
+        return f"nothing carries it on: kitui watch {sweep} does, and so does the app"
+    return holder.stopped_words() if holder.is_stopped else ""
 
 
 def dead_runs(workspace: Workspace, runs: Runs) -> frozenset[str]:

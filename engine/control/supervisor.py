@@ -9,6 +9,7 @@ It ends by itself when nothing is left to do.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -26,7 +27,8 @@ from engine.control.ledger import transitions
 from engine.control.ledger.bundles import Bundles
 from engine.control.ledger.ledger import Ledger
 from engine.control.ledger.results import Results
-from engine.control.room import say, shortage
+from engine.control.log import keep_bounded, say
+from engine.control.room import shortage
 from engine.control.scheduling.dispatch import PAUSE_AFTER_FAULT_S, Dispatch
 from engine.errors import NO_ROOM, DamageError, KituiError, StateError, is_no_room
 from engine.records import forecast
@@ -75,6 +77,7 @@ class Supervisor:
             self.fleet.tidy()
             self.fleet.note()
             self.flush()
+            keep_bounded(self.workspace.supervisor_log)
             if self.has_work():
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > IDLE_LIMIT_S and not pending_commands(self.workspace):
@@ -283,6 +286,7 @@ def _left_by(folder: RunFolder, attempt: int) -> transitions.Left:
 
 def main() -> int:
     workspace = Workspace(Path(sys.argv[1]))
+    os.umask(0o077)  # also of all that it starts: what is in a workspace is its owner's
     try:
         supervisor = Supervisor(workspace)
     except StateError as error:

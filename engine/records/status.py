@@ -71,6 +71,8 @@ class SupervisorStatus(Record, frozen=True, kw_only=True):
 
     alive: bool
     pid: int | None
+    stopped: bool = False
+    """It lives, and does nothing: somebody has sent it SIGSTOP."""
 
 
 class StatusDocument(Record, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,17 @@ class Workspace:
         self.supervisor_log = self.root / "supervisor.log"
 
     def create(self) -> None:
-        """Make the folders, readable by this user alone. StateError where that cannot be."""
+        """Make the folders, readable by this user alone, also where they were not before. StateError where that cannot
+        be."""
+        folders = [self.root / name for name in ("queue", "sweeps", "runs", "tokens", "facts")]
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (
-                self.queue,
-                self.root / "sweeps",
-                self.root / "runs",
-                self.root / "tokens",
-                self.root / "facts",
-            ):
+            # A folder with other things in it is somebody's home, or worse: that is left as it is.
+            is_own = self.queue.is_dir() or not any(self.root.iterdir())
+            for folder in folders:
                 folder.mkdir(mode=0o700, exist_ok=True)
+            for folder in [self.root, *folders] if is_own else folders:
+                _tighten(folder)
         except OSError as error:
             raise StateError(
                 f"the workspace cannot be made: {error.strerror}.",
@@ -107,6 +108,13 @@ class RunFolder:
         return self.root / f"result-{evaluation_id}.json"
 
 
+def _tighten(folder: Path) -> None:
+    about = folder.lstat()
+    is_ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
+    if is_ours and stat.S_IMODE(about.st_mode) & 0o077:
+        folder.chmod(0o700)
+
+
 def kept_weights(folder: RunFolder) -> Path | None:
     """The checkpoint that a run has left here with its last weights, if it has."""
     try:
@@ -144,11 +152,12 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` with `content`: readers see the old file or the new one, also after a crash or on a full disk."""
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` with `content`: readers see the old file or the new one, also after a crash or on a full disk.
+    `mode`: who may read it, within what the process's umask allows."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as handle:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as handle:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())

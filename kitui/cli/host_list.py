@@ -5,16 +5,22 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from rich.table import Table
 
+from engine.control.hosts.doctor import Finding
 from engine.control.ledger.state_file import State
 from engine.control.status import status
-from engine.errors import LaunchError
+from engine.errors import LaunchError, StateError
 from engine.records.hosts import Host, hosts_path, known_host, read_hosts, this_machine
 from engine.records.states import LOCAL
 from engine.records.workspace import Workspace
+from kitui.cli.base import order
 from kitui.cli.console import note, out, print_json
+from kitui.cli.verifying import damaged_of
+from kitui.services.doctor import workspace_findings
+from kitui.services.engine_commands import verify
 from kitui.services.hosts import EXAMPLE, ChecksDocument, HostsDocument, checked, finding_lines, findings_of
 from kitui.services.text import printable
 
@@ -48,22 +54,46 @@ def check_hosts(workspace: Workspace, names: list[str], *, json: bool) -> None:
     _check(hosts, json=json)
 
 
-def check_this_machine(workspace: Workspace, *, json: bool) -> None:
-    """The same of this machine: `kitui doctor`. LaunchError at the end where it is not fit."""
-    _check([this_machine(workspace)], json=json)
+def check_this_machine(workspace: Workspace, *, files: bool, mend: bool, json: bool) -> None:
+    """The same of this machine, and of the workspace: `kitui doctor`. With `mend`, what is damaged is made anew first.
+    LaunchError at the end where one is not sound."""
+    if mend:
+        _mend(workspace)
+    _check([this_machine(workspace)], [Checked("workspace", [*workspace_findings(workspace, files=files)])], json=json)
 
 
-def _check(hosts: Sequence[Host], *, json: bool) -> None:
+def _mend(workspace: Workspace) -> None:
+    if not workspace.root.exists():
+        return
+    workspace.create()  # as it should be: nobody else is to look into it
+    mendable, _imported = damaged_of(workspace, verify(workspace, workspace.sweep_names()))
+    if mendable:
+        order(workspace, "mend", mendable)
+
+
+class Checked(NamedTuple):
+    """What was looked at, and what was found."""
+
+    name: str
+    findings: Sequence[Finding]
+
+
+def _check(hosts: Sequence[Host], others: Sequence[Checked] = (), *, json: bool) -> None:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = list(pool.map(findings_of, hosts))
-    document = ChecksDocument(hosts=tuple(checked(host.name, one) for host, one in zip(hosts, found, strict=True)))
+    of_hosts = [Checked(host.name, findings) for host, findings in zip(hosts, found, strict=True)]
+    document = ChecksDocument(
+        hosts=tuple(checked(*one) for one in of_hosts), workspace=next((checked(*one) for one in others), None)
+    )
     if json:
         print_json(document)
     else:
-        for host, findings in zip(hosts, found, strict=True):
-            out().print(host.name, style="bold", highlight=False, markup=False)
-            for line in finding_lines(findings):
+        for one in (*of_hosts, *others):
+            out().print(one.name, style="bold", highlight=False, markup=False)
+            for line in finding_lines(one.findings):
                 out().print(line, highlight=False, markup=False, soft_wrap=True)
     unfit = [host.name for host in document.hosts if not host.fit]
     if unfit:
         raise LaunchError(f"{', '.join(unfit)} not fit to train on.")
+    if document.workspace is not None and not document.workspace.fit:
+        raise StateError("the workspace is not sound.")

@@ -11,11 +11,17 @@ from kitui.services.orders import VERBS
 
 
 @app.command()
-def doctor(context: typer.Context, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
-    """Is this machine fit to train on? Python, workspace, what training needs, slots, and tools for other machines."""
+def doctor(
+    context: typer.Context,
+    files: Annotated[bool, typer.Option("--files", help="Look through every file of the workspace, too.")] = False,
+    mend: Annotated[bool, typer.Option("--mend", help="Have what is damaged made anew.")] = False,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Is this machine fit to train on, and is the workspace sound? Each step is tried; what is wrong has its mend."""
     from kitui.cli.host_list import check_this_machine
 
-    check_this_machine(workspace_of(context, workspace), json=json)
+    check_this_machine(workspace_of(context, workspace), files=files or mend, mend=mend, json=json)
 
 
 @app.command()

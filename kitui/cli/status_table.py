@@ -36,4 +36,5 @@ def print_status(document: StatusDocument) -> None:
     supervisor = document.supervisor
     is_needed = any(row.num_open for row in document.sweeps)
     idle = "not running: kitui watch starts one" if is_needed else "not running (nothing to do)"
-    console.print(f"supervisor: {f'process {supervisor.pid}' if supervisor.alive else idle}")
+    process = f"process {supervisor.pid}{', stopped' if supervisor.stopped else ''}"
+    console.print(f"supervisor: {process if supervisor.alive else idle}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.errors import SpecError, StateError, nearest
-from engine.records.verified import VerifiedSweep
+from engine.records.verified import VerifiedDocument, VerifiedSweep
 from engine.records.workspace import Workspace
 from kitui.cli.base import order
 from kitui.cli.console import note, out, print_json
@@ -28,16 +28,21 @@ def verify_sweeps(workspace: Workspace, names: Sequence[str], *, mend: bool, jso
     else:
         for one in found.sweeps:
             _print(one)
-    damaged = [one.name for one in found.sweeps if one.faults]
-    mendable = [name for name in damaged if workspace.sweep(name).bundle.exists()]  # the others were imported
+    mendable, damaged = damaged_of(workspace, found)
     if mend and mendable:
         order(workspace, "mend", mendable)
-        damaged = [name for name in damaged if name not in mendable]
         mendable = []
-    if damaged:
+    if damaged := [*mendable, *damaged]:
         what = "this sweep is damaged." if len(damaged) == 1 else "these sweeps are damaged."
         again = f"kitui verify {' '.join(mendable)} --mend makes anew what was trained here."
         raise StateError(what, value=", ".join(damaged), mend=again if mendable else "Import it again.")
+
+
+def damaged_of(workspace: Workspace, found: VerifiedDocument) -> tuple[list[str], list[str]]:
+    """The damaged sweeps: those that can be made anew, and those that were imported."""
+    damaged = [one.name for one in found.sweeps if one.faults]
+    mendable = [name for name in damaged if workspace.sweep(name).bundle.exists()]
+    return mendable, [name for name in damaged if name not in mendable]
 
 
 def _print(one: VerifiedSweep) -> None:

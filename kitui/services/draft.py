@@ -174,7 +174,7 @@ class Draft:
             target.parent.mkdir(parents=True, exist_ok=True)
             for key in ("facts.path", "facts.templates"):
                 self._bring(self.text_of(key), target.parent)
-            write_atomically(target, self.document.as_string().encode())
+            write_atomically(target, self.document.as_string().encode(), mode=0o666)
         except OSError as error:
             raise SpecError(f"cannot be written: {error.strerror}.", value=str(target)) from None
         self.path, self._own, self._saved = target, target, self.document.as_string()

@@ -38,6 +38,8 @@ class ChecksDocument(Record, frozen=True, kw_only=True):
 
     schema_version: int = SCHEMA_VERSION
     hosts: tuple[CheckedHost, ...]
+    workspace: CheckedHost | None = None
+    """Of `kitui doctor`."""
 
 
 def findings_of(host: Host) -> list[Finding]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import orjson
 
 from engine.control.children.child import Child
+from engine.control.log import put_aside
 from engine.errors import NO_ROOM, KituiError, StateError
 from engine.records.plan import read_plan
 from engine.records.workspace import Workspace
@@ -45,6 +46,7 @@ class Preparations:
             self._endings[name] = Ending(attempt, "")
             return
         folder = self._workspace.sweep(name)
+        put_aside(folder.prepare_log)
         child = Child(
             "engine.corpus.prepare", "make", str(folder.root), log=folder.prepare_log, output=folder.prepare_error
         )

@@ -16,6 +16,7 @@ import msgspec
 
 from engine.control.ledger.lock import STATE_FORMAT, Lock
 from engine.control.ledger.state_file import State
+from engine.control.log import put_aside
 from engine.errors import StateError
 from engine.records.commands import (
     Answer,
@@ -53,8 +54,8 @@ def order(workspace: Workspace, command: Order, *, timeout_s: float = _TIMEOUT_S
     """Leave a command, see that a supervisor runs, and wait for its answer.
 
     Raises the error that the answer carries; StateError where nobody answers in time (the command stays queued: the
-    next supervisor obeys it). With nothing left in the queue: StateError where another machine holds the workspace, and
-    OlderSupervisorError.
+    next supervisor obeys it). With nothing left in the queue: StateError where another machine holds the workspace or
+    the supervisor is stopped, and OlderSupervisorError.
     """
     answer = _submit(workspace, command, timeout_s)
     assert isinstance(answer, Obeyed)
@@ -112,7 +113,7 @@ def _refuse_older_supervisor(workspace: Workspace) -> None:
 
 def ensure_supervisor(workspace: Workspace) -> None:
     """Start a supervisor unless one runs. It goes on when this process and its terminal are gone. StateError where
-    another machine holds the workspace."""
+    another machine holds the workspace, or the supervisor is stopped."""
     holder = Lock(workspace).holder()
     if holder is not None:
         if holder.host != platform.node():
@@ -121,7 +122,10 @@ def ensure_supervisor(workspace: Workspace) -> None:
                 where=str(workspace.root),
                 mend="Work on that machine, or choose another workspace.",
             )
+        if holder.is_stopped:
+            raise StateError(f"{holder.stopped_words()}.", where=str(workspace.root))
         return
+    put_aside(workspace.supervisor_log)
     with workspace.supervisor_log.open("ab") as log:
         subprocess.Popen(
             [sys.executable, "-m", "engine.control.supervisor", str(workspace.root)],
@@ -140,6 +144,7 @@ def restart_supervisor(workspace: Workspace) -> None:
     if holder is not None and holder.host == platform.node():
         with contextlib.suppress(ProcessLookupError):
             os.kill(holder.pid, signal.SIGTERM)
+            os.kill(holder.pid, signal.SIGCONT)  # a stopped one hears of it then
         deadline = time.monotonic() + _LEAVE_LIMIT_S
         while Lock(workspace).holder() is not None:
             if time.monotonic() > deadline:

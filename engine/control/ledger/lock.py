@@ -7,7 +7,7 @@ import os
 import platform
 from types import TracebackType
 
-from engine.control.onhost.guard import boot_id, is_alive, start_ticks
+from engine.control.onhost.guard import boot_id, is_alive, is_stopped, start_ticks
 from engine.errors import StateError
 from engine.records.record import Record, decoded, encoded
 from engine.records.workspace import Workspace
@@ -26,6 +26,14 @@ class Holder(Record, frozen=True, kw_only=True):
     boot_id: str
     state_format: int = 1
     """The format that it writes; the first one did not say."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it lives and does nothing, for it was sent SIGSTOP. Of another machine nobody can tell."""
+        return self.host == platform.node() and is_stopped(self.pid)
+
+    def stopped_words(self) -> str:
+        return f"the supervisor (process {self.pid}) is stopped: kill -CONT {self.pid} lets it go on"
 
 
 class Lock:

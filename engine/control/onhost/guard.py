@@ -203,12 +203,22 @@ def start_ticks(pid: int) -> int | None:
 
     With pid and boot id this names a process for good: pids come round again.
     """
+    fields = _stat(pid)
+    return None if not fields or fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether somebody has stopped the process (SIGSTOP, ctrl+z, a debugger): it lives, and does nothing."""
+    return _stat(pid)[:1] in ([b"T"], [b"t"])
+
+
+def _stat(pid: int) -> list[bytes]:
+    """From its state on; none where there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as handle:
-            fields = handle.read().rpartition(b")")[2].split()
+            return handle.read().rpartition(b")")[2].split()
     except OSError:
-        return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+        return []
 
 
 def is_alive(pid: int, ticks: int | None, boot: str) -> bool:

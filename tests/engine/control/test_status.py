@@ -68,9 +68,9 @@ def test_runs_that_nothing_living_stands_behind_are_interrupted(workspace: Works
             write_json(workspace.run(name).guard, plain(owner))
     dead = dead_runs(workspace, runs)
     assert dead == {"gone", "of before the boot", "of the attempt before", "none"}
-    row = sweep_status(make_sweep(list(guards), eta_at_s=1e12), runs, dead=dead, is_carried_on=False)
+    row = sweep_status(make_sweep(list(guards), eta_at_s=1e12), runs, dead=dead, left_alone="nobody carries it on")
     assert (row.num(RunStatus.INTERRUPTED), row.num(RunStatus.RUNNING), row.num_open) == (4, 2, 6)
-    assert row.alerts[0].startswith("4 runs are interrupted, and nothing carries it on: kitui watch sweep does")
+    assert row.alerts[0].startswith("4 runs are interrupted, and nobody carries it on")
     assert row.eta_s is None
     with Lock(workspace):  # a supervisor would have noticed
         assert dead_runs(workspace, runs) == frozenset()

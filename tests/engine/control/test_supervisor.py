@@ -260,6 +260,26 @@ def test_a_supervisor_asked_to_leave_lets_runs_go_on_and_the_next_adopts_them(lo
     assert {r: guard_of(long.workspace, r)["pid"] for r in guards} == guards
 
 
+@pytest.mark.xdist_group("long")
+def test_a_stopped_supervisor_is_said_to_be_that_and_goes_on_or_is_replaced(long: CommandLine) -> None:
+    holder = Lock(long.workspace).holder()
+    assert holder is not None
+    os.kill(holder.pid, signal.SIGSTOP)
+    wait_until(lambda: holder.is_stopped, 5)
+    began_s = time.monotonic()
+    refused = long("cancel", "long")
+    assert time.monotonic() - began_s < 20
+    words = f"(process {holder.pid}) is stopped: kill -CONT {holder.pid} lets it go on"
+    assert (refused.returncode, words in refused.stderr) == (3, True), refused.stderr
+    assert not list(long.workspace.queue.iterdir())
+    found = long.json("status")
+    assert found["supervisor"] == {"alive": True, "pid": holder.pid, "stopped": True}
+    assert words in found["sweeps"][0]["alerts"][0]
+    assert long("restart-supervisor").returncode == 0
+    wait_until(lambda: Lock(long.workspace).holder() not in (None, holder), 20)
+    assert long("cancel", "long").returncode == 0
+
+
 @pytest.mark.slow
 def test_closing_the_terminal_stops_nothing(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     path = write_sweep(name="tiny.toml", infusion_frequency="[0]", model_size='["nano-3k"]')

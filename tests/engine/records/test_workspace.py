@@ -17,6 +17,29 @@ def test_a_workspace_is_the_users_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(workspace.queue.stat().st_mode) == 0o700
 
 
+def test_a_workspace_that_others_could_read_is_tightened(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "w")
+    workspace.create()
+    for folder in (workspace.root, workspace.queue, workspace.root / "runs"):
+        folder.chmod(0o755)
+    workspace.create()
+    assert not _readable_by_others(workspace.root)
+    write_json(workspace.probe, {})
+    assert stat.S_IMODE(workspace.probe.stat().st_mode) == 0o600
+
+
+def test_a_folder_with_other_things_in_it_stays_as_it_is_around_the_workspace(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "letters").mkdir(mode=0o755)
+    Workspace(tmp_path).create()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert set(_readable_by_others(tmp_path)) == {tmp_path, tmp_path / "letters"}
+
+
+def _readable_by_others(root: Path) -> list[Path]:
+    return [path for path in [root, *root.iterdir()] if path.stat().st_mode & 0o077]
+
+
 def test_a_place_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="KITUI_WORKSPACE"):

@@ -7,16 +7,20 @@ import io
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.control.ledger.ledger import Ledger
 from engine.errors import SpecError
 from kitui.services.caps import caps_of
 from tests.conftest import SAMPLES, CommandLine
+from tests.factory import make_run
 
 SIMULATE = ("simulate", "--law", "30 * (N / 30k) ^ 0.5", "--sizes", "7k,15k,30k,60k", "--frequencies")
 DOSES = "0,1,2,4,8,16,32,64,96,128"
@@ -286,12 +290,40 @@ def test_watching_plainly_says_each_thing_once(kitui: CommandLine, write_sweep: 
 
 def test_the_doctor_looks_at_this_machine(kitui: CommandLine) -> None:
     kitui.workspace.create()
-    kitui.workspace.state.write_text("{}")  # as in any workspace where something was launched
+    ledger = Ledger(kitui.workspace)  # as in any workspace where something was launched
+    ledger.put_run(make_run())
+    ledger.close()
     document = kitui.json("doctor")
     assert [host["name"] for host in document["hosts"]] == ["local"]
     findings = {f["name"]: f for f in document["hosts"][0]["findings"]}
     assert findings["training"]["right"]
     assert "slots" in findings
+
+
+def test_the_doctor_looks_at_the_workspace_and_mends_it(kitui: CommandLine) -> None:
+    assert kitui("simulate", "--name", "s", "--seeds", 1).returncode == 0
+
+    def findings(*options: str) -> tuple[int, dict[str, Any]]:
+        done = kitui("doctor", "--json", *options)
+        found = json.loads(done.stdout)["workspace"]
+        assert found["fit"] == (done.returncode == 0)
+        return done.returncode, {one["name"]: one for one in found["findings"]}
+
+    code, found = findings("--files")
+    assert code == 0, found
+    assert "documents and what they name are what was written" in found["files"]["words"]
+    kitui.workspace.root.chmod(0o755)
+    code, found = findings()
+    assert (code, found["access"]["right"]) == (3, False)
+    assert findings("--mend")[0] == 0
+    assert stat.S_IMODE(kitui.workspace.root.stat().st_mode) == 0o700
+    with kitui.workspace.sweep("s").results.open("r+b") as table:
+        table.write(b"nothing")
+    code, found = findings("--mend")  # imported or simulated: there is nothing to make it anew of
+    assert (code, found["files"]["right"]) == (3, False)
+    kitui.workspace.state.write_text("[]")
+    code, found = findings()
+    assert (code, list(found), found["state"]["right"]) == (3, ["state"], False)
 
 
 def test_hosts_are_listed_and_an_unknown_one_is_refused(kitui: CommandLine) -> None:
