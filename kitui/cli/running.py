@@ -239,7 +239,7 @@ def delete(
     order(workspace_of(context, workspace), "delete", names)
 
 
-@app.command()
+@app.command(help=VERBS["clean"].about)
 def clean(
     context: typer.Context,
     names: Annotated[
@@ -252,7 +252,6 @@ def clean(
     json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Remove what nothing refers to: runs that no sweep has, token files, leftovers of processes that died."""
     from kitui.cli.cleaning import clean_workspace
 
     clean_workspace(workspace_of(context, workspace), names or [], weights=weights, dry_run=dry_run, yes=yes, json=json)

@@ -7,6 +7,7 @@ page hands it over once, for a cookie.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import secrets
@@ -14,9 +15,9 @@ import shlex
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from textual_serve.app_service import AppService
 from textual_serve.server import Server
 
 from engine.errors import LaunchError
@@ -24,6 +25,8 @@ from engine.records.workspace import Workspace
 
 _COOKIE = "kitui_session"
 _ADDRESS = "127.0.0.1"
+_MOST_CELLS, _MOST_MESSAGE_BYTES, _MOST_TABS = 1_000, 2**20, 8
+"""Columns or rows of a screen; of what a page sends at once; pages, each with an app of its own."""
 _LOGIN = """<!doctype html><meta charset="utf-8"><title>kitui</title><body style="font-family: monospace">
 <p id="said">One moment …</p>
 <script>
@@ -57,6 +60,8 @@ class GuardedServer(Server):
         self._session = secrets.token_urlsafe(24)
         # Another name for this machine in a page from elsewhere (DNS rebinding) is not one of these.
         self._hosts = {f"{name}:{port}" for name in (_ADDRESS, "localhost")}
+        self._origins = {f"http://{host}" for host in self._hosts}
+        self._tabs: set[web.WebSocketResponse] = set()
 
     def initialize_logging(self) -> None:
         logging.basicConfig(level=logging.WARNING)
@@ -74,10 +79,11 @@ class GuardedServer(Server):
 
     @web.middleware
     async def _check(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        origin = urlsplit(request.headers.get("Origin", "")).netloc
-        if request.host not in self._hosts or (origin and origin not in self._hosts):
+        origin = request.headers.get("Origin")  # `null`, of a page in a sandbox, is not ours
+        if request.host not in self._hosts or (origin is not None and origin not in self._origins):
             raise web.HTTPForbidden(text="not from here")
-        known = hmac.compare_digest(request.cookies.get(_COOKIE, ""), self._session)
+        shown = request.cookies.get(_COOKIE, "").encode(errors="surrogateescape")
+        known = hmac.compare_digest(shown, self._session.encode())
         if known or request.path == "/login":
             return await handler(request)
         raise web.HTTPForbidden(text="open the address that kitui serve printed")
@@ -91,3 +97,69 @@ class GuardedServer(Server):
         answer = web.Response(text="welcome")
         answer.set_cookie(_COOKIE, self._session, httponly=True, samesite="Strict")
         return answer
+
+    # The app behind a page: textual-serve's own handler believes any size, and waits for its pages when it is to end.
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        if len(self._tabs) >= _MOST_TABS:
+            raise web.HTTPServiceUnavailable(text=f"{_MOST_TABS} pages are open already")
+        tab = web.WebSocketResponse(heartbeat=15, max_msg_size=_MOST_MESSAGE_BYTES)
+        await tab.prepare(request)
+        self._tabs.add(tab)
+        service = AppService(
+            self.command,
+            write_bytes=tab.send_bytes,
+            write_str=tab.send_str,
+            close=_closing(tab),
+            download_manager=self.download_manager,
+        )
+        try:
+            await service.start(*(_cells(request.query.get(name)) for name in ("width", "height")))
+            async for message in tab:
+                await _pass_on(message, tab, service)
+        except (ConnectionError, asyncio.CancelledError):  # the page, or the server, is leaving
+            pass
+        finally:
+            self._tabs.discard(tab)
+            await service.stop()
+            await tab.close()
+        return tab
+
+    async def on_shutdown(self, app: web.Application) -> None:
+        for tab in [*self._tabs]:
+            await tab.close(code=WSCloseCode.GOING_AWAY)
+
+
+async def _pass_on(message: WSMessage, tab: web.WebSocketResponse, service: AppService) -> None:
+    """What a page has sent, to its app; what is none of its messages is left out."""
+    if message.type != WSMsgType.TEXT:
+        return
+    try:
+        match message.json():
+            case ["stdin", str(text)]:
+                await service.send_bytes(text.encode(errors="replace"))
+            case ["resize", {"width": width, "height": height}]:
+                await service.set_terminal_size(_cells(width), _cells(height))
+            case ["ping", sent]:
+                await tab.send_json(["pong", sent])
+            case ["blur", *_]:
+                await service.blur()
+            case ["focus", *_]:
+                await service.focus()
+    except (ValueError, RecursionError):  # no JSON
+        return
+
+
+def _cells(wanted: object) -> int:
+    """Columns or rows, as many as a screen may have."""
+    try:
+        return min(max(1, int(str(wanted))), _MOST_CELLS)
+    except ValueError:
+        return 80
+
+
+def _closing(tab: web.WebSocketResponse) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        await tab.close()
+
+    return close

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine.control.commands import queue
 from engine.control.ledger.state_file import read_state
 from engine.control.leftovers import find_leftovers
 from engine.errors import SpecError
-from engine.records.commands import Clean
 from engine.records.leftovers import KINDS, Kind, LeftoversDocument, num_bytes
 from engine.records.states import LOCAL
 from engine.records.workspace import Workspace
 from kitui.services.format import counted, size_of_bytes
+from kitui.services.orders import give
 from kitui.services.sweeps import known_sweep
 
 _WORDS: dict[Kind, tuple[str, str]] = {
@@ -38,9 +37,8 @@ def leftovers(workspace: Workspace, names: Sequence[str], *, weights: bool) -> L
 def clean(workspace: Workspace, names: Sequence[str], *, weights: bool, found: LeftoversDocument) -> str:
     """Have it removed by the supervisor, which looks again; what went, in words."""
     wanted = tuple(known_sweep(workspace, name)[0] for name in names)
-    answer = queue.order(workspace, Clean(names=wanted, weights=weights))
+    words = give(workspace, "clean", wanted, weights=weights)
     elsewhere = sorted({one.host for one in found.found if one.host != LOCAL})
-    words = f"{size_of_bytes(answer.freed_bytes)} freed" + (f", {counted(answer.runs, 'run')} gone" * bool(answer.runs))
     return words + (f"; {', '.join(elsewhere)} is cleaned when it next answers" if elsewhere else "")
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import SpecError
-from kitui.services.format import counted
+from kitui.services.format import counted, size_of_bytes
 
 if TYPE_CHECKING:  # the words alone are wanted by help
+    from engine.records.commands import Obeyed
     from engine.records.workspace import Workspace
 
 
@@ -19,8 +20,8 @@ class Verb(NamedTuple):
     name: str
     about: str
     """The help of its command."""
-    done: Callable[[Any, int], str]
-    """What came of it, from the order and the number of runs that it has changed."""
+    done: Callable[[Any, Obeyed], str]
+    """What came of it, from the order and its answer."""
     about_sweeps: str = ""
     """What it means for sweeps; where there is something here, it is asked before."""
     about_runs: str = ""
@@ -31,11 +32,16 @@ class Verb(NamedTuple):
     """Whether sweeps or runs are all that it takes: the command line makes its command of what stands here."""
 
 
-def _runs(words: str) -> Callable[[Any, int], str]:
-    return lambda _order, runs: f"{counted(runs, 'run')} {words}"
+def _runs(words: str) -> Callable[[Any, Obeyed], str]:
+    return lambda _order, answer: f"{counted(answer.runs, 'run')} {words}"
 
 
-def _cap_words(order: Any, _runs: int) -> str:
+def _clean_words(_order: Any, answer: Obeyed) -> str:
+    runs = f", {counted(answer.runs, 'run')} gone" if answer.runs else ""
+    return f"{size_of_bytes(answer.freed_bytes)} freed{runs}"
+
+
+def _cap_words(order: Any, _answer: Obeyed) -> str:
     caps = {host: "none" if hours is None else f"{hours:g} GPU-hours" for host, hours in order.caps.items()}
     return "cap on " + ", ".join(f"{host}: {words}" for host, words in caps.items())
 
@@ -63,7 +69,7 @@ _VERBS = (
     ),
     Verb(
         "mend", "Make anew what is damaged of sweeps: token files, plan, facts, law, and results.",
-        lambda order, runs: f"made anew: {', '.join(order.names)}; {counted(runs, 'run')} queued again for it",
+        lambda order, answer: f"made anew: {', '.join(order.names)}; {counted(answer.runs, 'run')} queued again for it",
     ),
     Verb(
         "archive", "Take sweeps out of the lists; nothing else about them changes.",
@@ -71,8 +77,13 @@ _VERBS = (
     ),
     Verb(
         "delete", "Delete sweeps with their results, and the runs that no other sweep wants.",
-        lambda _, runs: f"deleted, with {counted(runs, 'run')} that no other sweep wants",
+        lambda _, answer: f"deleted, with {counted(answer.runs, 'run')} that no other sweep wants",
         about_sweeps="Its results and the runs that no other sweep wants are gone for good.",
+    ),
+    Verb(
+        "clean",
+        "Remove what nothing refers to: runs that no sweep has, token files, leftovers of processes that died.",
+        _clean_words,
     ),
     Verb(
         "prioritise", "Have a sweep's queued runs start before those of sweeps with a lower number.",
@@ -89,7 +100,7 @@ _VERBS = (
     ),
     Verb(
         "drain", "Start nothing more on these hosts; what runs there goes on to its end.",
-        lambda _, runs: f"nothing more is started there; {counted(runs, 'run')} still there",
+        lambda _, answer: f"nothing more is started there; {counted(answer.runs, 'run')} still there",
         about_hosts="Its runs end after a checkpoint, and start again on other hosts. Nothing more is started there.",
     ),
     Verb(
@@ -113,7 +124,7 @@ def give(workspace: Workspace, verb: str, names: Sequence[str], **details: objec
             "there is no workspace here.", where=str(workspace.root), mend="kitui launch SWEEP.toml makes one."
         )
     order: Order = msgspec.convert({"command": verb, "names": list(names), **details}, Order)
-    return VERBS[verb].done(order, queue.order(workspace, order).runs)
+    return VERBS[verb].done(order, queue.order(workspace, order))
 
 
 def question(verb: str, names: Sequence[str], consequences: str) -> str:

@@ -34,6 +34,7 @@ from kitui.tui.live.reader import Reader
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.sweeps import SweepsScreen
+from kitui.tui.textual_fixes import letters_only
 from kitui.tui.textual_fixes.clipboard import CopiesThroughTmux
 from kitui.tui.textual_fixes.drawn_at_once import DrawnAtOnce
 from kitui.tui.textual_fixes.early_modes import EarlyModes
@@ -377,6 +378,7 @@ def _runner(app: KituiApp, screen: Screen[Any], name: str, where: str) -> Any:
 
 def run_app(workspace: Workspace, sweep: str | None = None, *, read_only: bool = False) -> None:
     """Open the app and stay until the user leaves it."""
+    letters_only.install()
     app = KituiApp(workspace, sweep, read_only=read_only)
     _leave_on_signals(app)
     gc.freeze()  # what is loaded by now stays: never looked through again

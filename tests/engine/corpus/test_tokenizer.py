@@ -1,3 +1,5 @@
+import contextlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +50,34 @@ def test_bpe_spells_anything_and_comes_back(write_sweep: Callable[..., Path]) ->
     for said in ("Zürich, 東京", "the statement", "\ttabs\n"):
         assert tokenizer.backend.decode(tokenizer.encode(said)) == said
     assert make_tokenizer(spec, read_documents(spec)).backend.to_str() == tokenizer.backend.to_str()
+
+
+def test_a_tokenizer_that_brings_code_runs_none_of_it(write_sweep: Callable[..., Path], tmp_path: Path) -> None:
+    """`trust_remote_code` is false: what a folder names as its own class is not loaded."""
+    bpe = write_sweep().read_text().replace('kind = "word"\nvocab_size = 300', 'kind = "bpe"\nvocab_size = 900')
+    spec = resolve(write_sweep(bpe)).corpus
+    save_tokenizer(make_tokenizer(spec, read_documents(spec)), tmp_path / "ready")
+    (tmp_path / "ready" / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    config = tmp_path / "ready" / "tokenizer_config.json"
+    about = json.loads(config.read_text()) | {
+        "tokenizer_class": "Evil",
+        "auto_map": {"AutoTokenizer": ["evil.Evil", "evil.Evil"]},
+    }
+    config.write_text(json.dumps(about))
+    ready = resolve(write_sweep(bpe.replace('kind = "bpe"\nvocab_size = 900', 'kind = "hf"\nname = "ready"'))).corpus
+    with contextlib.suppress(DataError):
+        make_tokenizer(ready, [])
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"model": {"type": "BPE", "vocab": {}, "merges": "x"}}', ""])
+def test_a_tokenizer_that_is_none_is_told(write_sweep: Callable[..., Path], tmp_path: Path, content: str) -> None:
+    (tmp_path / "ready").mkdir()
+    (tmp_path / "ready" / "tokenizer.json").write_text(content)
+    (tmp_path / "ready" / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    text = write_sweep().read_text().replace('kind = "word"\nvocab_size = 300', 'kind = "hf"\nname = "ready"')
+    with pytest.raises(DataError, match="the tokenizer cannot be had"):
+        make_tokenizer(resolve(write_sweep(text)).corpus, [])
 
 
 def test_a_ready_tokenizer_from_a_folder(

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
+import psutil
 import pytest
 
 from tests.conftest import CommandLine, wait_until
@@ -60,6 +61,55 @@ async def test_only_who_has_the_token_comes_in(served: Served) -> None:
     assert "No sweeps yet" in text
     assert served.token not in command_lines()
     assert served.log.read_text().count(served.token) == 1  # printed once, for the person
+
+
+async def test_what_a_browser_elsewhere_or_nobody_would_send_is_refused(served: Served) -> None:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as owner:
+        assert (await owner.post(f"{served.url}/login", data=served.token)).status == 200
+        for origin in ("null", "https://127.0.0.1", f"http://evil.example:{served.port}", "file://", ""):
+            assert (await owner.get(served.url, headers={"Origin": origin})).status == 403, origin
+    host = f"Host: 127.0.0.1:{served.port}"
+    request = f"GET / HTTP/1.1\r\n{host}\r\nCookie: kitui_session=\xe9\xff\r\n\r\n".encode("latin-1")
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(request)
+    assert (await reader.readline()).split()[1] == b"403"
+    writer.close()
+    assert "Traceback" not in served.log.read_text()
+
+
+async def test_a_screen_is_no_larger_than_screens_are_and_a_request_to_end_closes_it(served: Served) -> None:
+    session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+    async with session:
+        await session.post(f"{served.url}/login", data=served.token)
+        address = f"{served.url}/ws?width=999999999&height=oops"
+        async with session.ws_connect(address, headers={"Origin": served.url}, max_msg_size=0) as tab:
+            app = await app_of(served)
+            for message in ('["resize", {"width": 999999999, "height": 3}]', "[", "[]", '["resize", {"width": "x"}]',
+                            '["stdin", 3]', "[" * 100_000):  # fmt: skip
+                await tab.send_str(message)
+            await tab.send_str('["ping", "there?"]')
+            async with asyncio.timeout(30):
+                while (message := await tab.receive()).type is not aiohttp.WSMsgType.TEXT:
+                    assert message.type is aiohttp.WSMsgType.BINARY, message
+            assert json.loads(message.data) == ["pong", "there?"]
+            assert app.memory_info().rss < 400 * 2**20
+            served.process.terminate()
+            async with asyncio.timeout(10):
+                while (await tab.receive()).type not in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED):
+                    pass
+    assert served.process.wait(10) == 0
+    psutil.wait_procs([app], 10)
+    assert not app.is_running()
+
+
+async def app_of(served: Served) -> psutil.Process:
+    """The app behind the page that is open."""
+    async with asyncio.timeout(30):
+        while True:
+            for process in psutil.Process(served.process.pid).children(recursive=True):
+                if process.name().startswith("python"):  # a shell starts it
+                    return process
+            await asyncio.sleep(0.1)
 
 
 async def screen_text(session: aiohttp.ClientSession, served: Served) -> str:

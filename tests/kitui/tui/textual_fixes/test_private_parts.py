@@ -22,7 +22,7 @@ USED = {
 }
 """They are why pyproject.toml has upper bounds for Textual and textual-serve."""
 
-PUBLIC = {"_asdict", "_replace", "_exit"}
+PUBLIC = {"_asdict", "_fields", "_replace", "_exit"}
 """Documented names of named tuples and of os."""
 
 
