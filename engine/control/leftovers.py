@@ -25,6 +25,7 @@ from engine.records.states import LOCAL, RunState
 from engine.records.workspace import Workspace, size_of
 
 _TEMPORARY = re.compile(r"\..*(\.tmp|\.building|\.removed|\.old)|\.deleted-.*|.*\.unreadable|.*\.damaged|\..*\.\w{8}")
+_WRITTEN_BY = re.compile(r"\.?.+\.(\d+)\.tmp")
 _AFTER_S = 3600.0
 """What is being written is not taken for what was left over."""
 
@@ -156,3 +157,12 @@ def _all_names(folder: Path) -> set[str]:
         return {entry.name for entry in os.scandir(folder)}
     except OSError:
         return set()
+
+
+def remove_half_written(folders: Iterable[Path]) -> None:
+    """Remove what a killed process was writing in these folders: its temporary files, which name it."""
+    for folder in folders:
+        for name in _all_names(folder):
+            writer = _WRITTEN_BY.fullmatch(name)
+            if writer and guard.start_ticks(int(writer[1])) is None:
+                (folder / name).unlink(missing_ok=True)

@@ -27,6 +27,7 @@ from engine.control.ledger import transitions
 from engine.control.ledger.bundles import Bundles
 from engine.control.ledger.ledger import Ledger
 from engine.control.ledger.results import Results
+from engine.control.leftovers import remove_half_written
 from engine.control.log import keep_bounded, say
 from engine.control.room import shortage
 from engine.control.scheduling.dispatch import PAUSE_AFTER_FAULT_S, Dispatch
@@ -278,6 +279,9 @@ class Supervisor:
     def _leave(self, name: str, fault: str | None) -> None:
         sweep = self.ledger.change_sweep(name)
         sweep.active, sweep.ended_s, sweep.analysis_error = False, time.time(), fault
+        root = self.workspace.root
+        folders = [root, root / "queue", root / "facts", self.workspace.sweep(name).root]
+        remove_half_written([*folders, *(self.workspace.run(run_id).root for run_id in sweep.run_ids)])
 
 
 def _left_by(folder: RunFolder, attempt: int) -> transitions.Left:

@@ -66,7 +66,7 @@ def test_the_supervisor_leaves_when_nothing_is_left_to_do(trained: CommandLine) 
     wait_until(lambda: Lock(trained.workspace).holder() is None, 30)
     log = trained.workspace.supervisor_log.read_text()
     assert "Traceback" not in log
-    assert trained.json("status")["supervisor"] == {"alive": False, "pid": None}
+    assert trained.json("status")["supervisor"] == {"alive": False, "pid": None, "stopped": False}
 
 
 def test_launching_again_trains_nothing(trained: CommandLine) -> None:
