@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from engine.errors import DataError, StateError
+from engine.errors import DamageError
 from engine.records.plan import Plan
 from engine.records.raw_bundle import RawBundle
 from engine.records.record import Record, decoded, encoded, read_record
@@ -46,13 +46,14 @@ def read_bundle(path: Path) -> SweepBundle | None:
 
 
 def read_section(model: type[_T], path: Path) -> _T:
-    """A spec or fact sets as a launch wrote them. DataError where the file is missing, StateError for a fault in it."""
+    """A spec or fact sets as a launch wrote them. DamageError where the file is gone or is something else; StateError
+    where it cannot be read now."""
     data = read_json(path)
     if data is None:
-        raise DataError("this file of the run is missing.", where=str(path), mend="Launch the sweep again.")
+        raise DamageError("this file of the run is missing.", where=str(path), mend="Launch the sweep again.")
     try:
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise StateError(f"written by another version of kitui? {first['msg']}.", where=str(path), key=key) from None
+        raise DamageError(f"written by another version of kitui? {first['msg']}.", where=str(path), key=key) from None

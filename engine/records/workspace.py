@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from engine.errors import StateError
+from engine.errors import DamageError, StateError
 
 
 class Workspace:
@@ -183,10 +183,13 @@ def write_json(path: Path, content: object) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """The JSON in a file that is replaced atomically, or None where there is none yet."""
+    """The JSON in a file that is replaced atomically, or None where there is none yet. DamageError where it is
+    something else; StateError where it cannot be read now."""
     try:
         return orjson.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (orjson.JSONDecodeError, OSError) as error:
+    except orjson.JSONDecodeError as error:
+        raise DamageError(f"it cannot be read: {error}.", where=str(path)) from None
+    except OSError as error:
         raise StateError(f"cannot be read: {error}.", where=str(path)) from None

@@ -264,7 +264,7 @@ class Soak:
             document = status(self.workspace, State(self.workspace))
         except KituiError as error:
             return str(error)
-        return [({str(s): n for s, n in row.counts.items() if n}, row.alerts) for row in document.sweeps]
+        return [({str(s): n for s, n in row.counts.items() if n}, row.alerts[:2]) for row in document.sweeps]
 
     def is_over(self) -> bool:
         state = State(self.workspace)
@@ -321,8 +321,8 @@ class Soak:
         for run_id in sweep.run_ids:
             result = read_result(self.workspace.run(run_id).result(sweep.evaluation_id))
             if result is None:
-                self.report.failed.append(f"{run_id} has no result: {self.standing()}")
-                continue
+                self.report.failed.append(f"{run_id} has no result: {str(self.standing())[:400]}")
+                return
             measured = plain(result)
             numbers[run_id] = {key: measured[key] for key in measured if key not in ("execution", "attempt")}
         if self.report.truth is None:
