@@ -168,7 +168,8 @@ def host_words(host: HostState) -> str:
         since = time.strftime("%F %H:%M", time.localtime(host.unreachable_since_s))
         return f"unreachable since {since}: {host.fault}"
     if host.set_aside:
-        return f"{host.set_aside}; kitui hosts reopen {host.name} takes it back"
+        again = f"one run tries it again now and then; kitui hosts reopen {host.name} takes it back at once"
+        return f"{host.set_aside}; {again}"
     return host.fault or ("drained: nothing is started there" if host.drained else "")
 
 

@@ -225,7 +225,9 @@ class HostState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Why nothing can be started there."""
     drained: bool = False
     set_aside: str = ""
-    """Why nothing is started there since some runs in a row failed."""
+    """Why nothing is started there since some runs in a row failed, but for one run now and then on trial."""
+    tried_s: float = 0.0
+    """When the last of those failed."""
     failed: tuple[str, ...] = ()
     """The runs that failed there in a row, the last of them at the end."""
     discarded: tuple[str, ...] = ()

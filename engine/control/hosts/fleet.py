@@ -16,6 +16,8 @@ from engine.records.workspace import Workspace
 
 _AGAIN_S = 10.0
 _FAULTS_IN_A_ROW = 3
+_TRY_AGAIN_S = 60.0
+"""A host that was set aside is given one run again and again, so long after the last one has failed there."""
 
 
 class Fleet:
@@ -88,12 +90,25 @@ class Fleet:
         known = self._ledger.hosts.get(host)
         return known is None or known.is_open
 
+    def is_on_trial(self, host: str) -> bool:
+        """Whether one run is to be started there to see if it is fit again: a host that failed is not left for good."""
+        known = self._ledger.hosts.get(host)
+        if known is None or known.drained or not known.set_aside or time.time() - known.tried_s < _TRY_AGAIN_S:
+            return False
+        return not any(run.is_running and run.host == host for run in self._ledger.runs.values())
+
     def book(self, host: str, run_id: str, fault: str) -> None:
         """Count a run's end there: after some faults in a row the host is set aside, with the last one's words, and
         the runs that failed so are queued again, for other hosts."""
         known = self._ledger.hosts.get(host)
         before = known.failed if known is not None else ()
         failed = (*before, run_id)[-_FAULTS_IN_A_ROW:] if fault else ()
+        if known is not None and known.set_aside:
+            state = self._ledger.change_host(host)
+            state.failed, state.tried_s = failed, time.time()
+            if not fault:  # the run on trial went well
+                state.set_aside = ""
+            return
         if failed == before:
             return
         state = self._ledger.change_host(host)
@@ -103,8 +118,9 @@ class Fleet:
             for sweep in self._ledger.sweeps.values()
             if sweep.active and any(self.is_open(other) for other in sweep.hosts if other != host)
         ]
-        if len(failed) < _FAULTS_IN_A_ROW or (host == LOCAL and not elsewhere) or state.set_aside:
+        if len(failed) < _FAULTS_IN_A_ROW or (host == LOCAL and not elsewhere):
             return
+        state.tried_s = time.time()
         state.set_aside = f"set aside after {len(failed)} failures in a row, the last: {fault}"
         for name in failed:
             run = self._ledger.runs.get(name)  # its sweep may have been deleted

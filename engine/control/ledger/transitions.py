@@ -125,7 +125,8 @@ def attempt_ended(
     else:
         # The same inputs would fail again in the same way: that is for a person to look at.
         words = ending.reason or f"exit code {ending.returncode}"
-        end(ledger, run_id, RunStatus.FAILED, words)
+        at_fault = ending.returncode == FAULT_IN_INPUTS or not _is_on_trial(ledger, run.host)
+        end(ledger, run_id, RunStatus.FAILED if at_fault else RunStatus.QUEUED, words)
         if ending.returncode != FAULT_IN_INPUTS:
             book(run.host, run_id, words)
 
@@ -150,6 +151,9 @@ def ended_from_outside(
         _end_as_asked(ledger, run_id, run.ending)
     elif not counts:
         end(ledger, run_id, RunStatus.QUEUED, reason)
+    elif _is_on_trial(ledger, run.host):
+        end(ledger, run_id, RunStatus.QUEUED, reason)
+        book(run.host, run_id, reason)
     else:
         run = ledger.change_run(run_id)
         run.failures = 0 if left.got_further else run.failures + 1
@@ -158,7 +162,14 @@ def ended_from_outside(
         if left.log_end and not again:
             words += f"; its log ends: {left.log_end}"
         end(ledger, run_id, RunStatus.QUEUED if again else status, words)
-        book(run.host, run_id, reason)
+        if not left.got_further:
+            book(run.host, run_id, reason)
+
+
+def _is_on_trial(ledger: Ledger, host: str) -> bool:
+    """Whether a host was set aside: what a run does there, to see how the host stands, is no failure of the run's."""
+    known = ledger.hosts.get(host)
+    return known is not None and bool(known.set_aside)
 
 
 def _times(failures: int) -> str:

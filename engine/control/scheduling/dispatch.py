@@ -49,6 +49,7 @@ class Dispatch:
         self._end_what_is_over_its_cap(now_s)
         running = self._running()
         loads = [self._load(h, running.get(h, {}), now_s) for h in self._fleet.wanted() if self._fleet.is_open(h)]
+        loads += [self._trial(host, now_s) for host in self._fleet.wanted() if self._fleet.is_on_trial(host)]
         self._say_what_is_too_wide(loads)
         self._say_what_is_over_its_disk()
         if not any(load.num_free() for load in loads):
@@ -81,6 +82,12 @@ class Dispatch:
                 queue_s = max(queue_s, now_s - started_s)
         return HostLoad(host, tuple(self._fleet.slots(host)), busy_until_s, queue_s)
 
+    def _trial(self, host: str, now_s: float) -> HostLoad:
+        """No more slots of a host than one run holds."""
+        load = self._load(host, {}, now_s)
+        widest = max(s.most_processes for s in self._ledger.sweeps.values() if s.active and host in s.hosts)
+        return load._replace(slots=load.slots[:widest])
+
     def _seconds(self, run_id: str, host: str) -> float:
         """How long a run of an active sweep should take on a host."""
         times = (self._bundles.run_times(name) for name, sweep in self._ledger.sweeps.items() if sweep.active)
@@ -112,7 +119,9 @@ class Dispatch:
     def _choice(self, within: list[str], ready: list[str], sweep: SweepState, run: RunState) -> list[str]:
         """Of the hosts that are ready and within their caps: the one that a run was moved to, or that has its
         checkpoint, where there is such a one; it is waited for while it is only not ready yet."""
-        usable = {h for h in sweep.hosts if self._fleet.is_open(h) and h not in sweep.host_faults}
+        fleet = self._fleet
+        is_usable = {h: fleet.is_open(h) or fleet.is_on_trial(h) for h in sweep.hosts if h not in sweep.host_faults}
+        usable = {host for host, usable in is_usable.items() if usable}
         if run.moved_to in usable:
             return [run.moved_to] if run.moved_to in within else []
         last = run.trained_on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.control.commands.obey import obey
+from engine.control.ledger import transitions
 from engine.control.status import sweep_status
 from engine.control.supervisor import Supervisor
 from engine.errors import LaunchError, SpecError
@@ -32,7 +34,7 @@ from engine.records.record import plain
 from engine.records.states import RunStatus
 from engine.records.workspace import Workspace, write_json
 from tests.conftest import SAMPLES, prepare
-from tests.factory import make_run, make_sweep
+from tests.factory import EVALUATION, make_exit, make_run, make_sweep
 
 
 @pytest.fixture
@@ -192,6 +194,32 @@ def test_three_faults_in_a_row_set_a_host_aside(supervisor: Supervisor) -> None:
     assert set(statuses(supervisor).values()) == {"queued"}
     row = sweep_status(supervisor.ledger.sweeps["a"], supervisor.ledger.runs, hosts=supervisor.ledger.hosts)
     assert "gpu1: set aside after 3 failures in a row, the last: no space left" in row.alerts[0]
+
+
+def test_a_host_that_was_set_aside_is_tried_with_a_run_that_this_does_not_harm(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one", "two", "three"], hosts=("gpu1",), max_attempts=2)
+    fleet, ledger = supervisor.fleet, supervisor.ledger
+    for name in ("one", "two", "three"):
+        put_run(supervisor, name, "queued", host="gpu1")
+        fleet.book("gpu1", name, "no space left")
+    assert not fleet.is_open("gpu1")
+    assert not fleet.is_on_trial("gpu1")  # not at once
+
+    def try_one(returncode: int) -> None:
+        ledger.change_host("gpu1").tried_s = time.time() - 61
+        assert fleet.is_on_trial("gpu1")
+        attempt = transitions.start(ledger, "one", host="gpu1", slot="cpu:0", num_processes=1, evaluation_id=EVALUATION)
+        assert not fleet.is_on_trial("gpu1")  # one at a time
+        ending = make_exit(attempt, returncode, reason="no space left")
+        transitions.attempt_ended(ledger, "one", ending, None, fleet.book)
+
+    for _ in range(5):
+        try_one(1)
+        run = ledger.runs["one"]
+        assert (run.status, run.failures) == ("queued", 0)
+        assert not fleet.is_open("gpu1")
+    fleet.book("gpu1", "one", "")
+    assert fleet.is_open("gpu1")
 
 
 def test_a_fault_of_a_run_that_was_deleted_meanwhile_is_no_crash(supervisor: Supervisor) -> None:
