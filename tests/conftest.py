@@ -34,6 +34,10 @@ settings.register_profile("kitui", deadline=None, max_examples=60, suppress_heal
 settings.load_profile("kitui")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak-seconds", type=float, default=20.0, help="How long each mode of tests/soak lasts.")
+
+
 @pytest.fixture(scope="session")
 def samples() -> Path:
     return SAMPLES

@@ -41,9 +41,9 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> Statu
     live = run_alerts(workspace, state.runs)
     full_disk = disk_alert(workspace)
     holder = Lock(workspace).holder()
-    dead = dead_runs(workspace, state.runs)
+    unseen = unseen_runs(workspace, state.runs)
     sweeps = [
-        sweep_status(sweep, state.runs, live, state.hosts, full_disk, dead, _left_alone(holder, name))
+        sweep_status(sweep, state.runs, live, state.hosts, full_disk, unseen, _left_alone(holder, name))
         for name, sweep in sorted(state.sweeps.items())
         if only in (None, name)
     ]
@@ -62,7 +62,7 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> Statu
         pid=holder.pid if holder else None,
         stopped=holder is not None and holder.is_stopped,
     )
-    return StatusDocument(sweeps=tuple(sweeps), supervisor=supervisor, hosts=_host_rows(workspace, state, dead))
+    return StatusDocument(sweeps=tuple(sweeps), supervisor=supervisor, hosts=_host_rows(workspace, state, unseen))
 
 
 def sweep_status(
@@ -71,16 +71,16 @@ def sweep_status(
     live: Mapping[str, str] = MappingProxyType({}),
     hosts: Hosts = MappingProxyType({}),
     full_disk: str | None = None,
-    dead: frozenset[str] = frozenset(),
+    unseen: Mapping[str, RunStatus] = MappingProxyType({}),
     left_alone: str = "",
 ) -> SweepStatus:
-    """How one sweep stands. `live`: what `run_alerts` found, by run; `full_disk`: what `disk_alert` did; `dead`: what
-    `dead_runs` did; `left_alone`: why nobody carries it on, if nobody does."""
+    """How one sweep stands. `live`: what `run_alerts` found, by run; `full_disk`: what `disk_alert` did; `unseen`:
+    what `unseen_runs` did; `left_alone`: why nobody carries it on, if nobody does."""
     counts, alerts = no_counts(), _sweep_alerts(sweep, runs, hosts)
     away = hosts_away(hosts)
     for run_id in sweep.run_ids:
         run = runs.get(run_id)
-        status = cell_status(sweep, run, away, dead)
+        status = cell_status(sweep, run, away, unseen)
         counts[status] += 1
         if run_id in live and status is RunStatus.RUNNING:
             alerts.append(f"{run_id}: {live[run_id]}")
@@ -115,22 +115,25 @@ def _left_alone(holder: Holder | None, sweep: str) -> str:
     return holder.stopped_words() if holder.is_stopped else ""
 
 
-def dead_runs(workspace: Workspace, runs: Runs) -> frozenset[str]:
-    """The runs on this machine that the state has as running, and no living guard owns. None while there is a
+def unseen_runs(workspace: Workspace, runs: Runs) -> dict[str, RunStatus]:
+    """The runs that the state has as running while nobody looks after them, and how they stand: on this machine those
+    that no living guard owns are interrupted; of those on other hosts nobody can tell. None while there is a
     supervisor: it would have noticed."""
     if Lock(workspace).holder() is not None:
-        return frozenset()
-    dead = set()
+        return {}
+    unseen = {}
     for run_id, run in runs.items():
-        if run.is_running and run.host == LOCAL:
+        if run.is_running and run.host != LOCAL:
+            unseen[run_id] = RunStatus.UNREACHABLE
+        elif run.is_running:
             try:
                 owner = read_record(GuardRecord, workspace.run(run_id).guard)
             except KituiError:
                 owner = None
             is_owned = owner is not None and owner.attempt == run.attempt
             if not (is_owned and owner and guard.is_alive(owner.pid, owner.start_ticks, owner.boot_id)):
-                dead.add(run_id)
-    return frozenset(dead)
+                unseen[run_id] = RunStatus.INTERRUPTED
+    return unseen
 
 
 def _sweep_alerts(sweep: SweepState, runs: Runs, hosts: Hosts) -> list[str]:
@@ -173,7 +176,7 @@ def host_words(host: HostState) -> str:
     return host.fault or ("drained: nothing is started there" if host.drained else "")
 
 
-def _host_rows(workspace: Workspace, state: State, dead: frozenset[str]) -> tuple[HostStatus, ...]:
+def _host_rows(workspace: Workspace, state: State, unseen: Mapping[str, RunStatus]) -> tuple[HostStatus, ...]:
     """This machine, and those of hosts.toml: what is busy there, what has been used, and what is wrong."""
     try:
         known = read_hosts(workspace)
@@ -183,7 +186,7 @@ def _host_rows(workspace: Workspace, state: State, dead: frozenset[str]) -> tupl
     used_s: dict[str, float] = defaultdict(float)
     now_s = time.time()
     for run in state.runs.values():
-        if run.is_running and run.name not in dead:
+        if run.is_running and unseen.get(run.name) is not RunStatus.INTERRUPTED:
             running[run.host] += 1
             used_s[run.host] += going_on_s(run, now_s)
         for host, seconds in run.used_s.items():

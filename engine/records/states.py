@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -15,9 +16,9 @@ import msgspec
 from engine.records.record import Record
 
 LOCAL = "local"
+"""The host that this machine is."""
 ALL_HOSTS = "all"
 """In caps: what a sweep may take on all its hosts together."""
-"""The host that this machine is."""
 
 
 class RunStatus(StrEnum):
@@ -245,10 +246,13 @@ Hosts = Mapping[str, HostState]
 
 
 def cell_status(
-    sweep: SweepState, run: RunState | None, away: frozenset[str] = frozenset(), dead: frozenset[str] = frozenset()
+    sweep: SweepState,
+    run: RunState | None,
+    away: frozenset[str] = frozenset(),
+    unseen: Mapping[str, RunStatus] = MappingProxyType({}),
 ) -> RunStatus:
     """How a cell of this sweep stands: its own scores count, whatever the run does for another sweep. `away`: hosts
-    that do not answer; `dead`: runs that no living process stands behind."""
+    that do not answer; `unseen`: how runs stand that nobody looks after."""
     if run is None:
         return RunStatus.QUEUED
     result = run.results.get(sweep.evaluation_id)
@@ -257,8 +261,8 @@ def cell_status(
     if run.is_running:
         if run.waiting:
             return RunStatus.QUEUED
-        if run.name in dead:
-            return RunStatus.INTERRUPTED
+        if run.name in unseen:
+            return unseen[run.name]
         return RunStatus.UNREACHABLE if run.host in away else RunStatus.RUNNING
     if run.status is RunStatus.QUEUED or run.status.is_scored:
         if not sweep.active:

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -97,15 +98,15 @@ def run_rows(
     runs: Mapping[str, RunState],
     hosts: Hosts,
     foreign: Mapping[str, Scores],
-    dead: frozenset[str] = frozenset(),
+    unseen: Mapping[str, RunStatus] = MappingProxyType({}),
 ) -> list[RunRow]:
     """All runs of a sweep in the order of its grid. A sweep that was not launched here (imported, simulated) has its
-    scores in `foreign`, by run. `dead`: runs that no living process stands behind."""
+    scores in `foreign`, by run. `unseen`: how runs stand that nobody looks after."""
     sweep, away = sweeps.get(plan.sweep), hosts_away(hosts)
     rows = []
     for cell in plan.cells:
         run = runs.get(cell.run_id)
-        status = cell_status(sweep, run, away, dead) if sweep is not None else RunStatus.DONE
+        status = cell_status(sweep, run, away, unseen) if sweep is not None else RunStatus.DONE
         rows.append(_run_row(plan, cell, status, run, foreign.get(cell.run_id, {})))
     return rows
 

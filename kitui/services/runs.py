@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.control.ledger.state_file import read_state
-from engine.control.status import dead_runs
+from engine.control.status import unseen_runs
 from engine.records.plan import Plan
 from engine.records.record import SCHEMA_VERSION, Record
 from engine.records.states import RunStatus
@@ -31,8 +31,8 @@ def runs_of(workspace: Workspace, sweep: str, *, where: str | None, sort: str | 
     """The rows that are asked for. SpecError for a filter or a column that is not understood."""
     _, folder, plan = known_sweep(workspace, sweep)
     state = read_state(workspace)
-    dead = dead_runs(workspace, state.runs)
-    rows = run_rows(plan, state.sweeps, state.runs, state.hosts, foreign_scores(folder, plan), dead)
+    unseen = unseen_runs(workspace, state.runs)
+    rows = run_rows(plan, state.sweeps, state.runs, state.hosts, foreign_scores(folder, plan), unseen)
     return arranged(rows, where, sort, by_seed=by_seed, cells=Cells())
 
 

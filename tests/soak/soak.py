@@ -48,8 +48,8 @@ LIMIT_S = 240.0
 
 def sweep_file(folder: Path) -> Path:
     """smoke.toml with longer runs and many checkpoints; nothing of that changes a number but the tokens."""
-    text = (SAMPLES / "smoke.toml").read_text().replace('num_tokens = ["20k"]', 'num_tokens = ["60k"]')
-    assert '"60k"' in text
+    text = (SAMPLES / "smoke.toml").read_text().replace('num_tokens = ["20k"]', 'num_tokens = ["40k"]')
+    assert '"40k"' in text
     text += "\n[execution]\ncheckpoint_every_s = 0.2\nmax_attempts = 1000\n"
     for name in ("facts.jsonl", "templates.toml"):
         shutil.copy(SAMPLES / name, folder / name)

@@ -14,11 +14,12 @@ import msgspec
 
 from engine.control.commands.queue import Reviver
 from engine.control.ledger.state_file import State
-from engine.control.status import dead_runs, status
+from engine.control.status import status, unseen_runs
 from engine.errors import DamageError, KituiError
 from engine.records.analysis import AnalysisDocument, read_analysis
 from engine.records.digests import ANALYSIS_SEMANTICS
 from engine.records.plan import Plan
+from engine.records.states import RunStatus
 from engine.records.status import StatusDocument, SupervisorStatus
 from engine.records.workspace import Workspace
 from engine.spec import fact_sets
@@ -47,7 +48,7 @@ class Reader:
         self._analysis: tuple[tuple[str, int], AnalysisDocument] | None = None
         self._last = Snapshot(0, _NO_STATUS, None, None, _NO_ROWS, None, {}, (), (), None)
         self._reviver = Reviver(workspace) if revive else None
-        self._dead: frozenset[str] = frozenset()
+        self._unseen: dict[str, RunStatus] = {}
         self._base: tuple[tuple[object, ...], list[RunRow]] = ((None, None, None), _NO_ROWS)
         self._looked_at: tuple[list[RunRow], tuple[tuple[int, str], ...], frozenset[str]] = (_NO_ROWS, (), frozenset())
         self._gauges = Gauges(workspace)
@@ -181,12 +182,14 @@ class Reader:
         return self._analysis[1]
 
     def _rows(self, sweep: str, plan: Plan) -> list[RunRow]:
-        dead = dead_runs(self.workspace, self.state.runs)
-        self._dead = self._dead if dead == self._dead else dead
-        inputs = (plan, self.state.runs, self._dead)  # each another object when its file was replaced
+        unseen = unseen_runs(self.workspace, self.state.runs)
+        self._unseen = self._unseen if unseen == self._unseen else unseen
+        inputs = (plan, self.state.runs, self._unseen)  # each another object when its file was replaced
         if any(a is not b for a, b in zip(inputs, self._base[0], strict=True)):
             state = self.state
-            rows = run_rows(plan, state.sweeps, state.runs, state.hosts, self._foreign_scores(sweep, plan), dead)
+            rows = run_rows(
+                plan, state.sweeps, state.runs, state.hosts, self._foreign_scores(sweep, plan), self._unseen
+            )
             before = self._base[1]
             if len(before) == len(rows):  # what did not change stays the same object: cells know by that
                 rows = [b if b == r else r for b, r in zip(before, rows, strict=True)]

@@ -9,7 +9,7 @@ import pytest
 
 from engine.control.ledger.lock import Lock
 from engine.control.onhost import guard
-from engine.control.status import dead_runs, sweep_status
+from engine.control.status import sweep_status, unseen_runs
 from engine.records.processes import GuardRecord
 from engine.records.record import plain
 from engine.records.states import RunState, RunStatus, cell_status
@@ -66,14 +66,15 @@ def test_runs_that_nothing_living_stands_behind_are_interrupted(workspace: Works
         workspace.run(name).root.mkdir()
         if owner is not None:
             write_json(workspace.run(name).guard, plain(owner))
-    dead = dead_runs(workspace, runs)
-    assert dead == {"gone", "of before the boot", "of the attempt before", "none"}
-    row = sweep_status(make_sweep(list(guards), eta_at_s=1e12), runs, dead=dead, left_alone="nobody carries it on")
-    assert (row.num(RunStatus.INTERRUPTED), row.num(RunStatus.RUNNING), row.num_open) == (4, 2, 6)
+    unseen = unseen_runs(workspace, runs)
+    interrupted = dict.fromkeys(("gone", "of before the boot", "of the attempt before", "none"), RunStatus.INTERRUPTED)
+    assert unseen == interrupted | {"away": RunStatus.UNREACHABLE}  # how it stands there, nobody has asked
+    row = sweep_status(make_sweep(list(guards), eta_at_s=1e12), runs, unseen=unseen, left_alone="nobody carries it on")
+    assert (row.num(RunStatus.INTERRUPTED), row.num(RunStatus.RUNNING), row.num_open) == (4, 1, 6)
     assert row.alerts[0].startswith("4 runs are interrupted, and nobody carries it on")
     assert row.eta_s is None
     with Lock(workspace):  # a supervisor would have noticed
-        assert dead_runs(workspace, runs) == frozenset()
+        assert unseen_runs(workspace, runs) == {}
 
 
 def test_every_cell_is_counted_once_and_trouble_is_told() -> None:

@@ -1,0 +1,41 @@
+"""A little of the soak in each of its modes. Longer: `pytest -m slow tests/soak --soak-seconds 600 -s`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, in_full_disk
+from tests.hosts import need
+
+DISK = "300m,nr_inodes=20000"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("mode", ["local", "ssh"])
+def test_sweeps_under_fire_come_to_the_same_numbers_and_leave_nothing(
+    mode: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    seconds, seed = str(pytestconfig.getoption("--soak-seconds")), str(time.time_ns() % 10**6)
+    argv = [sys.executable, "-m", "tests.soak.soak", mode, seconds, seed]
+    if mode == "ssh":
+        need("ssh", "sshd", "rsync")
+        done = subprocess.run([*argv, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, check=False)
+    else:
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        os.environ["PYTHONPATH"] = str(ROOT)
+        done = in_full_disk(folder, DISK, [*argv, str(folder)])
+    print(f"seed {seed}: {done.stdout}")
+    assert done.returncode == 0, f"seed {seed}: {done.stderr[-2000:]}"
+    report = json.loads(done.stdout)
+    wrong = {key: report[key] for key in ("failed", "untrue", "processes_left", "files_left") if report[key]}
+    assert not wrong, f"seed {seed}: {wrong}"
+    assert report["num_faults"] > 0
