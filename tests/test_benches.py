@@ -34,6 +34,11 @@ def test_ranks() -> None:
     assert said.count("tokens/s") == 3
 
 
+def test_state() -> None:
+    said = measured("state", "--runs", 20, "--guards", 2, "--rounds", 2)
+    assert '"guards_adopted": 2' in said
+
+
 def test_throughput() -> None:
     assert '"kitui / trainer+malloc"' in measured("throughput", "--rounds", 1, "--tokens", "20k")
 

@@ -4,7 +4,6 @@ changes durable together. How runs go from one status to the next stands in `tra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from tinydb import TinyDB
@@ -25,9 +24,8 @@ class Ledger:
         self._lock.acquire()
         self._storage = AtomicStorage(workspace.state)
         self._db = TinyDB(storage=lambda: self._storage)
-        self._plain: dict[str, dict[str, dict[str, Any]]] = {
-            table: {doc["name"]: dict(doc) for doc in self._db.table(table).all()} for table in _TABLES
-        }
+        self._ids = {table: {doc["name"]: doc.doc_id for doc in self._db.table(table).all()} for table in _TABLES}
+        """By table, under which number a document is kept."""
         found = typed(self._storage.read(), workspace.state)
         self.sweeps = {sweep.name: sweep for sweep in found.sweeps.values()}
         self.runs = {run.name: run for run in found.runs.values()}
@@ -79,16 +77,15 @@ class Ledger:
         """Write everything changed since the last flush, all or nothing. OSError leaves the old file as it was."""
         kept: dict[str, Mapping[str, msgspec.Struct]] = {"sweeps": self.sweeps, "runs": self.runs, "hosts": self.hosts}
         for table, names in self._changed.items():
-            plain = self._plain[table]
-            for name in names:
-                if name in kept[table]:
-                    plain[name] = msgspec.to_builtins(kept[table][name])
-                else:
-                    plain.pop(name, None)
-            # One write for all of a table's changes: TinyDB's own cost is that of the whole table, whatever changed.
-            documents = (Document(d, doc_id=i) for i, d in enumerate(plain.values(), start=1))
-            self._db.table(table).truncate()
-            self._db.table(table).insert_multiple(documents)
+            # Two passes over a table for all of its changes: each costs TinyDB as much as the whole table is long.
+            stored, ids = self._db.table(table), self._ids[table]
+            stored.remove(doc_ids=[ids[name] for name in names if name in ids])
+            there = [name for name in names if name in kept[table]]
+            for name in names - set(there):
+                ids.pop(name, None)
+            number = max(ids.values(), default=0)
+            ids |= {name: number + i for i, name in enumerate((n for n in there if n not in ids), start=1)}
+            stored.insert_multiple(Document(msgspec.to_builtins(kept[table][n]), doc_id=ids[n]) for n in there)
         if self._changed:
             self._db.table(FORMAT_TABLE).truncate()
             self._db.table(FORMAT_TABLE).insert(Document({"version": STATE_FORMAT}, doc_id=1))

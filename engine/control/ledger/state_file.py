@@ -37,6 +37,8 @@ class AtomicStorage(Storage):
         self._path = path
         self._data = read_tables(path)
         self._dirty = False
+        self._texts: dict[str, dict[str, tuple[Json, bytes]]] = {}
+        """By table and number, each document with its text, which holds while it is the same object."""
 
     def read(self) -> Tables | None:
         return self._data
@@ -47,8 +49,20 @@ class AtomicStorage(Storage):
 
     def flush(self) -> None:
         if self._dirty:
-            write_atomically(self._path, sealed(orjson.dumps(self._data, option=orjson.OPT_NON_STR_KEYS)))
+            write_atomically(self._path, sealed(self._encoded()))
             self._dirty = False
+
+    def _encoded(self) -> bytes:
+        tables = []
+        for name, documents in (self._data or {}).items():
+            known = self._texts.setdefault(name, {})
+            for number in known.keys() - documents.keys():
+                del known[number]
+            for number, document in documents.items():
+                if number not in known or known[number][0] is not document:
+                    known[number] = document, b'"%b":%b' % (str(number).encode(), orjson.dumps(document))
+            tables.append(b'"%b":{%b}' % (name.encode(), b",".join([known[number][1] for number in documents])))
+        return b"{%b}" % b",".join(tables)
 
 
 class State:
