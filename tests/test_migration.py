@@ -12,6 +12,7 @@ import tarfile
 
 import pytest
 
+from engine.control.ledger.lock import STATE_FORMAT
 from engine.control.ledger.state_file import read_state
 from engine.records.results import read_result
 from tests.conftest import ROOT, SAMPLES, CommandLine
@@ -66,5 +67,5 @@ def test_what_an_earlier_kitui_trained_is_read_checked_extended_and_scored_again
     assert rows(old)["two"] == (4, 4)
     assert old("verify").returncode == 0
     state = json.loads(old.workspace.state.read_bytes())
-    assert state["format"]["1"]["version"] == 2
+    assert state["format"]["1"]["version"] == STATE_FORMAT
     assert len(state["digest"]) == 64

@@ -23,7 +23,7 @@ from engine.records.workspace import SweepFolder, Workspace
 from engine.spec import fact_sets
 from engine.spec.axes import OTHER_AXES
 from engine.spec.names import check_name
-from engine.spec.numbers import parse_count, parse_number
+from engine.spec.numbers import parse_count, parse_number, parse_seed
 from engine.spec.tables import read_rows
 
 REQUIRED = ("num_params", "num_tokens", "frequency", "seed")
@@ -188,7 +188,7 @@ def _observation(path: Path, line: int, row: dict[str, Any]) -> Observation:
     return Observation(
         condition=condition,
         frequency=read("frequency", parse_count, required=True),
-        seed=read("seed", parse_count, required=True),
+        seed=read("seed", parse_seed, required=True),
         fact_set=fact_set,
         retention=retention,
         correct=correct,

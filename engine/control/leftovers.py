@@ -6,6 +6,7 @@ every plan. What cannot be read might refer to anything: then nothing of these k
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -20,14 +21,32 @@ from engine.errors import KituiError
 from engine.records.leftovers import Leftover, LeftoversDocument
 from engine.records.plan import Plan, launched_plan, read_plan
 from engine.records.processes import GuardRecord
+from engine.records.raw_bundle import RawBundle
 from engine.records.record import read_record
 from engine.records.states import LOCAL, RunState
-from engine.records.workspace import Workspace, size_of
+from engine.records.workspace import Workspace, read_json, size_of
+from engine.spec.names import is_name
 
-_TEMPORARY = re.compile(r"\..*(\.tmp|\.building|\.removed|\.old)|\.deleted-.*|.*\.unreadable|.*\.damaged|\..*\.\w{8}")
-_WRITTEN_BY = re.compile(r"\.?.+\.(\d+)\.tmp")
-_AFTER_S = 3600.0
-"""What is being written is not taken for what was left over."""
+_RUN, _HASH = re.compile(r"[a-z0-9._-]+-f\d+-s\d+-[0-9a-f]{12}"), re.compile(r"[0-9a-f]{12}")
+"""What kitui itself calls runs, and token files and facts: whatever else lies beside them is not its own."""
+_BEING_WRITTEN = r"\..+\.(\d+)\.tmp"
+_LEFT = {
+    name: re.compile(pattern)
+    for name, pattern in {
+        ".": r"\.(?:state|probe)\.json\.(\d+)\.tmp",
+        "queue": rf"{_BEING_WRITTEN}|.+\.unreadable",
+        "facts": _BEING_WRITTEN,
+        "sweeps": r"\.[a-z0-9._-]+\.\w{8}(?:\.old)?|\.deleted-.+",
+        "tokens": r"\.[0-9a-f]{12}\.\w{8}(?:\.damaged)?|\.deleted-.+",
+        "runs": r"\.deleted-.+",
+        "sweeps/*": _BEING_WRITTEN,
+        "runs/*": _BEING_WRITTEN,
+        "runs/*/checkpoints": r"\.\d+\.(?:building|removed)",
+    }.items()
+}
+"""By folder, the names that only half-made files have there."""
+_AFTER_S, _WRITTEN_WITHIN_S = 3600.0, 5.0
+"""What is being written is not taken for what was left over; a single file is written within seconds."""
 
 
 def find_leftovers(
@@ -42,7 +61,7 @@ def find_leftovers(
     if weights_of is not None:
         weights, shared = _weights(workspace, state, set(weights_of))
         found += weights
-        kept += [f"the weights of {shared:,} runs: another sweep has them too"] if shared else []
+        kept += [f"the weights of {shared:,} runs: another sweep has them too, or scores them"] if shared else []
     return LeftoversDocument(found=tuple(found), kept=tuple(kept))
 
 
@@ -53,13 +72,17 @@ _References = tuple[set[str], set[str], set[str]]
 def _references(workspace: Workspace, state: State | Ledger) -> tuple[_References | None, list[str]]:
     runs = {run_id for sweep in state.sweeps.values() for run_id in sweep.run_ids}
     plans: list[Plan] = []
+    starts: set[str] = set()
     for folder in map(workspace.sweep, _names(workspace.root / "sweeps")):
         try:
             plans += [plan for plan in (read_plan(folder.plan), launched_plan(folder)) if plan is not None]
+            bundle = read_record(RawBundle, folder.bundle)
+            starts |= bundle.starts() if bundle is not None else set()
         except KituiError as error:
             words = f"runs, token files and facts: nobody can tell which of them {folder.root.name} has ({error})"
             return None, [words]
     runs |= {cell.run_id for plan in plans for cell in plan.cells}
+    runs |= {part for start in starts for part in Path(start).parts if _RUN.fullmatch(part)}
     return (runs, {plan.tokens_id for plan in plans}, {plan.facts_id for plan in plans}), []
 
 
@@ -67,28 +90,49 @@ def _unreferenced(
     workspace: Workspace, state: State | Ledger, runs: set[str], tokens: set[str], facts: set[str]
 ) -> Iterator[Leftover]:
     known = {run_id for run_id in state.runs if run_id not in runs}
-    for run_id in sorted(known | (workspace.run_ids() - runs)):
+    there = {run_id for run_id in workspace.run_ids() if _RUN.fullmatch(run_id)}
+    for run_id in sorted(known | (there - runs)):
         run = state.runs.get(run_id)
-        if run_id.startswith(".") or (run is not None and run.is_running) or _is_guarded(workspace, run_id):
+        if (run is not None and run.is_running) or _is_guarded(workspace, run_id):
+            tokens = tokens | _field(workspace, run_id, "tokens_id")
+            facts = facts | _field(workspace, run_id, "facts_id")
             continue
         yield _here("runs", workspace, workspace.run(run_id).root)
         for host in _hosts_of(run):
             yield Leftover(kind="runs", path=f"runs/{run_id}", num_bytes=None, host=host)
-    for tokens_id in sorted(_names(workspace.root / "tokens") - tokens):
-        yield _here("tokens", workspace, workspace.tokens(tokens_id))
-    for name in sorted(_names(workspace.root / "facts")):
-        if name.removesuffix(".json") not in facts:
-            yield _here("facts", workspace, workspace.root / "facts" / name)
+    shared = (workspace.root / "tokens").is_symlink()  # with other workspaces, which nobody here knows
+    for tokens_id in sorted(set() if shared else _all_names(workspace.root / "tokens") - tokens):
+        if _HASH.fullmatch(tokens_id) and (workspace.tokens(tokens_id) / "corpus.json").exists():
+            yield _here("tokens", workspace, workspace.tokens(tokens_id))
+    for name in sorted(_all_names(workspace.root / "facts")):
+        facts_id, dot, ending = name.partition(".")
+        if _HASH.fullmatch(facts_id) and (dot, ending) == (".", "json") and facts_id not in facts:
+            yield _here("facts", workspace, workspace.facts(facts_id))
+
+
+def _field(workspace: Workspace, run_id: str, name: str) -> set[str]:
+    """What the spec of a run refers to."""
+    try:
+        return {(read_json(workspace.run(run_id).spec) or {})[name]}
+    except (KituiError, KeyError, TypeError):
+        return set()
 
 
 def _weights(workspace: Workspace, state: State | Ledger, sweeps: set[str]) -> tuple[list[Leftover], int]:
     """Those of ended runs: a run that is to go on needs its own. And how many stay for another sweep's sake."""
     theirs = {r for name in sweeps if name in state.sweeps for r in state.sweeps[name].run_ids}
     of_others = {r for name, sweep in state.sweeps.items() if name not in sweeps for r in sweep.run_ids}
+    of_others |= {
+        run_id  # still to be scored with a sweep's questions
+        for sweep in state.sweeps.values()
+        if sweep.active
+        for run_id in sweep.run_ids
+        if run_id in state.runs and sweep.evaluation_id not in state.runs[run_id].results
+    }
     found, num_shared = [], 0
     for run_id in sorted(theirs):
         run = state.runs.get(run_id)
-        if run is None or not run.status.is_scored:
+        if run is None or not run.status.is_scored or run.weights_dropped:
             continue
         folder = workspace.run(run_id).checkpoints
         if run_id in of_others:
@@ -103,14 +147,22 @@ def _weights(workspace: Workspace, state: State | Ledger, sweeps: set[str]) -> t
 
 def _temporary(workspace: Workspace) -> Iterator[Leftover]:
     """What was being written when its process died: by the names that only such files have, once they are old."""
-    folders = [workspace.root, *(workspace.root / name for name in ("queue", "sweeps", "tokens", "facts", "runs"))]
-    folders += [workspace.root / "sweeps" / name for name in _names(workspace.root / "sweeps")]
-    for run_id in workspace.run_ids():
-        folders += [workspace.run(run_id).root, workspace.run(run_id).checkpoints]
-    for folder in folders:
+    for pattern, folder in _written_in(workspace, _all_names(workspace.root / "sweeps"), workspace.run_ids()):
         for name in sorted(_all_names(folder)):
-            if _TEMPORARY.fullmatch(name) and _is_old(folder / name):
+            if _LEFT[pattern].fullmatch(name) and _is_old(folder / name):
                 yield _here("temporary", workspace, folder / name)
+
+
+def _written_in(workspace: Workspace, sweeps: Iterable[str], runs: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    """The folders that kitui writes in, with the pattern for each."""
+    for name in (".", "queue", "facts", "sweeps", "tokens", "runs"):
+        if not (workspace.root / name).is_symlink():
+            yield name, workspace.root / name
+    yield from (("sweeps/*", workspace.sweep(name).root) for name in sweeps if is_name(name))
+    for run_id in runs:
+        if _RUN.fullmatch(run_id):
+            yield "runs/*", workspace.run(run_id).root
+            yield "runs/*/checkpoints", workspace.run(run_id).checkpoints
 
 
 def _here(kind: str, workspace: Workspace, path: Path) -> Leftover:
@@ -159,10 +211,12 @@ def _all_names(folder: Path) -> set[str]:
         return set()
 
 
-def remove_half_written(folders: Iterable[Path]) -> None:
-    """Remove what a killed process was writing in these folders: its temporary files, which name it."""
-    for folder in folders:
+def remove_half_written(workspace: Workspace, sweep: str, run_ids: Iterable[str]) -> None:
+    """Remove what a killed process was writing for a sweep that is over: temporary files, which name their writer."""
+    for pattern, folder in _written_in(workspace, [sweep], run_ids):
         for name in _all_names(folder):
-            writer = _WRITTEN_BY.fullmatch(name)
-            if writer and guard.start_ticks(int(writer[1])) is None:
-                (folder / name).unlink(missing_ok=True)
+            writer = _LEFT[pattern].fullmatch(name)
+            if writer and writer.groups() and writer[1] and guard.start_ticks(int(writer[1])) is None:
+                with contextlib.suppress(OSError):
+                    if time.time() - (folder / name).lstat().st_mtime > _WRITTEN_WITHIN_S:
+                        (folder / name).unlink()

@@ -9,7 +9,6 @@ It ends by itself when nothing is left to do.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -60,6 +59,7 @@ class Supervisor:
         self.parts = Parts(workspace, ledger, self.bundles, self.results, self.fleet, self.preparing, self.analyses)
         self._asked_to_end: set[tuple[str, int, int]] = set()
         self._shortage: str | None = None
+        self._over: set[str] = set()
         self.stop_requested = False
 
     def run(self) -> None:
@@ -86,6 +86,7 @@ class Supervisor:
             time.sleep(TICK_S)
         self.fleet.close()
         self.analyses.close()
+        self._tidy()
         self.ledger.close()
 
     def has_room(self) -> bool:
@@ -172,6 +173,7 @@ class Supervisor:
                 self.dispatch.not_before_s = time.monotonic() + PAUSE_AFTER_FAULT_S
             return
         if standing.stage in ("lost", "taken"):
+            self.ledger.change_run(run_id).kept_bytes = size_of(folder.root)
             if run.trained_on == run.host and run.started_s is not None:
                 transitions.book_use(self.ledger, run_id, time.time() - run.started_s)
             reason = standing.reason or "its guard is gone and left no word"
@@ -279,9 +281,14 @@ class Supervisor:
     def _leave(self, name: str, fault: str | None) -> None:
         sweep = self.ledger.change_sweep(name)
         sweep.active, sweep.ended_s, sweep.analysis_error = False, time.time(), fault
-        root = self.workspace.root
-        folders = [root, root / "queue", root / "facts", self.workspace.sweep(name).root]
-        remove_half_written([*folders, *(self.workspace.run(run_id).root for run_id in sweep.run_ids)])
+        self._over.add(name)
+
+    def _tidy(self) -> None:
+        """Remove what died processes have left of the sweeps that are over."""
+        for name in self._over:
+            sweep = self.ledger.sweeps.get(name)
+            if sweep is not None and not sweep.active:
+                remove_half_written(self.workspace, name, sweep.run_ids)
 
 
 def _left_by(folder: RunFolder, attempt: int) -> transitions.Left:
@@ -290,7 +297,6 @@ def _left_by(folder: RunFolder, attempt: int) -> transitions.Left:
 
 def main() -> int:
     workspace = Workspace(Path(sys.argv[1]))
-    os.umask(0o077)  # also of all that it starts: what is in a workspace is its owner's
     try:
         supervisor = Supervisor(workspace)
     except StateError as error:

@@ -16,7 +16,7 @@ import orjson
 from engine.corpus.tokenizer import Tokenizer
 from engine.errors import DamageError, DataError
 from engine.records.workspace import write_json
-from engine.spec.files import check_file
+from engine.spec.files import MAX_BYTES_VARIABLE, allowed_bytes, check_file
 from engine.spec.runspec import CorpusSpec
 
 _TOKENS_FILE, _DIGESTS_FILE, _ABOUT_FILE = "background.bin", "background.digests", "background.json"
@@ -206,16 +206,17 @@ def _jsonl_file(path: Path, text_field: str) -> Iterator[str]:
 def _lines(path: Path) -> Iterator[bytes]:
     """The lines of a file, each with its end, all of them UTF-8."""
     check_file(path, "background.path")
+    most = allowed_bytes(_LINE_BYTES)
     with path.open("rb") as handle:
         line_number = 0
-        while line := handle.readline(_LINE_BYTES + 1):
+        while line := handle.readline(most + 1):
             line_number += 1
-            if len(line) > _LINE_BYTES:
+            if len(line) > most:
                 raise DataError(
-                    f"a line of more than {_LINE_BYTES:,} bytes.",
+                    f"a line of more than {most:,} bytes.",
                     where=f"{path}, line {line_number}",
                     key="background.path",
-                    mend="Break the text into lines, or into a .jsonl file of documents.",
+                    mend=f"Break the text into lines, or allow more: {MAX_BYTES_VARIABLE}=1G.",
                 )
             _decoded(path, line_number, line)
             yield line

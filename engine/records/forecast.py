@@ -155,8 +155,14 @@ def disk_bytes(plan: Plan, keep_weights: str) -> int:
 
 
 def training_disk_bytes(cell: PlannedCell) -> int:
-    """Bytes that a run takes at most while it trains: two checkpoints with the optimizer's state, and its records."""
-    return _RECORDS_BYTES + 2 * 12 * _params(cell)
+    """Bytes that a run takes at most while it trains: two checkpoints with the optimizer's state, one that is being
+    written, and its records."""
+    return _RECORDS_BYTES + 3 * 12 * _params(cell)
+
+
+def most_disk_bytes(plan: Plan, keep_weights: str) -> int:
+    """The same while the last of the runs trains, beside what the others have left."""
+    return disk_bytes(plan, keep_weights) + max(map(training_disk_bytes, plan.cells), default=0)
 
 
 def _params(cell: PlannedCell) -> int:

@@ -28,7 +28,7 @@ class LeftoversDocument(Record, frozen=True, kw_only=True):
     found: tuple[Leftover, ...]
     kept: tuple[str, ...] = ()
     removed: bool = False
-    """Whether all of it is gone by now."""
+    """Whether it was removed; on other hosts, when they next answer."""
 
     def of(self, kind: Kind) -> list[Leftover]:
         return [one for one in self.found if one.kind == kind]

@@ -21,6 +21,12 @@ class _Sized(msgspec.Struct):
     model: _Named
 
 
+class _Started(msgspec.Struct):
+    """What of a run's spec says where it starts."""
+
+    init_from: str | None = None
+
+
 class RawBundle(Record, frozen=True, kw_only=True):
     """The document of `bundle.SweepBundle`."""
 
@@ -43,6 +49,11 @@ class RawBundle(Record, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self, plan=msgspec.Raw(encoded(plan)), runs=msgspec.Raw(msgspec.json.encode([*chosen.values()]))
         )
+
+    def starts(self) -> set[str]:
+        """The checkpoints that its runs start from."""
+        runs = msgspec.json.decode(self.runs, type=list[_Started])
+        return {run.init_from for run in runs if run.init_from}
 
     def read_plan(self) -> Plan:
         return decoded(Plan, bytes(self.plan))

@@ -158,6 +158,8 @@ class RunState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The host that it is to start on next."""
     kept_bytes: int = 0
     """What it has left on this machine's disk, at the end of its last attempt."""
+    weights_dropped: bool = False
+    """Its weights were removed, wherever they were."""
     used_s: dict[str, float] = {}
     """Seconds of slots it has taken, by host, over all ended attempts."""
 

@@ -13,6 +13,11 @@ import orjson
 
 from engine.errors import DamageError, StateError
 
+_NAMES = {
+    "queue", "sweeps", "runs", "tokens", "facts", "state.json", "probe.json", "hosts.toml", "workspace.toml", "code",
+    "supervisor.lock", "supervisor.log", "supervisor.log.1", "inputs", "demo",
+}  # fmt: skip
+
 
 class Workspace:
     """The folder that holds sweeps, runs and token files. Paths only; nothing is created until `create`."""
@@ -31,18 +36,23 @@ class Workspace:
         folders = [self.root / name for name in ("queue", "sweeps", "runs", "tokens", "facts")]
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # A folder with other things in it is somebody's home, or worse: that is left as it is.
-            is_own = self.queue.is_dir() or not any(self.root.iterdir())
             for folder in folders:
                 folder.mkdir(mode=0o700, exist_ok=True)
-            for folder in [self.root, *folders] if is_own else folders:
-                _tighten(folder)
+            if self.is_alone:
+                for folder in [self.root, *folders]:
+                    _tighten(folder)
         except OSError as error:
             raise StateError(
                 f"the workspace cannot be made: {error.strerror}.",
                 where=str(self.root),
                 mend="Give another folder with --workspace or KITUI_WORKSPACE.",
             ) from None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is nothing but the workspace in its folder: one with other things in it is somebody's home, or
+        shared, and is left as it is."""
+        return all(name in _NAMES or name.startswith((".state", ".probe")) for name in os.listdir(self.root))  # noqa: PTH208
 
     def sweep(self, name: str) -> SweepFolder:
         return SweepFolder(self.root / "sweeps" / name)

@@ -10,8 +10,8 @@ _NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([kKmM
 _CALL = re.compile(r"(\w+)\s*\(([^()]*)\)")
 _FUNCTIONS = ("geom", "linspace", "range")
 _MAX_AXIS_LENGTH = 10_000
-LARGEST_NUMBER, LARGEST_COUNT = 1e30, 10**15
-"""Nothing that is asked for here is larger: FLOP for the one, tokens for the other."""
+LARGEST_NUMBER, LARGEST_COUNT, LARGEST_SEED = 1e30, 10**15, 2**63 - 1
+"""Nothing that is asked for here is larger: FLOP, tokens, and seeds, which may be made of anything."""
 
 
 def parse_number(value: Any) -> float | int:
@@ -34,14 +34,19 @@ def parse_number(value: Any) -> float | int:
     return nearest_whole if abs(number - nearest_whole) <= 1e-9 * abs(number) else number
 
 
-def parse_count(value: Any) -> int:
+def parse_count(value: Any, most: int = LARGEST_COUNT) -> int:
     """A whole number, zero or more, in any of `parse_number`'s forms."""
     number = parse_number(value)
     if not isinstance(number, int) or number < 0:
         raise ValueError("expected a whole number, zero or more")
-    if number > LARGEST_COUNT:
-        raise ValueError(f"expected a whole number of at most {LARGEST_COUNT:.0e}")
+    if number > most:
+        raise ValueError(f"expected a whole number of at most {most:.3g}")
     return number
+
+
+def parse_seed(value: Any) -> int:
+    """A whole number of 63 bits, zero or more."""
+    return parse_count(value, LARGEST_SEED)
 
 
 def parse_axis(value: Any) -> list[float | int]:
@@ -60,16 +65,16 @@ def parse_axis(value: Any) -> list[float | int]:
     return list(dict.fromkeys(values))
 
 
-def parse_count_axis(value: Any, smallest: int = 0) -> tuple[int, ...]:
-    """An axis of whole numbers of at least `smallest`."""
+def parse_count_axis(value: Any, smallest: int = 0, most: int = LARGEST_COUNT) -> tuple[int, ...]:
+    """An axis of whole numbers from `smallest` to `most`."""
     values = parse_axis(value)
     if not values:
         raise ValueError("the list is empty: give at least one value")
     if any(not isinstance(v, int) or v < smallest for v in values):
         above = {0: "zero or more", 1: "above zero"}.get(smallest, f"{smallest} or more")
         raise ValueError(f"expected whole numbers, {above}")
-    if max(values) > LARGEST_COUNT:
-        raise ValueError(f"expected whole numbers of at most {LARGEST_COUNT:.0e}")
+    if max(values) > most:
+        raise ValueError(f"expected whole numbers of at most {most:.3g}")
     return tuple(int(v) for v in values)
 
 
@@ -80,8 +85,8 @@ def _expand(function: str, arguments: str) -> list[float | int]:
     if function == "range":
         if len(args) not in (1, 2, 3) or not all(isinstance(a, int) for a in args) or (len(args) == 3 and args[2] == 0):
             raise ValueError("range takes whole numbers: range(stop), range(start, stop) or range(start, stop, step)")
-        if any(abs(a) > LARGEST_COUNT for a in args):
-            raise ValueError(f"expected whole numbers of at most {LARGEST_COUNT:.0e}")
+        if any(abs(a) > LARGEST_SEED for a in args):
+            raise ValueError(f"expected whole numbers of at most {LARGEST_SEED:.3g}")
         whole = range(*[int(a) for a in args])
         if len(whole) > _MAX_AXIS_LENGTH:
             raise ValueError(f"{len(whole):,} values; an axis may have {_MAX_AXIS_LENGTH:,}")

@@ -110,6 +110,8 @@ class RunSpec(Section):
     micro_batch_size: int | None
     num_processes: int = 1
     data_parallel: str = "ddp"
+    only_score: bool = False
+    """It is trained already: where its weights are not there, it is not trained again."""
 
     def memory_bytes(self, vocab_size: int, num_processes: int, data_parallel: str) -> int:
         """A forecast of each process's memory, were the run trained by so many in this way."""

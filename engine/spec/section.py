@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-from engine.spec.numbers import parse_count, parse_number
+from engine.spec.numbers import parse_count, parse_number, parse_seed
 
 
 def _number(value: Any) -> float:
@@ -63,7 +63,7 @@ NonNegativeNumber = Annotated[float, BeforeValidator(_number), AfterValidator(_n
 ShareBelowOne = Annotated[float, BeforeValidator(_number), AfterValidator(_share_below_one)]
 Text = Annotated[str, AfterValidator(_printable)]
 """Names and paths."""
-Seed = Annotated[int, BeforeValidator(parse_count)]
+Seed = Annotated[int, BeforeValidator(parse_seed)]
 
 
 class Section(BaseModel):

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, model_validator
 from engine.errors import SpecError
 from engine.spec.axes import AXES
 from engine.spec.models import ModelShape, preset
-from engine.spec.numbers import parse_count_axis
+from engine.spec.numbers import LARGEST_SEED, parse_count_axis
 from engine.spec.questions import EvaluationSettings
 from engine.spec.section import (
     Count,
@@ -47,6 +47,10 @@ def _whole_axis(value: Any) -> tuple[int, ...]:
     return parse_count_axis(value)
 
 
+def _seed_axis(value: Any) -> tuple[int, ...]:
+    return parse_count_axis(value, most=LARGEST_SEED)
+
+
 def _positive_axis(value: Any) -> tuple[int, ...]:
     return parse_count_axis(value, smallest=1)
 
@@ -70,7 +74,7 @@ class Grid(Section):
     """D: loss-bearing target tokens (displace), or those of the background alone (append, two stages)."""
     num_templates: Annotated[tuple[int, ...], BeforeValidator(_positive_axis)] = (1,)
     """How many statement templates infused facts take turns in."""
-    seed: Annotated[tuple[int, ...], BeforeValidator(_whole_axis)] = (0,)
+    seed: Annotated[tuple[int, ...], BeforeValidator(_seed_axis)] = (0,)
 
     @property
     def num_cells(self) -> int:

@@ -357,6 +357,12 @@ class Trainer:
         else:
             self._take_state(self.folder.checkpoints / str(step))
             self._event("resumed", f"after step {self.step} of {self.num_steps}")
+        if self.spec.only_score and self.step < self.num_steps:
+            raise DataError(
+                "its weights are gone, damaged or not those of its end: there is nothing to score.",
+                where=str(self.folder.root),
+                mend="Launch the sweep that it was trained for; what is missing is trained again then.",
+            )
         for fault in faults:  # said after the step is: an attempt's first record says what of earlier ones is void
             self._event("checkpoint damaged", fault)
 

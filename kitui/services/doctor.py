@@ -33,8 +33,9 @@ def workspace_findings(workspace: Workspace, *, files: bool) -> Iterator[Finding
         return
     words = f"{counted(len(workspace.sweep_names()), 'sweep')}, {counted(len(state.runs), 'run')}"
     yield Finding("state", True, f"{words} in {workspace.root}")
-    open_to_others = _open_to_others(workspace.root)
-    mend = f"chmod -R go= {workspace.root}" if open_to_others else ""
+    inside = (workspace.root / "runs", workspace.root / "sweeps", workspace.queue, workspace.state)
+    open_to_others = _open_to_others(workspace.root) if workspace.is_alone else _open_to_others(*inside)
+    mend = f"kitui doctor --mend, or chmod -R go= {workspace.root}" if open_to_others else ""
     words = "other users of this machine can look into it" if open_to_others else "nobody else can look into it"
     yield Finding("access", not open_to_others, words, mend)
     yield _supervisor(workspace)
@@ -74,5 +75,6 @@ def _files(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("files", False, "damaged", f"{more}kitui doctor --mend makes anew what was trained here.")
 
 
-def _open_to_others(root: Path) -> bool:
-    return bool(stat.S_IMODE(root.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO))
+def _open_to_others(*paths: Path) -> bool:
+    others = stat.S_IRWXG | stat.S_IRWXO
+    return any(path.exists() and path.stat().st_mode & others for path in paths)

@@ -15,7 +15,7 @@ from engine.errors import SpecError
 from engine.records.bundle import SweepBundle, read_bundle
 from engine.records.raw_bundle import RawBundle
 from engine.records.record import decoded, encoded
-from engine.records.states import LOCAL, Runs, RunStatus
+from engine.records.states import LOCAL, Runs
 from engine.records.workspace import Workspace, kept_weights
 from engine.spec.names import check_name
 from engine.spec.questions import EvaluationSettings
@@ -59,14 +59,16 @@ def evaluation_of(
     if evaluation_id == bundle.plan.evaluation_id:
         mend = "Change one: --num-choices, --question-template, --questions-per-fact, --kind."
         raise SpecError("it is scored with these questions already.", value=original, mend=mend)
-    name = check_name(name or f"{original}-{evaluation_id[:6]}"[-100:], key="--as")
+    name = check_name(name or f"{original[:90]}-{evaluation_id[:6]}", key="--as")
     if name == original:
         mend = "To change its own questions, change [evaluation] in its file and launch that."
         raise SpecError("that is the sweep itself.", key="--as", value=name, mend=mend)
     state = read_state(workspace)
+    if (name in state.sweeps and state.sweeps[name].evaluation_id != evaluation_id) or _is_foreign(workspace, name):
+        raise SpecError("there is a sweep of this name.", key="--as", value=name, mend="Choose another.")
     standing = {run.run_id: _standing(workspace, state.runs, run, evaluation_id) for run in bundle.runs}
     chosen = tuple(
-        run.model_copy(update={"evaluation": settings, "evaluation_id": evaluation_id})
+        run.model_copy(update={"evaluation": settings, "evaluation_id": evaluation_id, "only_score": True})
         for run in bundle.runs
         if standing[run.run_id] in (_TO_SCORE, _SCORED)
     )
@@ -96,13 +98,18 @@ def _changed(bundle: SweepBundle, changes: Mapping[str, object]) -> tuple[tomlki
     return document, settings
 
 
+def _is_foreign(workspace: Workspace, name: str) -> bool:
+    return workspace.sweep(name).results.exists()
+
+
 def _standing(workspace: Workspace, runs: Runs, spec: RunSpec, evaluation_id: str) -> str:
     run, folder = runs.get(spec.run_id), workspace.run(spec.run_id)
     if folder.result(evaluation_id).exists():
         return _SCORED
-    if run is None or run.status is not RunStatus.DONE:
+    if run is None or not any(summary.status == "done" for summary in run.results.values()):
         return "left out: not trained to the end"
-    there = spec.keep_weights != "none" if run.host != LOCAL else kept_weights(folder) is not None
+    kept_there = spec.keep_weights != "none" and not run.weights_dropped
+    there = kept_there if run.host != LOCAL else kept_weights(folder) is not None
     return _TO_SCORE if there else "left out: no weights were kept"
 
 
@@ -118,5 +125,7 @@ def _planned(
         cells=tuple(cell for cell in bundle.plan.cells if cell.run_id in ids),
         notes=notes,
     )
-    changed = msgspec.structs.replace(bundle, sweep_toml=sweep_toml, origin=None, plan=plan, runs=runs)
+    changed = msgspec.structs.replace(
+        bundle, sweep_toml=sweep_toml, origin=None, plan=plan, runs=runs, max_gpu_hours=None, max_disk_bytes=None
+    )
     return PlannedSweep(decoded(RawBundle, encoded(changed)))

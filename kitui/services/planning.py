@@ -124,9 +124,12 @@ def check_budget(planned: PlannedSweep, workspace: Workspace, *, elsewhere: bool
     """SpecError where the runs would take more than the sweep's file allows them, by what is known beforehand: the disk
     by its arithmetic, the hours by this machine's speed or, for runs that go `elsewhere`, by that of an assumed GPU."""
     raw = planned.raw
-    if raw.max_disk_bytes is not None and (needed := disk_bytes(planned, workspace)) > raw.max_disk_bytes:
+    if raw.max_disk_bytes is None and raw.max_gpu_hours is None:
+        return
+    needed = forecast.most_disk_bytes(planned.plan, planned.of_sizes.runs[0].keep_weights)
+    if raw.max_disk_bytes is not None and needed > raw.max_disk_bytes:
         raise SpecError(
-            f"the sweep leaves about {size_of_bytes(needed)}.",
+            f"the sweep takes up to about {size_of_bytes(needed)} while it trains.",
             where=planned.plan.sweep,
             key="execution.max_disk_bytes",
             value=raw.max_disk_bytes,
@@ -146,12 +149,14 @@ def check_budget(planned: PlannedSweep, workspace: Workspace, *, elsewhere: bool
 
 
 def _hours_needed(planned: PlannedSweep, workspace: Workspace, *, elsewhere: bool) -> float:
-    """What the runs of a sweep have taken so far, and those still to train will take."""
+    """What the trained runs of a sweep have taken, and what the others will have, some of it perhaps already."""
     new, runs = _new_cells(planned.plan, workspace), read_state(workspace).runs
-    used_s = sum(sum(runs[c.run_id].used_s.values()) for c in planned.plan.cells if c.run_id in runs)
+    used_s = {c.run_id: sum(runs[c.run_id].used_s.values()) for c in planned.plan.cells if c.run_id in runs}
+    begun_s = sum(used_s.pop(cell.run_id, 0.0) for cell in new)
     rates = {} if elsewhere else {m: r.tokens_per_s for m, r in measure(planned, workspace).rates.items()}
     here = forecast.cost(new, rates, forecast.flops_rate(planned.plan, rates)) if rates else None
-    return used_s / 3600 + (here.slot_s / 3600 if here else _assumed_gpu_hours(new))
+    still = here.slot_s / 3600 if here else _assumed_gpu_hours(new)
+    return sum(used_s.values()) / 3600 + max(still, begun_s / 3600)
 
 
 def disk_bytes(planned: PlannedSweep, workspace: Workspace) -> int:

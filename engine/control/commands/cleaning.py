@@ -28,6 +28,9 @@ def clean(parts: Parts, names: tuple[str, ...], *, weights: bool) -> Obeyed:
     for one in found:
         if one.host != LOCAL:
             elsewhere[one.host].append(one.path)
+    for one in found:
+        if one.kind == "weights":
+            parts.ledger.change_run(one.path.split("/")[1]).weights_dropped = True
     for host, paths in elsewhere.items():
         parts.fleet.discard(host, paths)
     return Obeyed(runs=len(runs), freed_bytes=freed)

@@ -126,7 +126,8 @@ def ensure_supervisor(workspace: Workspace) -> None:
             raise StateError(f"{holder.stopped_words()}.", where=str(workspace.root))
         return
     put_aside(workspace.supervisor_log)
-    with workspace.supervisor_log.open("ab") as log:
+    descriptor = os.open(workspace.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "ab") as log:
         subprocess.Popen(
             [sys.executable, "-m", "engine.control.supervisor", str(workspace.root)],
             stdin=subprocess.DEVNULL,

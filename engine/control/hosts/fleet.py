@@ -128,6 +128,11 @@ class Fleet:
             if run is not None and failed_here and any(name in sweep.run_ids for sweep in elsewhere):
                 transitions.queue(self._ledger, name, f"failed on {host}: {run.reason}")
 
+    def has_failed_on(self, host: str, run_id: str) -> bool:
+        """Whether the run is one of those that failed last there: another one is to show whether the host is fit."""
+        known = self._ledger.hosts.get(host)
+        return known is not None and run_id in known.failed and len(self._ledger.runs) > len(known.failed)
+
     def num_slots(self, sweep: SweepState) -> int:
         """How many slots a sweep's runs hold at once, as far as its hosts are known."""
         launchers = [launcher for host in sweep.hosts if (launcher := self.launcher(host)) is not None]

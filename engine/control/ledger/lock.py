@@ -12,7 +12,7 @@ from engine.errors import StateError
 from engine.records.record import Record, decoded, encoded
 from engine.records.workspace import Workspace
 
-STATE_FORMAT = 2
+STATE_FORMAT = 3
 """Of `state.json` and of the commands in the queue. Raise it where a program of before could not read them; give
 `state_file` the way from the format before."""
 

@@ -193,5 +193,10 @@ def _from_1(tables: Tables) -> None:
     tables[FORMAT_TABLE] = {"1": {"version": 2}}
 
 
-_MIGRATIONS: dict[int, Callable[[Tables], None]] = {1: _from_1}
+def _from_2(tables: Tables) -> None:
+    """Format 2 knew neither budgets nor `clean`; what is new may be missing."""
+    tables[FORMAT_TABLE] = {"1": {"version": 3}}
+
+
+_MIGRATIONS: dict[int, Callable[[Tables], None]] = {1: _from_1, 2: _from_2}
 """By the format before: what makes the next one of it, in place."""

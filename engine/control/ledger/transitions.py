@@ -46,7 +46,7 @@ def start(ledger: Ledger, run_id: str, *, host: str, slot: str, num_processes: i
     run.status, run.reason = RunStatus.RUNNING, ""
     run.attempt += 1
     run.host, run.slot, run.num_processes = host, slot, num_processes
-    run.started_s, run.evaluation_id = time.time(), evaluation_id
+    run.started_s, run.evaluation_id, run.weights_dropped = time.time(), evaluation_id, False
     return run.attempt
 
 

@@ -40,6 +40,9 @@ class Dispatch:
         self._workspace, self._ledger, self._bundles, self._results = workspace, ledger, bundles, results
         self._fleet, self._preparing = fleet, preparing
         self.not_before_s = 0.0
+        self._disk_left: dict[str, float] = {}
+        self._trials: set[str] = set()
+        """Hosts that were set aside, and may be tried with one run in this round."""
 
     def start_runs(self) -> None:
         """Fill free slots, each run where it will end soonest."""
@@ -49,15 +52,17 @@ class Dispatch:
         self._end_what_is_over_its_cap(now_s)
         running = self._running()
         loads = [self._load(h, running.get(h, {}), now_s) for h in self._fleet.wanted() if self._fleet.is_open(h)]
-        loads += [self._trial(host, now_s) for host in self._fleet.wanted() if self._fleet.is_on_trial(host)]
+        self._trials = {host for host in self._fleet.wanted() if self._fleet.is_on_trial(host)}
+        loads += [self._load(host, {}, now_s) for host in sorted(self._trials)]
         self._say_what_is_too_wide(loads)
-        self._say_what_is_over_its_disk()
+        self._look_at_disks()
         if not any(load.num_free() for load in loads):
             return
         load_of = {load.host: load for load in loads}
         candidates = self._candidates(load_of, now_s)
         started = [start for start in place(candidates, loads, now_s) if self._start(start, now_s)]
-        self._move_from_queues(load_of, started, running, now_s)
+        fit = {host: load for host, load in load_of.items() if self._fleet.is_open(host)}
+        self._move_from_queues(fit, started, running, now_s)
 
     # What may go where
 
@@ -82,12 +87,6 @@ class Dispatch:
                 queue_s = max(queue_s, now_s - started_s)
         return HostLoad(host, tuple(self._fleet.slots(host)), busy_until_s, queue_s)
 
-    def _trial(self, host: str, now_s: float) -> HostLoad:
-        """No more slots of a host than one run holds."""
-        load = self._load(host, {}, now_s)
-        widest = max(s.most_processes for s in self._ledger.sweeps.values() if s.active and host in s.hosts)
-        return load._replace(slots=load.slots[:widest])
-
     def _seconds(self, run_id: str, host: str) -> float:
         """How long a run of an active sweep should take on a host."""
         times = (self._bundles.run_times(name) for name, sweep in self._ledger.sweeps.items() if sweep.active)
@@ -109,6 +108,7 @@ class Dispatch:
             within = [h for h in fitting if _fits(left_s[name, h], num * (times.measured_s(run_id, h) or 0.0))]
             if LOCAL in within and not self._fits_on_disk(name, run_id):
                 within.remove(LOCAL)
+            within = [h for h in within if h not in self._trials or not self._fleet.has_failed_on(h, run_id)]
             chosen = self._choice(within, ready[name], self._ledger.sweeps[name], self._ledger.runs[run_id])
             return {host: times.seconds(run_id, host) for host in chosen}
 
@@ -119,9 +119,9 @@ class Dispatch:
     def _choice(self, within: list[str], ready: list[str], sweep: SweepState, run: RunState) -> list[str]:
         """Of the hosts that are ready and within their caps: the one that a run was moved to, or that has its
         checkpoint, where there is such a one; it is waited for while it is only not ready yet."""
-        fleet = self._fleet
-        is_usable = {h: fleet.is_open(h) or fleet.is_on_trial(h) for h in sweep.hosts if h not in sweep.host_faults}
-        usable = {host for host, usable in is_usable.items() if usable}
+        usable = {h for h in sweep.hosts if self._fleet.is_open(h) and h not in sweep.host_faults} | (
+            self._trials.intersection(sweep.hosts) - {*sweep.host_faults}
+        )
         if run.moved_to in usable:
             return [run.moved_to] if run.moved_to in within else []
         last = run.trained_on
@@ -146,36 +146,33 @@ class Dispatch:
     # Disk
 
     def _fits_on_disk(self, name: str, run_id: str) -> bool:
-        left = self._left_on_disk(self._ledger.sweeps[name])
-        return left is None or self._bundles.run_times(name).training_disk_bytes(run_id) <= left
+        left = self._disk_left.get(name)
+        own = self._ledger.runs[run_id].kept_bytes  # what it takes up already is part of what it will take
+        return left is None or self._bundles.run_times(name).training_disk_bytes(run_id) <= left + own
 
-    def _left_on_disk(self, sweep: SweepState) -> float | None:
-        """Bytes of this machine's disk that a new run may take; None without a limit."""
-        if sweep.max_disk_bytes is None:
-            return None
-        times, left = self._bundles.run_times(sweep.name), sweep.max_disk_bytes
+    def _left_on_disk(self, sweep: SweepState) -> float:
+        """Bytes of this machine's disk that are left of what a sweep may take."""
+        times, left = self._bundles.run_times(sweep.name), float(sweep.max_disk_bytes or 0)
         for run_id in sweep.run_ids:
             run = self._ledger.runs[run_id]
             trains_here = run.is_running and run.host == LOCAL
             left -= times.training_disk_bytes(run_id) if trains_here else run.kept_bytes
         return left
 
-    def _say_what_is_over_its_disk(self) -> None:
+    def _look_at_disks(self) -> None:
+        """What each sweep with a limit may still take; put down where no run of it can be started for that."""
+        self._disk_left = {}
         for name, sweep in self._ledger.sweeps.items():
-            if sweep.max_disk_bytes is None or not (sweep.active and sweep.prepared):
+            if sweep.max_disk_bytes is None or LOCAL not in sweep.hosts or not (sweep.active and sweep.prepared):
                 continue
-            left = self._left_on_disk(sweep)
+            self._disk_left[name] = self._left_on_disk(sweep)
             waiting = [run_id for run_id in sweep.run_ids if self._ledger.runs[run_id].status is RunStatus.QUEUED]
-            times = self._bundles.run_times(name)
-            is_full = waiting and left is not None and min(map(times.training_disk_bytes, waiting)) > left
+            is_full = waiting and not any(self._fits_on_disk(name, run_id) for run_id in waiting)
             mend = "launch it again with a larger execution.max_disk_bytes, or kitui clean --weights"
             words = f"its runs may take {sweep.max_disk_bytes:,} bytes of the disk, and another would take more: {mend}"
-            words = words if is_full and not self._trains(sweep) else ""
+            words = words if is_full and not any(self._ledger.runs[r].is_running for r in sweep.run_ids) else ""
             if words != sweep.disk_full:
                 self._ledger.change_sweep(name).disk_full = words
-
-    def _trains(self, sweep: SweepState) -> bool:
-        return any(self._ledger.runs[run_id].is_running for run_id in sweep.run_ids)
 
     # Caps
 
@@ -224,6 +221,15 @@ class Dispatch:
             return False
         if start.host == LOCAL and not self._fits_on_disk(start.sweep, run_id):
             return False
+        was_set_aside = not self._fleet.is_open(start.host)
+        if was_set_aside and start.host not in self._trials:  # another run is on trial there since
+            return False
+        self._trials.discard(start.host)
+        if start.host == LOCAL and start.sweep in self._disk_left:
+            run = self._ledger.runs[run_id]
+            self._disk_left[start.sweep] -= (
+                self._bundles.run_times(start.sweep).training_disk_bytes(run_id) - run.kept_bytes
+            )
         folder, launcher = self._workspace.run(run_id), self._fleet.launcher(start.host)
         assert launcher is not None
         try:
@@ -287,6 +293,7 @@ class Dispatch:
                 fits = slots_for(run.num_processes, free[host]) and _fits(
                     left_s, run.num_processes * seconds if left_s is not None else 0.0
                 )
+                fits = fits and (host != LOCAL or self._fits_on_disk(name, run_id))
                 if fits and self._preparing.is_ready(host, name) and seconds < bound_s:
                     return host
         return None

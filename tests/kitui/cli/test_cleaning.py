@@ -73,7 +73,7 @@ def test_kept_weights_are_scored_with_other_questions_and_nothing_is_trained(
         assert (refused.returncode, words in refused.stderr) == (code, True), refused.stderr
     # The weights are both sweeps': for one of them alone they stay.
     kept = kitui.json("clean", "--weights", "two", "--dry-run")
-    assert (kept["found"], kept["kept"]) == ([], ["the weights of 2 runs: another sweep has them too"])
+    assert (kept["found"], kept["kept"]) == ([], ["the weights of 2 runs: another sweep has them too, or scores them"])
     assert kitui("clean", "--weights", "--yes").returncode == 0
     refused = kitui("evaluate", "sweep", "--num-choices", 3)
     assert (refused.returncode, "no weights were kept" in refused.stderr) == (3, True), refused.stderr
@@ -87,6 +87,8 @@ def test_only_what_nothing_refers_to_is_removed_and_as_much_as_was_said(
     assert kitui.json("clean", "--dry-run")["found"] == []
     launched(kitui, write_sweep(infusion_frequency="[0]", **SMALL))  # 4 is nobody's now, 8 the other sweep's
     (orphan,) = [run_id for run_id in kitui.workspace.run_ids() if "-f4-" in run_id]
+    # Until the plan of the new form is written, the one of before it holds, too.
+    wait_until(lambda: kitui.json("clean", "--dry-run")["found"], 60)
     found = kitui.json("clean", "--dry-run")
     assert [(one["kind"], one["path"]) for one in found["found"]] == [("runs", f"runs/{orphan}")]
     refused = kitui("clean")
@@ -113,16 +115,23 @@ def test_what_is_still_being_written_is_no_leftover(workspace: Workspace) -> Non
     made = {
         workspace.root / ".state.json.1.tmp": True,
         workspace.root / "queue" / "1.unreadable": True,
-        workspace.root / "tokens" / ".abc.12345678": True,
-        workspace.root / "tokens" / ".locked.12345678": False,
-        workspace.root / "sweeps" / ".new.tmp": False,
-        workspace.root / ".hosts.toml.swp": False,  # an editor's
+        workspace.root / "tokens" / ".0123456789ab.12345678": True,
+        workspace.root / "tokens" / ".ba9876543210.12345678": False,  # locked
+        workspace.root / "facts" / ".new.json.99999999.tmp": False,
+        # What is not kitui's own: an editor's, a shell's, another program's.
+        workspace.root / ".hosts.toml.swp": False,
+        workspace.root / ".bashrc.original": False,
+        workspace.root / ".old.tmp": False,
+        workspace.root / "data.1.tmp": False,
+        workspace.root / "runs" / "exp1": False,
+        workspace.root / "tokens" / "mine": False,
+        workspace.root / "facts" / "notes.txt": False,
     }
     for path in made:
-        path.mkdir() if "tokens" in str(path) else path.touch()
-        if path.name != ".new.tmp":
+        path.mkdir() if path.parent.name in ("tokens", "runs") else path.touch()
+        if ".new." not in path.name:
             os.utime(path, (old, old))
-    lock = os.open(workspace.root / "tokens" / ".locked.12345678", os.O_RDONLY)
+    lock = os.open(workspace.root / "tokens" / ".ba9876543210.12345678", os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     found = {workspace.root / one.path for one in find_leftovers(workspace, read_state(workspace)).found}
     os.close(lock)

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import CommandLine, in_full_disk, wait_until
+from engine.control.supervisor import Supervisor
+from tests.conftest import CommandLine, Prepared, in_full_disk, wait_until
 from tests.engine.control.test_supervisor import results, state_of
+from tests.factory import make_run, make_sweep
 from tests.hosts import Farm
 
 
@@ -55,26 +57,51 @@ def test_runs_that_no_host_has_slots_for_are_said_to_be_that(
 def test_a_sweep_takes_no_more_of_the_disk_than_it_may(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[4]", seed="[0]", num_tokens='["20k"]')
     text, plan = path.read_text(), kitui.json("plan", path)
-    params, needed = plan["models"][0]["num_params_total"], plan["disk_bytes"]
+    params = plan["models"][0]["num_params_total"]
+    while_it_trains = 200_000 + 36 * params
 
     def launch(max_disk_bytes: int) -> str:
         path.write_text(text + f"\n[execution]\nmax_disk_bytes = {max_disk_bytes}\n")
         done = kitui("launch", path)
         return done.stderr if done.returncode else ""
 
-    refused = launch(needed - 1)
+    refused = launch(while_it_trains)  # beside what it will leave
     assert "execution.max_disk_bytes" in refused
     assert "it will not be launched" in " ".join(kitui.json("plan", path)["notes"])
-    # The weights that it leaves fit; two checkpoints with the optimizer's state do not.
-    assert not launch(needed)
-    wait_until(
-        lambda: any("another would take more" in words for words in row(kitui)["alerts"]), 60, lambda: row(kitui)
-    )
-    assert row(kitui)["queued"] == 1
-    assert not launch(200_000 + 24 * params)
+    assert not launch(plan["disk_bytes"] + while_it_trains)
     wait_until(lambda: row(kitui)["done"] == 1, 60, lambda: row(kitui))
     (run,) = state_of(kitui.workspace).runs.values()
-    assert 0 < run.kept_bytes < 200_000 + 24 * params
+    assert 0 < run.kept_bytes < while_it_trains
+
+
+def test_what_a_sweep_has_left_on_the_disk_counts_when_the_next_run_is_started(smoke: Prepared) -> None:
+    """Without processes: what may be started where some runs have left much, and one of them goes on."""
+    supervisor = Supervisor(smoke.workspace)
+    ids = [run.run_id for run in smoke.bundle.runs[:3]]
+    times = supervisor.bundles.run_times("smoke")
+    most = max(map(times.training_disk_bytes, ids))
+    supervisor.ledger.put_sweep(make_sweep(ids, "smoke", max_disk_bytes=2 * most))
+    supervisor.ledger.put_run(make_run(ids[0], "done", kept_bytes=most + 2001))
+    supervisor.ledger.put_run(make_run(ids[1], kept_bytes=1000))
+    supervisor.ledger.put_run(make_run(ids[2]))
+    dispatch = supervisor.dispatch
+    dispatch._look_at_disks()
+    sweep = supervisor.ledger.sweeps["smoke"]
+    sizes = [times.training_disk_bytes(run_id) for run_id in ids[1:]]
+    left = 2 * most - (most + 2001) - 1000
+    assert [dispatch._fits_on_disk("smoke", run_id) for run_id in ids[1:]] == [
+        sizes[0] <= left + 1000,
+        sizes[1] <= left,
+    ]
+    supervisor.ledger.change_run(ids[0]).kept_bytes = 2 * most
+    dispatch._look_at_disks()
+    assert [dispatch._fits_on_disk("smoke", run_id) for run_id in ids[1:]] == [False, False]
+    assert "another would take more" in sweep.disk_full
+    supervisor.ledger.change_run(ids[0]).kept_bytes = 0
+    dispatch._look_at_disks()
+    assert [dispatch._fits_on_disk("smoke", run_id) for run_id in ids[1:]] == [True, True]
+    assert sweep.disk_full == ""
+    supervisor.ledger.close()
 
 
 def test_a_sweep_takes_no_more_hours_than_it_may(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
