@@ -35,7 +35,8 @@ settings.load_profile("kitui")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak-seconds", type=float, default=20.0, help="How long each mode of tests/soak lasts.")
+    parser.addoption("--fuzz-inputs", type=int, default=300, help="How many inputs each reader is given.")
+    parser.addoption("--soak-seconds", type=float, default=10.0, help="How long each mode of tests/soak lasts.")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Whatever is in the files and options that people give: an answer in words with exit code 2, or none is needed; soon,
 and in bounded memory.
 
-The default suite tries some dozens of inputs a reader; the slow one some thousands (`-s` prints how many there were).
+The default suite tries some dozens of inputs a reader, the slow one some hundreds, or as many as `--fuzz-inputs` says;
+`-s` prints how many were taken, and how many refused.
 """
 
 from __future__ import annotations
@@ -285,5 +286,7 @@ def test_nothing_that_is_given_brings_a_traceback(name: str, bounded: None) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
-def test_nothing_of_thousands_that_is_given_brings_a_traceback(name: str, bounded: None) -> None:
-    fuzz(name, 2_000)
+def test_nothing_of_hundreds_that_is_given_brings_a_traceback(
+    name: str, bounded: None, pytestconfig: pytest.Config
+) -> None:
+    fuzz(name, pytestconfig.getoption("--fuzz-inputs"))

@@ -39,6 +39,7 @@ def steps(workspace: Workspace) -> list[tuple[str, int, int]]:
     return [(run_id, record.attempt, record.step) for run_id, record in records]
 
 
+@pytest.mark.slow
 def test_kept_weights_are_scored_with_other_questions_and_nothing_is_trained(
     kitui: CommandLine, write_sweep: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def test_what_a_sweep_has_left_on_the_disk_counts_when_the_next_run_is_started(s
     supervisor.ledger.close()
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_no_more_hours_than_it_may(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[4]", seed="[0, 1, 2, 3]", num_tokens='["20k"]')
     text = path.read_text()
