@@ -15,6 +15,7 @@ from engine.records.workspace import Workspace
 from kitui.services.format import counted, size_of_bytes
 from kitui.services.orders import give
 from kitui.services.sweeps import known_sweep
+from kitui.services.text import printable
 
 _WORDS: dict[Kind, tuple[str, str]] = {
     "runs": ("run", "that no sweep has any more"),
@@ -23,6 +24,9 @@ _WORDS: dict[Kind, tuple[str, str]] = {
     "facts": ("file of facts", "that no sweep names"),
     "temporary": ("leftover", "of processes that died"),
 }
+
+
+_MANY = 20
 
 
 def leftovers(workspace: Workspace, names: Sequence[str], *, weights: bool) -> LeftoversDocument:
@@ -43,7 +47,7 @@ def clean(workspace: Workspace, names: Sequence[str], *, weights: bool, found: L
 
 
 def leftover_lines(document: LeftoversDocument) -> list[str]:
-    """What could go, a line a kind."""
+    """What could go, by kind: how much, and the first of it by name."""
     lines = []
     for kind in KINDS:
         here = [one for one in document.of(kind) if one.host == LOCAL]
@@ -51,6 +55,8 @@ def leftover_lines(document: LeftoversDocument) -> list[str]:
         one, about = _WORDS[kind]
         if here:
             lines.append(f"{_counted(len(here), one)} {about} · {size_of_bytes(num_bytes(here))}")
+            lines += [f"  {printable(found.path)}" for found in here[:_MANY]]
+            lines += [f"  … and {len(here) - _MANY:,} more"] if len(here) > _MANY else []
         if away:
             hosts = ", ".join(sorted({found.host for found in away}))
             lines.append(f"{_counted(len(away), one)} {about}, on {hosts} · not looked at there")
