@@ -54,6 +54,7 @@ def test_runs_that_no_host_has_slots_for_are_said_to_be_that(
     assert words not in row(kitui)["alerts"]
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_no_more_of_the_disk_than_it_may(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     path = write_sweep(model_size='["nano-3k"]', infusion_frequency="[4]", seed="[0]", num_tokens='["20k"]')
     text, plan = path.read_text(), kitui.json("plan", path)
