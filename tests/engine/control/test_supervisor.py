@@ -313,7 +313,9 @@ def test_after_everything_was_killed_the_status_says_so_and_a_look_carries_on(
 
     wait_until(both_train, 120)
     # As the power goes: all at once, the supervisor first, which else would notice.
-    mine = [p for p in psutil.process_iter(["cmdline"]) if str(kitui.workspace.root) in " ".join(p.info["cmdline"] or [])]
+    mine = [
+        p for p in psutil.process_iter(["cmdline"]) if str(kitui.workspace.root) in " ".join(p.info["cmdline"] or [])
+    ]
     holder = Lock(kitui.workspace).holder()
     assert holder is not None
     guards = [read_json(path)["pid"] for path in started]
