@@ -7,7 +7,6 @@ every plan. What cannot be read might refer to anything: then nothing of these k
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import time
@@ -24,7 +23,7 @@ from engine.records.processes import GuardRecord
 from engine.records.raw_bundle import RawBundle
 from engine.records.record import read_record
 from engine.records.states import LOCAL, RunState
-from engine.records.workspace import Workspace, read_json, size_of
+from engine.records.workspace import Workspace, is_locked, read_json, size_of
 from engine.spec.names import is_name
 
 _RUN, _HASH = re.compile(r"[a-z0-9._-]+-f\d+-s\d+-[0-9a-f]{12}"), re.compile(r"[0-9a-f]{12}")
@@ -119,7 +118,7 @@ def _field(workspace: Workspace, run_id: str, name: str) -> set[str]:
 
 
 def _weights(workspace: Workspace, state: State | Ledger, sweeps: set[str]) -> tuple[list[Leftover], int]:
-    """Those of ended runs: a run that is to go on needs its own. And how many stay for another sweep's sake."""
+    """Those of ended runs that nothing is still to be scored from; and how many stay for another sweep's sake."""
     theirs = {r for name in sweeps if name in state.sweeps for r in state.sweeps[name].run_ids}
     of_others = {r for name, sweep in state.sweeps.items() if name not in sweeps for r in sweep.run_ids}
     of_others |= {
@@ -184,20 +183,10 @@ def _is_guarded(workspace: Workspace, run_id: str) -> bool:
 def _is_old(path: Path) -> bool:
     """Whether nobody writes it any more: it is old, and (a folder that is being made is locked) not locked."""
     try:
-        if time.time() - path.lstat().st_mtime < _AFTER_S:
-            return False
-        if not path.is_dir():
-            return True
-        descriptor = os.open(path, os.O_RDONLY)
+        age_s = time.time() - path.lstat().st_mtime
     except OSError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    return age_s > _AFTER_S and not (path.is_dir() and is_locked(path))
 
 
 def _names(folder: Path) -> set[str]:

@@ -33,7 +33,7 @@ from engine.records.bundle import SweepBundle, read_bundle
 from engine.records.plan import Ceiling, Plan, PlannedAnalysis, PlannedCell
 from engine.records.record import encoded, write_record
 from engine.records.seals import check_manifest, write_manifest
-from engine.records.workspace import SweepFolder, Workspace, sync_folder, write_json
+from engine.records.workspace import SweepFolder, Workspace, is_locked, sync_folder, write_json
 from engine.spec.axes import OTHER_AXES, Axis
 from engine.spec.files import read_text
 from engine.spec.resolve import background_hashes, resolve
@@ -165,22 +165,8 @@ def _drop_leftovers(folder: Path) -> None:
     """Remove what preparations of this folder that were killed have left. One that goes on holds a lock on its own, but
     not yet in its first moment."""
     for leftover in folder.parent.glob(f".{folder.name}.*"):
-        if time.time() - leftover.stat().st_mtime > _FIRST_MOMENT_S and not _is_locked(leftover):
+        if time.time() - leftover.stat().st_mtime > _FIRST_MOMENT_S and not is_locked(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _is_locked(folder: Path) -> bool:
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _write_tokens(corpus: CorpusSpec, folder: Path) -> None:

@@ -11,7 +11,15 @@ from typing import Any
 import orjson
 
 from engine.errors import DataError
-from engine.spec.files import LINE_BYTES, TABLE_BYTES, allowed_bytes, check_file, read_text, too_large
+from engine.spec.files import (
+    LINE_BYTES,
+    MAX_BYTES_VARIABLE,
+    TABLE_BYTES,
+    allowed_bytes,
+    check_file,
+    read_text,
+    too_large,
+)
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
@@ -32,9 +40,11 @@ def read_rows(path: Path, *, key: str, required: Sequence[str]) -> Rows:
 
 
 def _json_lines(path: Path, text: str) -> Rows:
+    most = allowed_bytes(LINE_BYTES)
     for line, raw in enumerate(text.split("\n"), start=1):
-        if len(raw) > LINE_BYTES:
-            raise DataError(f"a line of more than {LINE_BYTES:,} characters.", where=f"{path}, line {line}")
+        if len(raw) > most:
+            mend = f"If it is meant, allow more: {MAX_BYTES_VARIABLE}=1G."
+            raise DataError(f"a line of more than {most:,} characters.", where=f"{path}, line {line}", mend=mend)
         if raw.strip():
             try:
                 row = orjson.loads(raw)

@@ -352,17 +352,14 @@ class Trainer:
     def _resume(self) -> None:
         path, faults = sound_checkpoint(self.folder, self.num_steps) if self.ranks.is_first else (None, [])
         step = self.ranks.first_says(int(path.name) if path is not None else -1)  # another node may see it later
+        if self.spec.only_score and step != self.num_steps:  # said before any record: one makes earlier ones void
+            what = "its weights are gone, damaged or not those of its end: there is nothing to score."
+            raise DataError(what, where=str(self.folder.root), mend="It keeps the scores that it has.")
         if step < 0:
             self._event("started", f"{self.num_steps} steps, {self.mixture.total_tokens} tokens")
         else:
             self._take_state(self.folder.checkpoints / str(step))
             self._event("resumed", f"after step {self.step} of {self.num_steps}")
-        if self.spec.only_score and self.step < self.num_steps:
-            raise DataError(
-                "its weights are gone, damaged or not those of its end: there is nothing to score.",
-                where=str(self.folder.root),
-                mend="Launch the sweep that it was trained for; what is missing is trained again then.",
-            )
         for fault in faults:  # said after the step is: an attempt's first record says what of earlier ones is void
             self._event("checkpoint damaged", fault)
 

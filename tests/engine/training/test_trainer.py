@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.errors import DAMAGED, STOPPED_AFTER_CHECKPOINT
+from engine.errors import DAMAGED, STOPPED_AFTER_CHECKPOINT, DataError
 from engine.records.metrics import EventRecord, RetentionRecord, StepRecord, read_metrics
 from engine.records.record import plain
 from engine.records.results import RunResult, read_result
@@ -212,6 +212,19 @@ def test_what_a_run_reads_is_believed_only_as_it_was_written(lab: Lab, damage: s
     assert "changed after" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not list(folder.root.glob("result-*"))
+
+
+def test_a_run_that_is_only_to_be_scored_is_not_trained_and_loses_nothing(lab: Lab) -> None:
+    spec = lab.spec()
+    lab.train("run", spec)
+    folder = lab.folder("run", spec)
+    before, weights = folder.metrics.read_bytes(), next(folder.checkpoints.glob("*/model.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 64
+    weights.write_bytes(content)
+    with pytest.raises(DataError, match="nothing to score"):
+        lab.train("run", spec.model_copy(update={"only_score": True}), attempt=2)
+    assert folder.metrics.read_bytes() == before
 
 
 def test_two_stages_resume_like_one(lab_of: Callable[..., Lab]) -> None:
