@@ -28,6 +28,8 @@ def verify_sweeps(workspace: Workspace, names: Sequence[str], *, mend: bool, jso
     else:
         for one in found.sweeps:
             _print(one)
+        if not found.sweeps:
+            note(f"there are no sweeps in {workspace.root}")
     mendable, damaged = damaged_of(workspace, found)
     if mend and mendable:
         order(workspace, "mend", mendable)
