@@ -20,39 +20,47 @@ Array = NDArray[np.float64]
 class DosePart(NamedTuple):
     """One fact set at one dose: each seed's retention, and how to draw such values around any mean retention.
 
-    With `num_choices`, retentions come from beta-binomial counts out of `num_questions`; else from a normal."""
+    Where there are choices, retentions come from beta-binomial counts out of so many questions; else (0 choices) from a
+    normal."""
 
     retentions: Array
-    num_questions: int
-    num_choices: float
+    num_questions: Array
+    num_choices: Array
     rho: float
     sd: float
 
-    def variance_of_mean(self) -> float:
-        """The variance of the seeds' mean retention; levels are taken off 0 and 1, where a binomial's would vanish."""
+    @property
+    def mean(self) -> float:
+        return float(self.retentions.mean())
+
+    def variance_of_mean(self, level: float | None = None) -> float:
+        """The variance of the seeds' mean retention around a level, their own mean by default; levels are taken off 0
+        and 1, where a binomial's would vanish."""
+        level = self.mean if level is None else level
         num_seeds = len(self.retentions)
-        if not self.num_choices:
+        if not self.num_choices.all():
             return self.sd**2 / num_seeds
         chance, n = 1 / self.num_choices, self.num_questions
-        accuracy = chance + (1 - chance) * float(self.retentions.mean())
-        accuracy = (accuracy * n * num_seeds + 0.5) / (n * num_seeds + 1)
-        return accuracy * (1 - accuracy) / n * (1 + (n - 1) * self.rho) / (1 - chance) ** 2 / num_seeds
+        accuracy = chance + (1 - chance) * level
+        accuracy = (accuracy * n.sum() + 0.5) / (n.sum() + 1)
+        variances = accuracy * (1 - accuracy) / n * (1 + (n - 1) * self.rho) / (1 - chance) ** 2
+        return float(variances.mean()) / num_seeds
 
     def draw_means(self, level: float, inflation: Array, rng: np.random.Generator) -> Array:
         """Seed means of simulated retentions around `level`, one for each entry of `inflation`, a factor on rho (or
         on the variance) that carries the uncertainty of the pooled scatter."""
         shape = (len(inflation), len(self.retentions))
-        if not self.num_choices:
+        if not self.num_choices.all():
             return np.asarray(
                 level + self.sd / np.sqrt(shape[1]) * np.sqrt(inflation) * rng.standard_normal(len(inflation))
             )
         chance = 1 / self.num_choices
-        accuracy = min(max(chance + (1 - chance) * level, 1e-4), 1 - 1e-4)
+        accuracy = np.clip(chance + (1 - chance) * level, 1e-4, 1 - 1e-4)
         rho = np.clip(self.rho * inflation, 1e-6, 0.9)[:, None]
         size = (1 - rho) / rho
         chances = rng.beta(accuracy * size, (1 - accuracy) * size, size=shape)
-        counts = rng.binomial(self.num_questions, chances)
-        return np.asarray(((counts / self.num_questions).mean(axis=1) - chance) / (1 - chance))
+        counts = rng.binomial(self.num_questions.astype(np.int64), chances)
+        return np.asarray(((counts / self.num_questions - chance) / (1 - chance)).mean(axis=1))
 
 
 class GateResult(NamedTuple):
@@ -69,7 +77,7 @@ def collapse_test(
     the curve); `dispersion` scales the variance of that mean for what the parts have in common; `residual_df` are the
     degrees of freedom behind the pooled scatter."""
     num_parts = len(doses[0])
-    levels_PJ = np.array([[float(dose[p].retentions.mean()) for dose in doses] for p in range(num_parts)])
+    levels_PJ = np.array([[dose[p].mean for dose in doses] for p in range(num_parts)])
     variances = np.array([sum(part.variance_of_mean() for part in dose) for dose in doses]) / num_parts**2 * dispersion
     weights = 1 / variances
     means = levels_PJ.mean(axis=0)

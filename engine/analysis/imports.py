@@ -1,6 +1,7 @@
 """Results trained elsewhere (or simulated), as a sweep of their own: `results.parquet` beside a plan without runs.
 
-One row a run and fact set. What the columns mean stands in docs/formats.md; columns that are not known are kept.
+One row a run and fact set, or one a run with a column for each set. What the columns mean stands in docs/formats.md;
+columns that are not known are kept, and those of other names can be mapped.
 """
 
 from __future__ import annotations
@@ -8,14 +9,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.analysis.curves import Observation, gather
+from engine.analysis.collapse import Collapse
+from engine.analysis.curves import Observation, gather, with_common_ceilings
+from engine.analysis.given_points import POINT_COLUMN
+from engine.analysis.import_rows import MEASURES, given_point, observations_of
 from engine.errors import DamageError, DataError, KituiError, together
 from engine.records.conditions import Condition
-from engine.records.metrics import retention_of
 from engine.records.plan import Plan, PlannedAnalysis, PlannedCell
 from engine.records.record import write_record
 from engine.records.seals import check_manifest, write_manifest
@@ -23,46 +27,91 @@ from engine.records.workspace import SweepFolder, Workspace
 from engine.spec import fact_sets
 from engine.spec.axes import OTHER_AXES
 from engine.spec.names import check_name
-from engine.spec.numbers import parse_count, parse_number, parse_seed
-from engine.spec.tables import read_rows
+from engine.spec.numbers import parse_number
+from engine.spec.tables import columns_of, mapped, read_rows
 
-REQUIRED = ("num_params", "num_tokens", "frequency", "seed")
-_MEASURES = "correct, num_questions and num_choices; or accuracy, num_questions and num_choices; or retention"
+REQUIRED = ("num_params", "num_tokens", "frequency")
+REQUIRED_OF_POINTS = ("num_params", POINT_COLUMN)
+_NAMES_A_CELL = (*Condition.__struct_fields__, *(axis.field for axis in OTHER_AXES), "frequency", "fact_set")
+_TEXTS = {"fill": ("infused", "neutral"), "mixture": ("displace", "append"), "fact_set": fact_sets.NAMES}
+_KNOWN_COLUMNS = frozenset({
+    *_NAMES_A_CELL, "model", *REQUIRED_OF_POINTS, *fact_sets.NAMES, "seed", "correct", "accuracy", "retention",
+    "num_questions", "num_choices", "prior_exposures", "infused_share", "lower", "upper", "simulated",
+}) - {"other_axes"}  # fmt: skip
 
 
-def import_table(path: Path, name: str, workspace: Workspace, *, replace: bool = False) -> SweepFolder:
-    """Read a table of results and keep it as the sweep `name`. DataError names line, column and value of each bad row,
-    and then nothing is imported."""
+class Imported(NamedTuple):
+    """What was taken in. `num_empty`: rows of runs that have no result, as crashed ones leave them."""
+
+    folder: SweepFolder
+    num_rows: int
+    num_empty: int
+
+
+def import_table(
+    path: Path, name: str, workspace: Workspace, *, columns: Mapping[str, str] | None = None, replace: bool = False
+) -> Imported:
+    """Read a table of results and keep it as the sweep `name`. `columns`: what some of our columns are called there, or
+    the one value that they have. DataError names line, column and value of each bad row, and then nothing is
+    imported."""
     check_name(name, key="--name")
-    rows, observations, faults = [], [], []
+    theirs, constants = mapped(columns or {}, columns_of(path, key="TABLE"), _KNOWN_COLUMNS, _TEXTS)
+    is_of_points = POINT_COLUMN in theirs or POINT_COLUMN in columns_of(path, key="TABLE")
+    required = [c for c in (REQUIRED_OF_POINTS if is_of_points else REQUIRED) if c not in constants]
+    rows, observations, faults, num_empty = [], [], [], 0
     line_of: dict[tuple[Any, ...], int] = {}
-    for line, row in read_rows(path, key="TABLE", required=REQUIRED):
+    repeats: Counter[tuple[Any, ...]] = Counter()
+    for line, whole in read_rows(path, key="TABLE", required=[theirs.get(c, c) for c in required]):
+        row = {**whole, **{ours: whole.get(column) for ours, column in theirs.items()}, **constants}
+        if "seed" not in row:  # rows that agree in all but their results are repetitions
+            cell = tuple(_plain(row.get(c)) for c in _NAMES_A_CELL)
+            row["seed"] = repeats[cell]
+            repeats[cell] += 1
         try:
-            observation = _observation(path, line, row)
+            if is_of_points:
+                given_point(path, line, row)
+                rows.append(row)
+                continue
+            found = observations_of(path, line, row)
         except DataError as error:
             faults.append(error)
             continue
-        run = (observation.condition, observation.frequency, observation.seed, observation.fact_set)
-        if run in line_of:
-            faults.append(
-                DataError(
-                    f"the same run and fact set stand on line {line_of[run]}.",
-                    where=f"{path}, line {line}",
-                    key="frequency, seed, fact_set",
-                    value=f"{observation.frequency}, {observation.seed}, {observation.fact_set or '(none)'}",
-                    mend="Delete one of the two rows, or give the runs different seeds.",
+        if not found:
+            num_empty += 1
+            continue
+        for observation in found:
+            run = (observation.condition, observation.frequency, observation.seed, observation.fact_set)
+            if run in line_of:
+                faults.append(
+                    DataError(
+                        f"the same run and fact set stand on line {line_of[run]}.",
+                        where=f"{path}, line {line}",
+                        key="frequency, seed, fact_set",
+                        value=f"{observation.frequency}, {observation.seed}, {observation.fact_set or '(none)'}",
+                        mend="Delete one of the two rows, or give the runs different seeds.",
+                    )
                 )
-            )
-        line_of[run] = line
+            line_of[run] = line
         rows.append(row)
-        observations.append(observation)
+        observations.extend(found)
     if faults:
         raise together(faults)
     if not rows:
-        raise DataError("there are no rows in this table.", where=str(path))
+        words = "no row has a result." if num_empty else "there are no rows in this table."
+        raise DataError(words, where=str(path), mend=f"A row has {MEASURES}." if num_empty else "")
     # An exported simulation stays one.
     simulated = any(str(row.get("simulated")).lower() in ("true", "1") for row in rows)
-    return write_sweep(observations, rows, name, workspace, simulated=simulated, replace=replace)
+    observations = with_common_ceilings(observations)
+    folder = write_sweep(observations, rows, name, workspace, simulated=simulated, replace=replace)
+    return Imported(folder, len(rows), num_empty)
+
+
+def _plain(value: Any) -> float | str:
+    """A value as it is meant: 1, 1.0 and "1" are one."""
+    try:
+        return float(parse_number(value))
+    except ValueError:
+        return str(value).strip()
 
 
 def write_sweep(
@@ -118,119 +167,19 @@ def read_imported(folder: SweepFolder) -> list[Observation]:
     except DamageError as error:
         error.mend = "Import it again."
         raise
-    return [_observation(path, line, row) for line, row in read_rows(path, key="results", required=REQUIRED)]
+    if POINT_COLUMN in columns_of(path, key="results"):
+        return []
+    rows = read_rows(path, key="results", required=REQUIRED)
+    return with_common_ceilings(o for line, row in rows for o in observations_of(path, line, row))
 
 
-def row_of(observation: Observation) -> dict[str, Any]:
-    """The observation as a row of an importable table."""
-    condition = {name: value for name, value in observation.condition.by_field().items() if value is not None}
-    row = condition | {"frequency": observation.frequency, "seed": observation.seed, "fact_set": observation.fact_set}
-    if observation.correct is None:
-        return row | {"retention": observation.retention}
-    return row | {
-        "correct": observation.correct,
-        "num_questions": observation.num_questions,
-        "num_choices": observation.num_choices,
-    }
-
-
-def _observation(path: Path, line: int, row: dict[str, Any]) -> Observation:
-    where = f"{path}, line {line}"
-
-    def read(column: str, parse: Callable[[Any], Any], *, required: bool = False) -> Any:
-        value = row.get(column)
-        if value is None or (isinstance(value, str) and not value.strip()):
-            if required:
-                raise DataError("this value is missing.", where=where, key=column)
-            return None
-        try:
-            return parse(value)
-        except ValueError as error:
-            raise DataError(f"{error}.", where=where, key=column, value=value) from None
-
-    def text(value: Any) -> str:
-        return str(value).strip()
-
-    fact_set = read("fact_set", text) or ""
-    if fact_set and fact_set not in fact_sets.NAMES:
-        raise DataError(
-            "no such fact set.",
-            where=where,
-            key="fact_set",
-            value=fact_set,
-            mend=f"Known: {', '.join(fact_sets.NAMES)}, or empty.",
-        )
-    num_questions, num_choices = read("num_questions", _positive), read("num_choices", parse_number)
-    correct, accuracy, retention = read("correct", parse_count), read("accuracy", _share), read("retention", _retention)
-    if (correct is not None or accuracy is not None) and num_questions and num_choices:
-        if num_choices < 2:
-            raise DataError("expected two choices or more.", where=where, key="num_choices", value=num_choices)
-        correct = round(accuracy * num_questions) if correct is None else correct
-        if correct > num_questions:
-            raise DataError(f"more than num_questions = {num_questions}.", where=where, key="correct", value=correct)
-        retention = retention_of(correct / num_questions, num_choices)
-    elif retention is None:
-        raise DataError("this row has no result.", where=where, mend=f"A row has {_MEASURES}.")
-    else:
-        correct = num_questions = num_choices = None
-    condition = Condition(
-        num_params=read("num_params", _positive, required=True),
-        num_params_total=read("num_params_total", _positive),
-        num_tokens=read("num_tokens", _positive, required=True),
-        templates=read("templates", _positive),
-        fill=read("fill", text),
-        stages=read("stages", text),
-        mixture=read("mixture", text),
-        num_infused_facts=read("num_infused_facts", _positive),
-        ceiling_frequency=read("ceiling_frequency", _above_zero),
-        other_axes={axis.field: value for axis in OTHER_AXES if (value := read(axis.field, parse_number)) is not None},
-    )
-    return Observation(
-        condition=condition,
-        frequency=read("frequency", parse_count, required=True),
-        seed=read("seed", parse_seed, required=True),
-        fact_set=fact_set,
-        retention=retention,
-        correct=correct,
-        num_questions=num_questions,
-        num_choices=num_choices,
-        prior_exposures=read("prior_exposures", _share_or_more),
-    )
-
-
-def _positive(value: Any) -> int:
-    number = parse_count(value)
-    if number == 0:
-        raise ValueError("expected a whole number above zero")
-    return number
-
-
-def _above_zero(value: Any) -> float:
-    number = float(parse_number(value))
-    if number <= 0:
-        raise ValueError("expected a number above zero")
-    return number
-
-
-def _share_or_more(value: Any) -> float:
-    number = float(parse_number(value))
-    if number < 0:
-        raise ValueError("expected zero or more")
-    return number
-
-
-def _share(value: Any) -> float:
-    number = float(parse_number(value))
-    if not 0 <= number <= 1:
-        raise ValueError("expected a share between 0 and 1")
-    return number
-
-
-def _retention(value: Any) -> float:
-    number = float(parse_number(value))
-    if not -1 <= number <= 1:
-        raise ValueError("expected a retention between −1 and 1")
-    return number
+def read_given_points(folder: SweepFolder) -> list[Collapse]:
+    """The collapse points of a sweep that was imported as a table of those; none of any other."""
+    path = folder.results
+    if POINT_COLUMN not in columns_of(path, key="results"):
+        return []
+    rows = read_rows(path, key="results", required=REQUIRED_OF_POINTS)
+    return [given_point(path, line, row) for line, row in rows]
 
 
 def _one_type(values: list[Any]) -> list[Any]:
@@ -239,7 +188,7 @@ def _one_type(values: list[Any]) -> list[Any]:
     return values if len(types) <= 1 else [None if v is None else str(v) for v in values]
 
 
-_Run = tuple[Condition, int, int]
+_Run = tuple[Condition, float, int]
 """Condition, frequency and seed."""
 
 

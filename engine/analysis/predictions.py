@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
 from engine.analysis.forms import FORMS
-from engine.analysis.law import Law, predict
-from engine.records.analysis import FittedLaw, Prediction, TargetCondition
+from engine.analysis.law_fit import Law, predict
+from engine.analysis.law_points import LawPoint, Profile
+from engine.records.analysis import FittedLaw, FittedPoint, Prediction, TargetCondition
 from engine.records.conditions import LawCondition
+from engine.records.intervals import Interval
 from engine.spec.numbers import format_count
 
 
@@ -18,6 +21,7 @@ def prediction_at(
     law: Law,
     acquisition: Law | None,
     *,
+    others: Sequence[Law] = (),
     num_params: float,
     num_tokens: float,
     condition: LawCondition,
@@ -26,12 +30,16 @@ def prediction_at(
     model: str | None = None,
 ) -> Prediction:
     """F* and the recommended frequency at a size and budget. FitError where the law cannot be read there."""
-    predicted = predict(law, num_params, num_tokens, ceiling)
+    predicted = predict(law, num_params, num_tokens, ceiling, others)
     acquired = predict(acquisition, num_params, num_tokens) if acquisition else None
     low = predicted.interval[0]
     warnings, recommended, reason = [], None, None
     if acquired is None:
         reason = f"the acquisition frequency is not known at this size ({acquisition_reason})"
+    elif low <= 0:
+        reason = "the sizes fitted do not bound F* from below at this one"
+    elif not math.isfinite(acquired.interval[1]):
+        reason = "the sizes fitted do not bound the acquisition frequency at this one"
     elif low <= acquired.interval[1]:
         reason = (
             f"no frequency is safe on both sides: F* may be as low as {low:,.3g}, and acquisition may take as many as "
@@ -40,15 +48,15 @@ def prediction_at(
     else:
         recommended = low
     if predicted.extrapolation > 10:
-        warnings.append(f"{predicted.extrapolation:,.0f} times larger than the largest size fitted")
+        warnings.append(f"so far out ({predicted.extrapolation:,.0f} times) no sweep has checked any form of law")
     if ceiling is not None and predicted.frequency > ceiling:
         warnings.append(f"above the ceiling of {ceiling:,.0f}: with this budget the collapse would not be reached")
     return Prediction(
         condition=target_condition(condition, num_params, num_tokens, ceiling),
         collapse_frequency=predicted.frequency,
-        interval=predicted.interval,
+        interval=as_interval(predicted.interval),
         acquisition_frequency=acquired.frequency if acquired else None,
-        acquisition_interval=acquired.interval if acquired else None,
+        acquisition_interval=as_interval(acquired.interval) if acquired else None,
         extrapolation=predicted.extrapolation,
         recommended_frequency=recommended,
         reason=reason,
@@ -70,15 +78,26 @@ def law_record(law: Law) -> FittedLaw:
     return FittedLaw(
         form=law.form.name,
         beta=tuple(law.beta.tolist()),
-        covariance=tuple(map(tuple, law.covariance.tolist())),
         sigma=law.sigma,
         df=law.df,
         loglik=law.loglik,
         aicc=finite(law.aicc),
         centre=law.centre,
-        num_points=law.num_points,
-        num_censored=law.num_censored,
-        largest_params=law.largest_params,
+        deficit=law.deficit,
+        points=tuple(
+            FittedPoint(
+                num_params=point.num_params,
+                num_tokens=point.num_tokens,
+                log_frequency=point.log_frequency,
+                ceiling_frequency=point.ceiling,
+                first=float(point.profile.log_frequency[0]),
+                last=float(point.profile.log_frequency[-1]),
+                loglik=tuple(np.round(point.profile.loglik, 3).tolist()),
+                below=point.profile.below,
+                beyond=point.profile.beyond,
+            )
+            for point in law.points
+        ),
     )
 
 
@@ -86,16 +105,28 @@ def law_of(record: FittedLaw) -> Law:
     """The fitted law that a document keeps."""
     return Law(
         form=FORMS[record.form],
+        points=tuple(
+            LawPoint(
+                point.num_params,
+                point.num_tokens,
+                Profile(
+                    np.linspace(point.first, point.last, len(point.loglik)),
+                    np.array(point.loglik),
+                    point.below,
+                    point.beyond,
+                ),
+                point.log_frequency,
+                point.ceiling_frequency,
+            )
+            for point in record.points
+        ),
         beta=np.array(record.beta),
-        covariance=np.array(record.covariance),
         sigma=record.sigma,
         df=record.df,
         loglik=record.loglik,
         aicc=math.inf if record.aicc is None else record.aicc,
         centre=record.centre,
-        num_points=record.num_points,
-        num_censored=record.num_censored,
-        largest_params=record.largest_params,
+        deficit=record.deficit,
     )
 
 
@@ -103,6 +134,15 @@ def equation(law: Law, name: str = "F*") -> str:
     """The law in words, on the scale people read."""
     size, budget = (format_count(c) for c in law.centre)
     return law.form.equation(law.beta, size, budget, name)
+
+
+def as_interval(ends: tuple[float, float], *, is_positive: bool = True) -> Interval:
+    """Ends as documents have them: None for an open one (of a frequency, zero is open too)."""
+    low, high = ends
+    return (
+        low if math.isfinite(low) and not (is_positive and low <= 0) else None,
+        high if math.isfinite(high) else None,
+    )
 
 
 def finite(value: float) -> float | None:

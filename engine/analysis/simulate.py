@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.analysis.curves import Observation, observation_of_counts
-from engine.analysis.shape import last_crossing, shape
+from engine.analysis.profiles import Crossing
+from engine.analysis.shapes.logistic import LOGISTIC
 from engine.records.analysis import COLLAPSE_SHARE
 from engine.records.conditions import Condition
 
@@ -58,7 +59,7 @@ def simulate(truth: Truth, seed: int) -> list[Observation]:
             for frequency in truth.frequencies:
                 x = np.log2([float(frequency)]) if frequency else np.array([-30.0])
                 for row, fact_set in zip(shifted, ("prior", "infused"), strict=True):
-                    level = float(shape(row, x)[0]) if frequency or fact_set == "prior" else 0.0
+                    level = float(LOGISTIC.levels(row, x)[0]) if frequency or fact_set == "prior" else 0.0
                     correct = _draw(rng, level, truth)
                     observations.append(
                         observation_of_counts(
@@ -86,8 +87,8 @@ def _true_shapes(truth: Truth, doses: np.ndarray, collapse: float | None) -> np.
     for _ in range(60):
         middle = (low + high) / 2
         theta[:, 5] = middle
-        reached = last_crossing(theta, doses, COLLAPSE_SHARE)
-        low, high = (middle, high) if reached is not None and reached < np.log2(collapse) else (low, middle)
+        reached = float(Crossing(np.full(1, COLLAPSE_SHARE)).at(LOGISTIC, theta[None], doses[None])[0])
+        low, high = (middle, high) if reached < np.log2(collapse) else (low, middle)  # NaN, not reached, is above
     return theta
 
 

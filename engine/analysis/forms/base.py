@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.analysis.law_points import LawPoint
-from engine.analysis.shape import Array
+from engine.analysis.likelihood import Array
 
 Bounds = list[tuple[float, float]]
 
@@ -40,21 +40,17 @@ def wide_bounds(observed_n: Array, num_coefficients: int) -> Bounds:
 
 @dataclass(frozen=True)
 class Scale:
-    """What a law's mean is: ln F*, or another function of F* and the ceiling that rises with F*.
-
-    `log_jacobian`: ln of the derivative of that function in ln F*.
-    """
+    """What a law's mean is: ln F*, or another function of F* and the ceiling that rises with F*."""
 
     of_log_frequency: Callable[[Array, float | None], Array]
     to_frequency: Callable[[float, float | None], float]
-    log_jacobian: Callable[[float, float | None], float]
 
 
 def _log_frequency(value: float, ceiling: float | None) -> float:
-    return float(np.exp(np.clip(value, -300, 300)))
+    return float(np.exp(np.clip(value, -700, 700))) if np.isfinite(value) else (0.0 if value < 0 else np.inf)
 
 
-LOG_FREQUENCY = Scale(lambda log_frequency, _ceiling: log_frequency, _log_frequency, lambda _value, _ceiling: 0.0)
+LOG_FREQUENCY = Scale(lambda log_frequency, _ceiling: log_frequency, _log_frequency)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from engine.analysis.forms.base import LawForm, Scale, rows_in_size
-from engine.analysis.shape import Array
+from engine.analysis.likelihood import Array
 from engine.errors import FitError
 
 
@@ -21,12 +21,6 @@ def _share_of_ceiling(value: float, ceiling: float | None) -> float:
     return ceiling * float(expit(value))
 
 
-def _log_jacobian(log_frequency: float, ceiling: float | None) -> float:
-    """d logit / d ln F* = 1 / (1 − share)."""
-    assert ceiling is not None
-    return -float(np.log(1 - float(np.clip(np.exp(log_frequency) / ceiling, 1e-9, 1 - 1e-6))))
-
-
 def _words(beta: Array, size: str, budget: str, name: str) -> str:
     return f"{name} = ceiling · S({beta[0]:.3g} + {beta[1]:.3g} · ln(N / {size})),  S the logistic function"
 
@@ -38,5 +32,5 @@ BOUNDED = LawForm(
     design=rows_in_size,
     equation=_words,
     needs="it needs a ceiling that is known for every point",
-    scale=Scale(_logit_of_share, _share_of_ceiling, _log_jacobian),
+    scale=Scale(_logit_of_share, _share_of_ceiling),
 )

@@ -11,7 +11,7 @@ from scipy.special import expit
 from engine.analysis.forms.base import Bounds, LawForm, first_start, rows_in_size, wide_bounds
 from engine.analysis.forms.power import power_words
 from engine.analysis.law_points import LawPoint
-from engine.analysis.shape import Array
+from engine.analysis.likelihood import Array
 
 MIN_SIZES = 6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from engine.analysis.forms.base import LawForm, rows_in_size
-from engine.analysis.shape import Array
+from engine.analysis.likelihood import Array
 
 
 def power_words(beta: Array, size: str, name: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.analysis.collapse import Collapse, collapse_of
+from engine.analysis.collapse import Collapse, collapses_of
 from engine.analysis.curves import Curve, Observation, gather, observation_of_counts
-from engine.analysis.scatter import pooled_scatter
+from engine.analysis.dead_runs import scatter_of
 from engine.analysis.simulate import Truth, power_law, simulate
 from engine.records.analysis import CollapsePoint
 
@@ -20,8 +20,7 @@ def truth(**changes: object) -> Truth:
 
 def collapses(observations: list[Observation], fact_set: str = "overall") -> list[Collapse]:
     curves = gather(observations)
-    scatter = pooled_scatter(curves)
-    return [collapse_of(c, scatter) for c in curves if c.fact_set == fact_set]
+    return collapses_of([c for c in curves if c.fact_set == fact_set], scatter_of(curves))
 
 
 def points(observations: list[Observation], fact_set: str = "overall") -> list[CollapsePoint]:

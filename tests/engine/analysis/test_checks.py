@@ -1,16 +1,12 @@
-"""The sweep-level checks: unseen facts at chance though runs err alike, and the effect of templates."""
+"""The sweep-level check: unseen facts at chance though runs err alike."""
 
 from __future__ import annotations
 
 import numpy as np
-from msgspec import structs
 from scipy.stats import binom
 
-from engine.analysis.checks import template_effect, unseen_check
-from engine.analysis.curves import gather, observation_of_counts
-from engine.analysis.simulate import simulate
+from engine.analysis.checks import unseen_check
 from engine.records.results import QuestionOutcomes
-from tests.engine.analysis.conftest import truth
 
 BLOCKS = tuple(tuple(range(4 * b, 4 * b + 4)) for b in range(15))
 
@@ -79,28 +75,3 @@ def test_blocks_of_any_size_with_any_right_answers() -> None:
 def test_without_unseen_facts_there_is_nothing_to_check() -> None:
     assert unseen_check([]) is None
     assert unseen_check([QuestionOutcomes(blocks=(), chosen=())]) is None
-
-
-def test_templates_that_help_and_templates_that_do_not() -> None:
-    condition = simulate(truth(), 0)[0].condition
-    for gain, significant in ((0, False), (30, True)):
-        rng = np.random.default_rng(3)
-        observations = [
-            observation_of_counts(
-                structs.replace(condition, templates=templates),
-                f,
-                seed,
-                "",
-                100 + gain * (templates == 4) + int(rng.normal(0, 8)),
-                200,
-                4,
-            )
-            for templates in (1, 2, 4)
-            for f in (4, 16, 64)
-            for seed in range(4)
-        ]
-        effect = template_effect(gather(observations))
-        assert effect is not None
-        assert (effect.p < 0.01) == significant
-        assert effect.interval[0] <= gain / 150 <= effect.interval[1]
-    assert template_effect(gather([o for o in observations if o.condition.templates == 1])) is None

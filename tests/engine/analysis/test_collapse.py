@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import binom
 
 from engine.analysis.curves import Observation, observation_of_counts
@@ -34,11 +38,9 @@ def test_fewer_questions_widen_the_interval_and_leave_the_point() -> None:
 
 
 def test_without_a_collapse_no_frequency_is_claimed() -> None:
-    statuses = []
-    for seed in range(10):
-        (point,) = points(simulate(truth(collapse=None), seed))
-        statuses.append(point.status)
-        assert (point.collapse_frequency is None) == (point.status != "observed")
+    found = points(simulate(truth(collapse=None, sizes=tuple(range(10_000, 110_000, 10_000))), 0))
+    assert all((point.collapse_frequency is None) == (point.status != "observed") for point in found)
+    statuses = [point.status for point in found]
     # One in twenty by the level of the gate, and a drop of 10 % besides.
     assert statuses.count("observed") <= 2
     assert statuses.count("right_censored") >= 6
@@ -51,8 +53,7 @@ def test_standing_at_the_ceiling_is_not_censoring() -> None:
 
 
 def test_a_fall_from_the_first_dose_is_left_censored() -> None:
-    levels = {1: 0.9, 2: 0.85, 4: 0.6, 8: 0.3, 16: 0.1}
-    (point,) = points(observations(levels))
+    (point,) = points(observations({1: 0.9, 2: 0.6, 4: 0.4, 8: 0.2, 16: 0.1}))
     assert point.status == "left_censored"
     assert point.collapse_frequency is None
     assert point.interval[0] is None
@@ -61,7 +62,7 @@ def test_a_fall_from_the_first_dose_is_left_censored() -> None:
 
 def test_a_model_that_learned_nothing_says_nothing() -> None:
     (collapse,) = collapses(observations(dict.fromkeys((1, 2, 4, 8, 16, 32), 0.0)))
-    assert (collapse.point.status, collapse.learned) == ("insufficient", False)
+    assert (collapse.point.status, collapse.profile) == ("insufficient", None)
     assert "nothing was learned" in collapse.point.reason
 
 
@@ -89,14 +90,18 @@ def test_a_run_more_than_the_plan_or_less_is_no_obstacle() -> None:
     assert point.status == "observed"
 
 
+FIVE = truth(sizes=(10_000, 20_000, 30_000, 40_000, 50_000), collapse=lambda _: 40.0)
+"""Five curves of one truth: as many as share their scatter in a sweep."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_intervals_cover_the_truth() -> None:
     covered = 0
-    for seed in range(300):
-        (point,) = points(simulate(truth(), 1_000 + seed))
-        low, high = point.interval
-        covered += (low is None or low <= 40) and (high is None or high >= 40)
+    for seed in range(60):
+        for point in points(simulate(FIVE, 1_000 + seed)):
+            low, high = point.interval
+            covered += (low is None or low <= 40) and (high is None or high >= 40)
     print(f"{covered} of 300 intervals hold the truth")
     assert covered >= binom.ppf(1e-3, 300, 0.93)
 
@@ -109,12 +114,12 @@ def test_300_questions_and_3000_find_the_same_point(half: int) -> None:
     octave."""
     rng = np.random.default_rng(half)
     differences = []
-    for seed in range(250 * half, 250 * (half + 1)):
-        many = simulate(truth(num_questions=3_000), seed)
+    for seed in range(50 * half, 50 * (half + 1)):
+        many = simulate(FIVE._replace(num_questions=3_000), seed)
         few = [_asked(o, 300, rng) for o in many]
-        (a,), (b,) = points(many), points(few)
-        if a.collapse_frequency is not None and b.collapse_frequency is not None:
-            differences.append(abs(np.log2(a.collapse_frequency / b.collapse_frequency)))
+        for a, b in zip(points(many), points(few), strict=True):
+            if a.collapse_frequency is not None and b.collapse_frequency is not None:
+                differences.append(abs(np.log2(a.collapse_frequency / b.collapse_frequency)))
     assert len(differences) >= 245
     median = float(np.median(differences))
     print(f"{len(differences)} pairs, median difference {median:.3f} octaves")
@@ -127,3 +132,76 @@ def _asked(o: Observation, num_questions: int, rng: np.random.Generator) -> Obse
     assert o.num_choices is not None
     correct = int(rng.hypergeometric(o.correct, o.num_questions - o.correct, num_questions))
     return observation_of_counts(o.condition, o.frequency, o.seed, o.fact_set, correct, num_questions, o.num_choices)
+
+
+@settings(max_examples=8, deadline=None)
+@given(order=st.randoms(use_true_random=False), labels=st.permutations(range(3)))
+def test_the_order_of_rows_and_the_labels_of_seeds_mean_nothing(order: Random, labels: list[int]) -> None:
+    rows = simulate(truth(), 4)
+    (usual,) = points(rows)
+    other = [o._replace(seed=labels[o.seed]) for o in rows]
+    order.shuffle(other)
+    (again,) = points(other)
+    assert again.status == usual.status
+    assert again.collapse_frequency == pytest.approx(usual.collapse_frequency, rel=1e-6)
+    assert again.interval == pytest.approx(usual.interval, rel=1e-6)
+
+
+@settings(max_examples=6, deadline=None)
+@given(factor=st.sampled_from([0.25, 3, 7.5, 1_000]))
+def test_frequencies_in_another_unit_give_the_same_in_that_unit(factor: float) -> None:
+    rows = simulate(truth(), 4)
+    (usual,) = points(rows)
+    (scaled,) = points([o._replace(frequency=o.frequency * factor) for o in rows])
+    assert scaled.status == usual.status == "observed"
+    assert usual.collapse_frequency is not None
+    assert scaled.collapse_frequency == pytest.approx(usual.collapse_frequency * factor, rel=5e-3)
+    assert scaled.interval == pytest.approx([(end or 0) * factor for end in usual.interval], rel=1e-2)
+    assert scaled.drop == pytest.approx(usual.drop, abs=5e-3)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), place=st.floats(10, 100))
+def test_what_is_observed_lies_inside_its_own_interval(seed: int, place: float) -> None:
+    levels = {f: 0.9 / (1 + (f / place) ** 2.5) for f in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)}
+    rng = np.random.default_rng(seed)
+    (found,) = collapses([_asked(o, 200, rng) for o in observations(levels)])
+    point = found.point
+    for frequency, (low, high) in (
+        (point.collapse_frequency, point.interval),
+        (point.half_drop_frequency, point.half_drop_interval),
+        (point.acquisition_frequency, point.acquisition_interval),
+    ):
+        if frequency is not None:
+            assert low is None or low <= frequency * (1 + 1e-9)
+            assert high is None or frequency <= high * (1 + 1e-9)
+
+
+DOSES_8 = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+@pytest.mark.parametrize(
+    ("name", "levels", "num_seeds"),
+    [
+        ("constant", dict.fromkeys(DOSES_8, 0.6), 3),
+        ("all right", dict.fromkeys(DOSES_8, 1.0), 3),
+        ("all wrong", dict.fromkeys(DOSES_8, 0.0), 3),
+        ("two doses", {1: 0.9, 64: 0.2}, 3),
+        ("one dose", {1: 0.9}, 3),
+        ("one seed", {f: 0.9 if f < 30 else 0.2 for f in DOSES_8}, 1),
+        ("falls to nothing", {f: 1.0 if f < 30 else 0.0 for f in DOSES_8}, 3),
+        ("one dose alone has learned", dict.fromkeys(DOSES_8, 0.0) | {16: 1.0}, 3),
+    ],
+)
+def test_every_curve_gets_a_verdict_in_words(name: str, levels: dict[int, float], num_seeds: int) -> None:
+    (point,) = points(observations(levels, num_seeds=num_seeds))
+    assert point.reason, name
+    assert (point.collapse_frequency is None) == (point.status != "observed")
+    if name in ("constant", "all right", "all wrong", "two doses", "one dose", "one seed"):
+        assert point.status != "observed"
+    for end in (*point.interval, *point.half_drop_interval):
+        assert end is None or np.isfinite(end)
+
+
+def test_no_results_are_no_curve() -> None:
+    assert points([]) == []

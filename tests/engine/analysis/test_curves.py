@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.analysis.curves import gather, observation_of_counts
+from engine.analysis.curves import gather, observation_of_counts, with_common_ceilings
 from engine.analysis.simulate import simulate
 from tests.engine.analysis.conftest import curve, truth
 
@@ -51,3 +52,13 @@ def test_what_is_missing_is_counted_and_its_dose_shown() -> None:
 def test_a_condition_with_nothing_yet_still_has_its_curve() -> None:
     (made,) = gather([], {CONDITION: {4: 2}})
     assert (made.fact_set, made.observations, made.missing) == ("overall", (), {4: 2})
+
+
+def test_ceilings_that_differ_split_no_curve() -> None:
+    observations = [
+        o._replace(condition=msgspec.structs.replace(o.condition, ceiling_frequency=300.0 + o.seed))
+        for o in simulate(truth(), 0)
+    ]
+    curves = [c for c in gather(with_common_ceilings(observations)) if c.fact_set == "overall"]
+    assert [c.condition.ceiling_frequency for c in curves] == [300.0]
+    assert len(curves[0].at(64)) == 3

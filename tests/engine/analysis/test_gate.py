@@ -40,6 +40,11 @@ def test_unimodal_loss_is_that_of_the_best_rise_and_fall(row: tuple[list[float],
     assert unimodal_loss(values[None], weights)[0] == pytest.approx(min(splits), abs=1e-9)
 
 
+def dose_part(retentions: Array, num_questions: int = NUM_QUESTIONS) -> DosePart:
+    ones = np.ones(len(retentions))
+    return DosePart(retentions, num_questions * ones, NUM_CHOICES * ones, RHO, 0.0)
+
+
 def doses(levels: Array, rng: np.random.Generator, num_seeds: int = 3) -> list[list[DosePart]]:
     chance = 1 / NUM_CHOICES
     size = (1 - RHO) / RHO
@@ -48,7 +53,7 @@ def doses(levels: Array, rng: np.random.Generator, num_seeds: int = 3) -> list[l
         p = chance + (1 - chance) * level
         counts = rng.binomial(NUM_QUESTIONS, rng.beta(p * size, (1 - p) * size, size=num_seeds))
         retentions = (counts / NUM_QUESTIONS - chance) / (1 - chance)
-        drawn.append([DosePart(retentions, NUM_QUESTIONS, NUM_CHOICES, RHO, 0.0)])
+        drawn.append([dose_part(retentions)])
     return drawn
 
 
@@ -76,5 +81,5 @@ def test_a_fall_by_a_third_is_found() -> None:
 
 
 def test_curves_that_never_fall_need_no_bootstrap() -> None:
-    rising = [[DosePart(np.array([level, level]), 100, 4, 0.01, 0.0)] for level in (0.1, 0.2, 0.5, 0.5, 0.9)]
+    rising = [[dose_part(np.array([level, level]), 100)] for level in (0.1, 0.2, 0.5, 0.5, 0.9)]
     assert collapse_test(rising, dispersion=1.0, residual_df=5) == (1.0, 0.0)

@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import linregress
 from scipy.stats import t as student_t
 
-from engine.analysis.fitting import Profile
-from engine.analysis.law import fit_law, predict
-from engine.analysis.law_points import LawPoint
+from engine.analysis.law import fit_law
+from engine.analysis.law_fit import parameters, predict, residuals
+from engine.analysis.law_points import LawPoint, Profile
 from engine.errors import FitError
 
 SIZES = [7e3, 13e3, 28e3, 49e3, 78e3, 150e3]
@@ -37,10 +37,13 @@ def test_exact_points_give_the_classical_regression_and_its_t_interval() -> None
     assert result.law is not None
     x, y = np.log([r[0] for r in rows]), np.log([r[1] for r in rows])
     classical = linregress(x, y)
-    slope = result.law.parameters()["exponent_params"]
+    slope = parameters(result.law)["exponent_params"]
     half = float(student_t.ppf(0.975, 4)) * classical.stderr
     assert slope.value == pytest.approx(classical.slope, abs=0.005)
     assert slope.interval == pytest.approx((classical.slope - half, classical.slope + half), abs=0.02)
+
+    expected_residuals = y - classical.intercept - classical.slope * x
+    assert [residual for _, residual in residuals(result.law)] == pytest.approx(expected_residuals, abs=0.02)
 
     target = np.log(400e3)
     residual = np.sqrt(((y - classical.intercept - classical.slope * x) ** 2).sum() / 4)
@@ -56,7 +59,7 @@ def test_exact_points_give_the_classical_regression_and_its_t_interval() -> None
 def test_falling_laws_are_found_too() -> None:
     law = fit_law([point(n, f) for n, f in noisy(-0.7, 0.02)]).law
     assert law is not None
-    assert law.parameters()["exponent_params"].value == pytest.approx(-0.7, abs=0.05)
+    assert parameters(law)["exponent_params"].value == pytest.approx(-0.7, abs=0.05)
 
 
 @pytest.mark.parametrize("observed", [0, 1, 2])
@@ -83,7 +86,7 @@ def test_uncertain_points_weigh_less() -> None:
     rows = [point(n, 40.0, width=0.02) for n in SIZES]
     wide = [*rows[:-1], point(SIZES[-1], 160.0, width=1.0)]
     sharp = [*rows[:-1], point(SIZES[-1], 160.0, width=0.02)]
-    slopes = [fit_law(r).law.parameters()["exponent_params"].value for r in (wide, sharp)]  # type: ignore[union-attr]
+    slopes = [parameters(fit_law(r).law)["exponent_params"].value for r in (wide, sharp)]  # type: ignore[arg-type]
     assert 0 <= slopes[0] < 0.5 * slopes[1]
 
 
@@ -97,7 +100,7 @@ def test_size_and_budget_are_told_apart_where_they_vary_apart() -> None:
     result = fit_law(rows)
     assert result.law is not None
     assert result.law.form.name == "power N and D"
-    found = result.law.parameters()
+    found = parameters(result.law)
     assert found["exponent_params"].value == pytest.approx(0.3, abs=0.06)
     assert found["exponent_tokens"].value == pytest.approx(0.9, abs=0.06)
 
@@ -143,3 +146,29 @@ def test_prediction_intervals_cover_the_next_size() -> None:
         low, high = predict(law, 2e5, 300e3).interval
         covered += low <= frequencies[-1] <= high
     assert covered >= 88  # binom.ppf(1e-3, 100, 0.95) = 88
+
+
+@pytest.mark.parametrize(("sizes_by", "budgets_by", "doses_by"), [(1e3, 1, 1), (1, 1e6, 1), (1, 1, 8.0)])
+def test_sizes_budgets_and_doses_in_other_units_give_the_same_law(
+    sizes_by: float, budgets_by: float, doses_by: float
+) -> None:
+    rows, shift = noisy(0.4, 0.15), float(np.log(doses_by))
+    usual = [point(n, f) for n, f in rows]
+    scaled = [
+        one._replace(
+            num_params=one.num_params * sizes_by,
+            num_tokens=one.num_tokens * budgets_by,
+            log_frequency=(one.log_frequency or 0.0) + shift,
+            profile=one.profile._replace(log_frequency=one.profile.log_frequency + shift),
+        )
+        for one in usual
+    ]
+    first, second = fit_law(usual).law, fit_law(scaled).law
+    assert first is not None
+    assert second is not None
+    slopes = [parameters(law)["exponent_params"] for law in (first, second)]
+    assert slopes[1].value == pytest.approx(slopes[0].value, abs=1e-3)
+    assert slopes[1].interval == pytest.approx(slopes[0].interval, abs=5e-3)
+    predictions = [predict(first, 400e3, 300e3), predict(second, 400e3 * sizes_by, 300e3 * budgets_by)]
+    assert predictions[1].frequency == pytest.approx(predictions[0].frequency * doses_by, rel=5e-3)
+    assert predictions[1].interval == pytest.approx([end * doses_by for end in predictions[0].interval], rel=2e-2)

@@ -40,3 +40,19 @@ def test_parts_that_move_together_do() -> None:
 
 def test_one_seed_tells_nothing() -> None:
     assert pooled_scatter(gather(simulate(truth(num_seeds=1), 0))).df == 0
+
+
+def test_a_set_without_a_name_has_its_scatter_too() -> None:
+    """A table of counts says the same with a name for its set and without."""
+    named = [
+        o._replace(fact_set="infused") for o in simulate(truth(rho=0.05, num_seeds=50), 0) if o.fact_set == "infused"
+    ]
+    unnamed = [o._replace(fact_set="") for o in named]
+    assert pooled_scatter(gather(unnamed)).rho["overall"] == pooled_scatter(gather(named)).rho["infused"] > 0.02
+
+
+def test_choices_are_each_rows_own() -> None:
+    """Two seeds asked with 2 choices and two with 8: their retentions scatter as the model says, and no more."""
+    two, eight = (simulate(truth(rho=1e-4, num_seeds=60, num_choices=k), k) for k in (2, 8))
+    mixed = two + [o._replace(seed=o.seed + 100) for o in eight]
+    assert pooled_scatter(gather(mixed)).rho["infused"] < 0.002
