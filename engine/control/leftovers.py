@@ -36,7 +36,7 @@ _LEFT = {
         "queue": rf"{_BEING_WRITTEN}|.+\.unreadable",
         "facts": _BEING_WRITTEN,
         "sweeps": r"\.[a-z0-9._-]+\.\w{8}(?:\.old)?|\.deleted-.+",
-        "tokens": r"\.[0-9a-f]{12}\.\w{8}(?:\.damaged)?|\.deleted-.+",
+        "tokens": r"\.[0-9a-f]{12}\.(?:\w{8}|making)(?:\.damaged)?|\.deleted-.+",
         "runs": r"\.deleted-.+",
         "sweeps/*": _BEING_WRITTEN,
         "runs/*": _BEING_WRITTEN,

@@ -163,7 +163,9 @@ class Supervisor:
             transitions.book_use(self.ledger, run_id, standing.exit.elapsed_s)
             self.ledger.change_run(run_id).kept_bytes = size_of(folder.root)
             try:
-                result = read_result(folder.result(run.evaluation_id))
+                # Of an attempt that ended otherwise, a result is an earlier one's, whole or not.
+                written = standing.exit.returncode == 0
+                result = read_result(folder.result(run.evaluation_id)) if written else None
             except DamageError as error:
                 transitions.ended_from_outside(self.ledger, run_id, RunStatus.FAILED, str(error), self.fleet.book)
                 return
@@ -175,7 +177,7 @@ class Supervisor:
         if standing.stage in ("lost", "taken"):
             self.ledger.change_run(run_id).kept_bytes = size_of(folder.root)
             if run.trained_on == run.host and run.started_s is not None:
-                transitions.book_use(self.ledger, run_id, time.time() - run.started_s)
+                transitions.book_use(self.ledger, run_id, max(0.0, time.time() - run.started_s))
             reason = standing.reason or "its guard is gone and left no word"
             transitions.ended_from_outside(
                 self.ledger,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -67,6 +68,8 @@ class Soak:
         self.host_root = root / "host" if machines is not None else self.workspace.root
         self.environment = os.environ | (machines.env if machines is not None else {})
         self.sockets = self.environment["XDG_RUNTIME_DIR"] if machines is not None else "-"
+        self.clock = root / "clock"
+        self.environment |= {"TEST_CLOCK": str(self.clock), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'soak' / 'clock'}"}
         self.viewer: subprocess.Popen[bytes] | None = None
         self.untrue_since_s: dict[str, float] = {}
 
@@ -77,6 +80,7 @@ class Soak:
     def run(self, until_s: float) -> None:
         """Train one sweep under faults, to its end."""
         self.workspace.create()
+        self.clock.write_text("0")
         if self.machines is not None:
             table = self.machines.table("h1", self.host_root, cores=2)
             (self.workspace.root / "hosts.toml").write_text(table)
@@ -109,6 +113,7 @@ class Soak:
             "kill supervisor": (3, lambda: self.kill("engine.control.supervisor")),
             "end supervisor": (1, lambda: self.kill("engine.control.supervisor", signal.SIGTERM)),
             "stop supervisor": (1, lambda: self.stop_and_go("engine.control.supervisor")),
+            "no descriptors": (1, self.take_descriptors),
             "kill analysis": (1, lambda: self.kill("engine.analysis.fit")),
             "kill preparation": (2, lambda: self.kill("engine.corpus.prepare")),
             "kill viewer": (1, self.kill_viewer),
@@ -125,6 +130,7 @@ class Soak:
             "damage result": (1, lambda: self.damage(self.workspace.root.glob("runs/*/result-*.json"))),
             "damage law": (1, lambda: self.damage(self.workspace.root.glob("sweeps/*/law.json"))),
             "rubbish in the queue": (0.5, self.rubbish),
+            "set clock": (1, self.set_clock),
         }
         if self.machines is not None:
             found["cut line"] = (2, self.cut_line)
@@ -158,6 +164,21 @@ class Soak:
             time.sleep(self.rng.uniform(0.2, 2))
             process.resume()
         return bool(found)
+
+    def take_descriptors(self) -> bool:
+        """The supervisor may open nothing more, for a while."""
+        found = self.processes("engine.control.supervisor")
+        for process in found:
+            usual = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (process.num_fds(), usual[1]))
+            time.sleep(self.rng.uniform(0.5, 4))
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, usual)
+        return bool(found)
+
+    def set_clock(self) -> bool:
+        """Up to a day forward or back, for every process of the workspace here."""
+        self.clock.write_text(str(self.rng.randint(-86_400, 86_400)))
+        return True
 
     def guards(self) -> list[GuardRecord]:
         found = []
@@ -319,7 +340,11 @@ class Soak:
         state.refresh()
         sweep = state.sweeps["smoke"]
         for run_id in sweep.run_ids:
-            result = read_result(self.workspace.run(run_id).result(sweep.evaluation_id))
+            try:
+                result = read_result(self.workspace.run(run_id).result(sweep.evaluation_id))
+            except KituiError as error:
+                self.report.failed.append(f"{error}, mended {mended} times: {state.runs[run_id]} {self.standing()}")
+                return
             if result is None:
                 self.report.failed.append(f"{run_id} has no result: {str(self.standing())[:400]}")
                 return

@@ -14,6 +14,8 @@ from engine.records.plan import read_plan
 from engine.records.workspace import Workspace
 
 _AFTER_NO_ROOM_S = 10.0
+_MOST_KILLS = 3
+"""A preparation that was killed so often is not tried again by itself: it may be what fills the memory."""
 
 
 class Ending(NamedTuple):
@@ -32,6 +34,7 @@ class Preparations:
         self._workspace = workspace
         self._running: dict[str, tuple[int, Child]] = {}
         self._endings: dict[str, Ending] = {}
+        self._kills: dict[str, int] = {}
         self._not_before_s = 0.0
 
     def keep(self, name: str, attempt: int) -> None:
@@ -62,11 +65,17 @@ class Preparations:
             if child.exit_code == NO_ROOM:  # to be tried again, and not at once: a quota shows in no disk's free space
                 self._not_before_s = time.monotonic() + _AFTER_NO_ROOM_S
                 return None
+            if child.exit_code < 0:
+                self._kills[name] = self._kills.get(name, 0) + 1
+                if self._kills[name] < _MOST_KILLS:
+                    return None
+            self._kills.pop(name, None)  # what is asked for later begins anew
             self._endings[name] = Ending(attempt, self._fault(name, child.exit_code))
         return self._endings.get(name)
 
     def drop(self, name: str) -> None:
         self._endings.pop(name, None)
+        self._kills.pop(name, None)
         if name in self._running:
             self._running.pop(name)[1].end()
 

@@ -30,7 +30,8 @@ class Ledger:
         self.sweeps = {sweep.name: sweep for sweep in found.sweeps.values()}
         self.runs = {run.name: run for run in found.runs.values()}
         self.hosts = {host.name: host for host in found.hosts.values()}
-        self._changed: dict[str, set[str]] = {}
+        self._changed: dict[str, dict[str, None]] = {}
+        """Names by table, in the order of their first change: documents are kept in that order."""
         self.newly_ended: set[str] = set()
         """Runs that have ended since the supervisor last took them in."""
 
@@ -81,7 +82,7 @@ class Ledger:
             stored, ids = self._db.table(table), self._ids[table]
             stored.remove(doc_ids=[ids[name] for name in names if name in ids])
             there = [name for name in names if name in kept[table]]
-            for name in names - set(there):
+            for name in names.keys() - set(there):
                 ids.pop(name, None)
             number = max(ids.values(), default=0)
             ids |= {name: number + i for i, name in enumerate((n for n in there if n not in ids), start=1)}
@@ -97,7 +98,7 @@ class Ledger:
         self._lock.release()
 
     def _mark(self, table: str, name: str) -> None:
-        self._changed.setdefault(table, set()).add(name)
+        self._changed.setdefault(table, {})[name] = None
 
 
 _TABLES = ("sweeps", "runs", "hosts")

@@ -42,7 +42,7 @@ def guard(folder: str, child_main: Callable[[list[str]], int] | None = None) -> 
         return 3
     with open(os.path.join(folder, "launch.json"), encoding="utf-8") as handle:
         launch = json.load(handle)
-    started_s = time.time()
+    started_s, begun_s = time.time(), time.monotonic()
     _when_there_is_room(lambda: _redirect(os.path.join(folder, "log.txt")))
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop.request)
@@ -74,6 +74,7 @@ def guard(folder: str, child_main: Callable[[list[str]], int] | None = None) -> 
             "warned": stop.warned,
             "started_s": started_s,
             "ended_s": time.time(),
+            "elapsed_s": time.monotonic() - begun_s,  # the clock may have been set in between
             "max_rss_bytes": usage.ru_maxrss * 1024,
             "reason": "" if code == 0 else _last_line(os.path.join(folder, "log.txt")),
         },

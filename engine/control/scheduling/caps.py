@@ -18,7 +18,7 @@ def going_on_s(run: RunState, now_s: float) -> float:
     """Seconds of slots that a run's attempt has taken so far; nothing while it waits in a queue, or does not run."""
     if not run.is_running or run.waiting or run.started_s is None:
         return 0.0
-    return (now_s - run.started_s) * run.num_processes
+    return max(0.0, now_s - run.started_s) * run.num_processes  # the clock may have been set back
 
 
 def used_up(sweep: SweepState, runs: Runs, now_s: float) -> dict[str, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.analysis.fit import Analysis
+from engine.analysis.sweep_analysis import SweepAnalysis
 from engine.corpus.verify import verified
 from engine.errors import DamageError, DataError, StateError
 from engine.records.analysis import AnalysisDocument
@@ -80,7 +80,7 @@ def test_no_damage_is_taken_for_a_number(line: CommandLine) -> None:
     """Each is found by looking through the sweep; what is served beside it are the true numbers, or fewer of them."""
     workspace = line.workspace
     folder = workspace.sweep("smoke")
-    truth = numbers(Analysis(folder, workspace).document())
+    truth = numbers(SweepAnalysis(folder, workspace).document())
     assert verified(workspace, "smoke").faults == ()
     rng = random.Random(20261126)
     cases, silent = 0, []
@@ -95,7 +95,7 @@ def test_no_damage_is_taken_for_a_number(line: CommandLine) -> None:
                     cases += 1
                     path.unlink() if name == "gone" else path.write_bytes(content)
                     try:
-                        served = numbers(Analysis(folder, workspace).document())
+                        served = numbers(SweepAnalysis(folder, workspace).document())
                     except (StateError, DataError):
                         served = {}
                     wrong = {key for key, value in served.items() if truth.get(key) != value}

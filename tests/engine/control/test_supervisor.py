@@ -24,11 +24,13 @@ from engine.control.ledger.state_file import State, read_state
 from engine.control.onhost import guard
 from engine.control.status import status
 from engine.control.supervisor import Supervisor
+from engine.errors import DAMAGED
 from engine.records.plan import read_plan
 from engine.records.record import plain
 from engine.records.results import RunResult, read_result
 from engine.records.states import RunStatus
 from engine.records.workspace import RunFolder, Workspace, read_json, write_json
+from tests.checkpoints import save_preset
 from tests.conftest import SAMPLES, CommandLine, end_supervisor, running, sweep_text, wait_until
 from tests.factory import EVALUATION, make_exit, make_run, make_sweep
 
@@ -370,9 +372,9 @@ def test_watching_results_from_elsewhere_says_how_they_stand(kitui: CommandLine)
 
 def test_a_run_that_fails_by_itself_is_not_tried_again(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     start = kitui.folder / "start"
-    start.mkdir()
-    (start / "model.safetensors").write_bytes(b"no weights")
-    (start / "config.json").write_text('{"model_type": "llama", "hidden_size": 99}')
+    save_preset(start, "nano-3k", rows=4096)
+    weights = start / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])  # all that planning looks at is whole
     path = write_sweep(name="bad.toml", infusion_frequency="[0]", seed="[0]", model_size='["nano-3k"]',
         batch_size=f'8\ninit_from = "{start}"')  # fmt: skip
     done = kitui("launch", path, "--watch")
@@ -390,11 +392,26 @@ def test_hours_are_booked_whatever_can_be_read_of_the_result(workspace: Workspac
     supervisor.ledger.put_run(make_run("one", "running", evaluation_id=EVALUATION))
     folder = workspace.run("one")
     folder.root.mkdir()
-    write_json(folder.exit, plain(make_exit(started_s=1.0, ended_s=3601.0)))
+    write_json(folder.exit, plain(make_exit(elapsed_s=3600.0)))
     folder.result(EVALUATION).write_text("{")
     supervisor.notice_endings()
     run = supervisor.ledger.runs["one"]
     assert (run.status, run.used_s) == (RunStatus.FAILED, {"local": 3600.0})
+    supervisor.ledger.close()
+
+
+def test_a_damaged_result_hides_nothing_of_a_later_attempt(workspace: Workspace) -> None:
+    """The attempt found its tokens damaged: they are made anew, whatever lies there of an earlier one."""
+    supervisor = Supervisor(workspace)
+    supervisor.ledger.put_run(make_run("one", "running", evaluation_id=EVALUATION))
+    supervisor.ledger.put_sweep(make_sweep(["one"], prepared=True, max_attempts=3))
+    folder = workspace.run("one")
+    folder.root.mkdir()
+    write_json(folder.exit, plain(make_exit(returncode=DAMAGED, reason="the tokens are damaged")))
+    folder.result(EVALUATION).write_text("{")
+    supervisor.notice_endings()
+    run, sweep = supervisor.ledger.runs["one"], supervisor.ledger.sweeps["sweep"]
+    assert (run.status, run.reason, sweep.prepared) == (RunStatus.QUEUED, "the tokens are damaged", None)
     supervisor.ledger.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 from engine.control.children.preparations import Ending, Preparations
@@ -52,3 +54,23 @@ def test_an_attempt_that_is_asked_for_while_one_goes_on_takes_its_place(workspac
     ending = preparations.ending("smoke")
     assert ending is not None
     assert ending.attempt == 6
+
+
+def test_one_that_is_killed_is_started_again_a_few_times(workspace: Workspace) -> None:
+    folder = workspace.sweep("smoke")
+    folder.root.mkdir(parents=True)
+    preparations, pids = Preparations(workspace), []
+    while (ending := preparations.ending("smoke")) is None:
+        preparations.keep("smoke", 5)
+        (_, child) = preparations._running["smoke"]
+        if child._process.pid not in pids:
+            pids.append(child._process.pid)
+            os.kill(child._process.pid, signal.SIGKILL)
+        time.sleep(0.05)
+    assert len(pids) == 3
+    assert "code -9" in ending.fault
+    preparations.keep("smoke", 6)  # asked for again: it may be killed as often
+    os.kill(preparations._running["smoke"][1]._process.pid, signal.SIGKILL)
+    preparations._running["smoke"][1]._process.wait()
+    assert preparations.ending("smoke") is None
+    preparations.drop("smoke")

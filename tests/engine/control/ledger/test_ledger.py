@@ -99,6 +99,15 @@ def has_written(state: State) -> bool:
     return state.refresh() and state.sweeps["count"].priority > 3
 
 
+def test_runs_are_kept_in_the_order_they_were_put(workspace: Workspace) -> None:
+    names = [f"nano-f{number}" for number in range(40)]
+    ledger = Ledger(workspace)
+    for name in names:
+        ledger.put_run(make_run(name))
+    ledger.close()
+    assert [*read_state(workspace).runs] == names
+
+
 def test_a_writer_killed_in_the_middle_leaves_a_whole_state(workspace: Workspace) -> None:
     for pause_s in (0.0, 0.013, 0.031, 0.057):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(workspace.root)], cwd=ROOT)
