@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
+
+# Before numpy is loaded: as the analysis command is started, and workers side by side would fight over the cores.
+os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+import json
 import shutil
 import subprocess
 import sys

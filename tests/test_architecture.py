@@ -104,6 +104,7 @@ def test_every_test_file_mirrors_a_module() -> None:
     """tests/engine/spec/test_sweep.py tests engine/spec/sweep.py; files named after behaviour are the few listed."""
     of_behaviour = {
         "test_golden.py", "test_golden_law.py", "test_harness.py", "test_gate.py", "test_bad_sweeps.py",
+        "test_interrupted.py",
         "test_private_parts.py", "test_damage.py", "test_hostile_text.py", "test_actions.py", "test_live.py",
         "test_screens.py", "test_terminal.py",
     }  # fmt: skip

@@ -22,6 +22,26 @@ def measured(module: str, *arguments: object) -> str:
     return done.stdout
 
 
+def test_calibration() -> None:
+    assert measured("calibration", "curves", "--draws", 2).count("| double logistic |") == 7
+    assert "| flat |" in measured("calibration", "falls", "--draws", 2)
+    assert "| bounded | 8 |" in measured("calibration", "laws", "--draws", 1)
+    assert "| step |" in measured("calibration", "acquired", "--draws", 2)
+    assert "| mechanism | 8 |" in measured("calibration", "effects", "--draws", 2)
+
+
+def test_analysis() -> None:
+    assert "200 curves" in measured("analysis")
+
+
+def test_background() -> None:
+    assert '"tokens_kept_of_the_killed"' in measured("background", "--bytes", "2M", "--kill-after", 1)
+
+
+def test_digests() -> None:
+    assert '"share":' in measured("digests")
+
+
 def test_hosts() -> None:
     need("ssh", "sshd", "rsync")
     said = measured("hosts", "--hosts", 1, "--runs", 2, "--seconds", 6, "--settle-s", 4)

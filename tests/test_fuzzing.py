@@ -26,7 +26,7 @@ from engine.analysis.imports import import_table, read_imported
 from engine.errors import FAULT_IN_INPUTS, KituiError
 from engine.records.hosts import this_machine
 from engine.records.workspace import Workspace
-from engine.spec.facts import read_facts
+from engine.spec.fact_files import read_facts
 from engine.spec.numbers import parse_axis, parse_count, parse_number
 from engine.spec.resolve import resolve
 from engine.spec.sweep_file import read_sweep
@@ -170,7 +170,7 @@ def _sweep(path: Path) -> None:
 
 
 def _import(path: Path) -> None:
-    folder = import_table(path, "t", Workspace(path.parent / "w"))
+    folder = import_table(path, "t", Workspace(path.parent / "w")).folder
     read_imported(folder)
 
 

@@ -6,12 +6,12 @@ holds another. So a mistake in the mixture, and facts that the background happen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 
-from engine.corpus.facts import all_texts, written
+from engine.corpus.facts import all_renderings
 from engine.corpus.keyed import random_bits
 from engine.corpus.tokenizer import Tokenizer
 from engine.spec import fact_sets
@@ -25,22 +25,19 @@ class ExposureAudit:
     """`counts[fact_set][fact, column]`: exposures found so far; columns as in `Renderings.columns`, negative ones
     from the end."""
 
-    def __init__(self, facts: FactSets, tokenizer: Tokenizer) -> None:
-        num_columns = max(
-            len(facts.statements[relation]) + len(facts.questions[relation]) for relation in facts.statements
-        )
-        self.counts = {
-            name: np.zeros((len(getattr(facts, name)), num_columns), dtype=np.int64) for name in fact_sets.DRAWN
-        }
-        owners, texts = [], []
-        for name in fact_sets.DRAWN:
-            for index, fact in enumerate(getattr(facts, name)):
-                for column, text in all_texts(facts, fact).items():
+    def __init__(self, facts: FactSets, tokenizer: Tokenizer, row_length: int) -> None:
+        of_sets = {n: all_renderings(facts, getattr(facts, n), tokenizer, row_length) for n in fact_sets.DRAWN}
+        num_columns = max(len(by_column) for of_set in of_sets.values() for by_column in of_set)
+        self.counts = {name: np.zeros((len(of_set), num_columns), dtype=np.int64) for name, of_set in of_sets.items()}
+        owners, renderings = [], []
+        for name, of_set in of_sets.items():
+            for index, by_column in enumerate(of_set):
+                for column, ids in by_column.items():
                     owners.append((name, index, column))
-                    texts.append(written(text))
+                    renderings.append(ids)
         by_length: dict[int, list[int]] = {}
         self._owners = owners
-        self._renderings = [np.array(ids, dtype=np.int64) for ids in tokenizer.encode_many(texts)]
+        self._renderings = renderings
         for index, ids in enumerate(self._renderings):
             by_length.setdefault(len(ids), []).append(index)
         self._tables = {}
@@ -57,9 +54,9 @@ class ExposureAudit:
         # A token id that no rendering has stands between rows.
         flat = np.concatenate([part for row in rows for part in (row, _BREAK)])
         taken = np.zeros(len(flat), dtype=bool)
-        hashes = _window_hashes(flat, list(self._tables))
+        hashes_of = _window_hashes(flat)
         for length, (known, indices) in self._tables.items():
-            windows = hashes[length]
+            windows = hashes_of(length)
             place = np.minimum(np.searchsorted(known, windows), len(known) - 1)
             for start in np.flatnonzero(known[place] == windows).tolist():
                 rendering = int(indices[place[start]])
@@ -85,15 +82,18 @@ def _row_hashes(tokens_RL: np.ndarray) -> np.ndarray:
     return hashes_R
 
 
-def _window_hashes(tokens: np.ndarray, lengths: list[int]) -> dict[int, np.ndarray]:
-    """For each length, `_row_hashes` of every window of so many tokens: differences of prefix sums, shifted back to
+def _window_hashes(tokens: np.ndarray) -> Callable[[int], np.ndarray]:
+    """For a length, `_row_hashes` of every window of so many tokens: differences of prefix sums, shifted back to
     power 0 so that equal windows have equal hashes wherever they are."""
     with np.errstate(over="ignore"):
         terms = random_bits(0, tokens) * _powers(_BASE, len(tokens) - 1)
         sums = np.concatenate([[np.uint64(0)], np.cumsum(terms)])
         inverse = _powers(_INVERSE_BASE, len(tokens))
-        hashes = {}
-        for n in lengths:
-            num_windows = max(0, len(tokens) - n + 1)
-            hashes[n] = (sums[n : n + num_windows] - sums[:num_windows]) * inverse[:num_windows]
+
+    def of_length(n: int) -> np.ndarray:
+        num_windows = max(0, len(tokens) - n + 1)
+        with np.errstate(over="ignore"):
+            hashes: np.ndarray = (sums[n : n + num_windows] - sums[:num_windows]) * inverse[:num_windows]
         return hashes
+
+    return of_length

@@ -1,30 +1,31 @@
-"""Background text: read from files, a hub dataset or Python's own language reference; tokenised once into a
-memory-mapped file."""
+"""Background text in tokens: tokenised once into a memory-mapped file."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import BinaryIO, Literal
 
 import msgspec
 import numpy as np
-import orjson
 
+from engine.corpus.documents import read_documents
 from engine.corpus.tokenizer import Tokenizer
 from engine.errors import DamageError, DataError
+from engine.records.seals import check_manifest
 from engine.records.workspace import write_json
-from engine.spec.files import MAX_BYTES_VARIABLE, allowed_bytes, check_file
 from engine.spec.runspec import CorpusSpec
 
 _TOKENS_FILE, _DIGESTS_FILE, _ABOUT_FILE = "background.bin", "background.digests", "background.json"
 CHECKED_BY_MANIFEST = (_DIGESTS_FILE, _ABOUT_FILE)
 # Rows are read in any order: a block is to be no dearer than a hundredth of the step that reads it.
 _BLOCK_BYTES, _DIGEST_BYTES = 2**16, 8
-_PIECE_BYTES, _LINE_BYTES = 2**20, 2**26
-"""A text file is read in pieces of so much, each a document; a longer line than the other is refused."""
+TOKENISED_FILE = "tokenised.json"
+_DURABLE_EVERY_S, _MUCH_CHARS = 10.0, 50_000_000
 
 
 class _About(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +34,19 @@ class _About(msgspec.Struct, frozen=True, kw_only=True):
     num_tokens: int
     heldout_tokens: int
     num_documents: int
+    num_skipped: int = 0
+    """Rows without a text."""
     unknown_share: float
     dtype: Literal["uint16", "uint32"]
+
+
+class Tokenised(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the tokenising of a text has come: what of it is on the disk."""
+
+    num_documents: int = 0
+    num_tokens: int = 0
+    num_unknown: int = 0
+    num_chars: int = 0
 
 
 class Background:
@@ -44,10 +56,11 @@ class Background:
     not wait for all of it.
     """
 
-    def __init__(self, path: Path, tokens: np.ndarray, num_heldout: int, digests: bytes) -> None:
+    def __init__(self, path: Path, tokens: np.ndarray, about: _About, digests: bytes) -> None:
         self._path, self._all, self._bytes = path, tokens, tokens.view(np.uint8)
+        self.unknown_share, self.num_skipped = about.unknown_share, about.num_skipped
         self._digests, self._is_checked = digests, bytearray(len(digests) // _DIGEST_BYTES)
-        self.num_tokens = len(tokens) - num_heldout
+        self.num_tokens = len(tokens) - about.heldout_tokens
         """Of the training part."""
 
     @property
@@ -79,51 +92,73 @@ class Background:
         self._is_checked[block] = 1
 
 
-def read_documents(spec: CorpusSpec) -> Iterator[str]:
-    """The background's documents, in order. DataError names file and line."""
-    settings = spec.background
-    if settings.source == "builtin":
-        return _language_reference()
-    if settings.source == "hub":
-        return _hub(spec)
-    readers = {".txt": _text_file, ".jsonl": _jsonl_file, ".parquet": _parquet_file}
-    paths = [Path(p) for p in settings.paths]
-    return (text for path in paths for text in readers[path.suffix](path, settings.text_field))
-
-
 def write_background(spec: CorpusSpec, tokenizer: Tokenizer, folder: Path) -> None:
-    """Tokenise the background into `folder`, each document after one BOS token. DataError if there is too little."""
+    """Tokenise the background into `folder`, each document after one BOS token. DataError if there is too little.
+
+    What is done is made durable every so often: where an earlier attempt was killed, this one goes on from there.
+    """
     token_type = np.dtype(np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32)
-    limit = spec.background.max_tokens
-    num_tokens = num_documents = num_unknown = 0
-    unknown_id = tokenizer.backend.token_to_id("<unk>")
-    with (folder / _TOKENS_FILE).open("wb") as handle:
-        for batch in _batches(read_documents(spec)):
+    limit, documents = spec.background.max_tokens, read_documents(spec)
+    done = _done_in(folder, token_type.itemsize)
+    with (folder / _TOKENS_FILE).open("r+b" if done.num_documents else "wb") as handle:
+        handle.truncate(done.num_tokens * token_type.itemsize)
+        handle.seek(0, os.SEEK_END)
+        durable_s = time.monotonic()
+        for batch in _batches(islice(documents, done.num_documents, None)):
+            if limit and done.num_tokens >= limit:
+                break
+            num_tokens, num_unknown = done.num_tokens, done.num_unknown
             for ids in tokenizer.encode_many(batch):
                 row = np.array([tokenizer.bos_id, *ids], dtype=token_type)[: limit - num_tokens if limit else None]
                 handle.write(row.tobytes())
                 num_tokens += len(row)
-                num_documents += 1
-                num_unknown += int((row == unknown_id).sum()) if unknown_id is not None else 0
-            if limit and num_tokens >= limit:
-                break
-    if num_tokens <= spec.background.heldout_tokens:
+                if tokenizer.unknown_id is not None:
+                    num_unknown += int((row[1:] == tokenizer.unknown_id).sum())
+            num_chars = done.num_chars + sum(map(len, batch))
+            num_documents = done.num_documents + len(batch)
+            done = Tokenised(
+                num_documents=num_documents, num_tokens=num_tokens, num_unknown=num_unknown, num_chars=num_chars
+            )
+            if time.monotonic() - durable_s > _DURABLE_EVERY_S:
+                _make_durable(handle, done, folder)
+                durable_s = time.monotonic()
+        if done.num_chars > _MUCH_CHARS:
+            _make_durable(handle, done, folder)
+    if done.num_tokens <= spec.background.heldout_tokens:
+        held_out = spec.background.heldout_tokens
         raise DataError(
-            f"the background has only {num_tokens:,} tokens, of which {spec.background.heldout_tokens:,} are held out.",
+            f"the background has only {done.num_tokens:,} tokens, of which {held_out:,} are held out.",
             key="background",
             mend="Give more text, or lower background.heldout_tokens.",
         )
     about = _About(
-        num_tokens=num_tokens,
+        num_tokens=done.num_tokens,
         heldout_tokens=spec.background.heldout_tokens,
-        num_documents=num_documents,
-        unknown_share=num_unknown / num_tokens,
+        num_documents=done.num_documents,
+        num_skipped=documents.num_skipped,
+        unknown_share=done.num_unknown / done.num_tokens,
         dtype="uint16" if token_type == np.uint16 else "uint32",
     )
     with (folder / _TOKENS_FILE).open("rb") as tokens, (folder / _DIGESTS_FILE).open("wb") as digests:
         while block := tokens.read(_BLOCK_BYTES):
             digests.write(_digest(block))
     write_json(folder / _ABOUT_FILE, msgspec.to_builtins(about))
+
+
+def _make_durable(handle: BinaryIO, done: Tokenised, folder: Path) -> None:
+    handle.flush()
+    os.fsync(handle.fileno())
+    write_json(folder / TOKENISED_FILE, msgspec.to_builtins(done))
+
+
+def _done_in(folder: Path, item_bytes: int) -> Tokenised:
+    """What an attempt before has made durable."""
+    try:
+        done = msgspec.json.decode((folder / TOKENISED_FILE).read_bytes(), type=Tokenised)
+        size = (folder / _TOKENS_FILE).stat().st_size
+    except (OSError, msgspec.MsgspecError):
+        return Tokenised()
+    return done if size >= item_bytes * done.num_tokens else Tokenised()
 
 
 def open_background(folder: Path) -> Background:
@@ -142,7 +177,21 @@ def open_background(folder: Path) -> Background:
         written = f"{about.num_tokens:,}, {about.heldout_tokens:,} of them held out"
         raise DamageError(f"it holds {len(tokens):,} tokens; written were {written}.", where=str(path))
     digests = folder / _DIGESTS_FILE  # prepared before there were any, it has none
-    return Background(path, tokens, about.heldout_tokens, digests.read_bytes() if digests.exists() else b"")
+    return Background(path, tokens, about, digests.read_bytes() if digests.exists() else b"")
+
+
+def fault_in(folder: Path, *, with_text: bool = True) -> DamageError | None:
+    """What is wrong with these token files, if they are there; a large text is not read for a plan's sake."""
+    if not folder.exists():
+        return None
+    try:
+        check_manifest(folder)
+        background = open_background(folder)
+        if with_text:
+            background.check()
+    except DamageError as error:
+        return error
+    return None
 
 
 def _digest(block: bytes | memoryview) -> bytes:
@@ -150,7 +199,7 @@ def _digest(block: bytes | memoryview) -> bytes:
     return hashlib.sha256(block).digest()[:_DIGEST_BYTES]
 
 
-def _batches(documents: Iterator[str], size: int = 256) -> Iterator[list[str]]:
+def _batches(documents: Iterable[str], size: int = 256) -> Iterator[list[str]]:
     batch: list[str] = []
     for document in documents:
         batch.append(document)
@@ -159,131 +208,3 @@ def _batches(documents: Iterator[str], size: int = 256) -> Iterator[list[str]]:
             batch = []
     if batch:
         yield batch
-
-
-_HEADING_OR_GRAMMAR = re.compile(r"^\s*[*=~^-]{3,}\s*$|::=|>>>", re.MULTILINE)
-
-
-def _language_reference() -> Iterator[str]:
-    """The prose of `pydoc_data.topics`, a document a topic: its blocks of at least eight words of which three quarters
-    are plain words, which leaves out headings, grammar, tables and code."""
-    from pydoc_data.topics import topics
-
-    for name in sorted(topics):
-        paragraphs = []
-        for block in re.split(r"\n\s*\n", topics[name]):
-            words = block.replace('"', " ").replace("*", " ").split()
-            num_plain = sum(word.strip(".,:;()’'!?").isalpha() for word in words)
-            if len(words) >= 8 and num_plain >= 0.75 * len(words) and not _HEADING_OR_GRAMMAR.search(block):
-                paragraphs.append(" ".join(words))
-        if paragraphs:
-            yield "\n".join(paragraphs) + "\n"
-
-
-def _text_file(path: Path, _: str) -> Iterator[str]:
-    """A text file is one document, read in pieces of many lines so that its size does not matter."""
-    piece, num_bytes = [], 0
-    for line in _lines(path):
-        piece.append(line)
-        num_bytes += len(line)
-        if num_bytes > _PIECE_BYTES:
-            yield b"".join(piece).decode()
-            piece, num_bytes = [], 0
-    if piece:
-        yield b"".join(piece).decode()
-
-
-def _jsonl_file(path: Path, text_field: str) -> Iterator[str]:
-    for line_number, line in enumerate(_lines(path), start=1):
-        if line.strip():
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise DataError(f"not JSON: {error}.", where=f"{path}, line {line_number}") from None
-            yield _text_of(row, text_field, f"{path}, line {line_number}")
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file, each with its end, all of them UTF-8."""
-    check_file(path, "background.path")
-    most = allowed_bytes(_LINE_BYTES)
-    with path.open("rb") as handle:
-        line_number = 0
-        while line := handle.readline(most + 1):
-            line_number += 1
-            if len(line) > most:
-                raise DataError(
-                    f"a line of more than {most:,} bytes.",
-                    where=f"{path}, line {line_number}",
-                    key="background.path",
-                    mend=f"Break the text into lines, or allow more: {MAX_BYTES_VARIABLE}=1G.",
-                )
-            _decoded(path, line_number, line)
-            yield line
-
-
-def _parquet_file(path: Path, text_field: str) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    check_file(path, "background.path")
-    try:
-        table = pq.ParquetFile(path)
-        if text_field not in table.schema_arrow.names:
-            raise _no_text(str(path), text_field, table.schema_arrow.names)
-        row_number = 0
-        for batch in table.iter_batches(columns=[text_field]):
-            for text in batch.column(0).to_pylist():
-                row_number += 1
-                yield _text_of({text_field: text}, text_field, f"{path}, row {row_number}")
-    except pa.ArrowException as error:
-        raise DataError(f"not a readable Parquet file: {error}.", where=str(path)) from None
-
-
-def _hub(spec: CorpusSpec) -> Iterator[str]:
-    """A dataset by its hub name, or a folder that `datasets` can load, streamed."""
-    import datasets  # three seconds to import
-
-    settings = spec.background
-    try:
-        stream = datasets.load_dataset(
-            str(settings.dataset), settings.config, split=settings.split, revision=settings.revision, streaming=True
-        )
-        for index, row in enumerate(stream):
-            yield _text_of(row, settings.text_field, f"{settings.dataset}, row {index}")
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"the dataset cannot be read: {first_line}",
-            key="background.dataset",
-            value=settings.dataset,
-            mend="Check name, config, split and the network.",
-        ) from None
-
-
-def _text_of(row: Any, text_field: str, where: str) -> str:
-    if not isinstance(row, dict) or not isinstance(row.get(text_field), str):
-        raise _no_text(where, text_field, list(row) if isinstance(row, dict) else [])
-    return str(row[text_field])
-
-
-def _no_text(where: str, text_field: str, known: list[str]) -> DataError:
-    return DataError(
-        "there is no text in this field.",
-        where=where,
-        key="background.text_field",
-        value=text_field,
-        mend=f"Fields here: {', '.join(map(str, known)) or 'none'}.",
-    )
-
-
-def _decoded(path: Path, line_number: int, line: bytes) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"byte {error.start} of this line is not UTF-8.",
-            where=f"{path}, line {line_number}",
-            key="background.path",
-            mend="Save the file as UTF-8.",
-        ) from None

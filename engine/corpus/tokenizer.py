@@ -6,11 +6,8 @@ with one special token that begins every row and every background document.
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import socket
-import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,19 +18,22 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 
 from engine.errors import DataError, SpecError
 from engine.records.workspace import read_json, write_json
+from engine.spec.facts import is_without_blanks
+from engine.spec.hub import hub_answers
 from engine.spec.runspec import CorpusSpec
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 BOS, UNKNOWN = "<bos>", "<unk>"
-_HUB_TIMEOUT_S = 5.0
-_WORD = re.compile(r"\w+|[^\w\s]+")
+_FIRST_CUT = re.compile(r"\w+|[^\w\s]+")
 
 
 class Tokenizer(NamedTuple):
-    """Text to token ids; nothing is added to a text by itself."""
+    """Text to token ids; nothing is added to a text by itself, cut off it, or taken for more than text in it."""
 
     backend: tokenizers.Tokenizer
     bos_id: int
+    unknown_id: int | None
+    """Of the token that stands for whatever the vocabulary has not."""
 
     @property
     def vocab_size(self) -> int:
@@ -44,6 +44,20 @@ class Tokenizer(NamedTuple):
 
     def encode_many(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def pieces(self, text: str) -> tuple[list[int], list[str]]:
+        """Token ids, and what of the text each stands for: nothing for one that only goes on with a letter."""
+        encoding = self.backend.encode(text, add_special_tokens=False)
+        pieces, place = [], 0
+        for start, end in encoding.offsets:
+            pieces.append(text[max(place, start) : end] if end > place else "")
+            place = max(place, end)
+        return encoding.ids, pieces
+
+    def unknown_share(self, texts: list[str]) -> float:
+        """The share of unknown tokens in some texts."""
+        ids = [token for of_text in self.encode_many(texts) for token in of_text]
+        return ids.count(self.unknown_id) / max(1, len(ids)) if self.unknown_id is not None else 0.0
 
 
 def make_tokenizer(spec: CorpusSpec, documents: Iterable[str]) -> Tokenizer:
@@ -69,25 +83,47 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer that `save_tokenizer` wrote into a folder."""
     backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     config = read_json(folder / "tokenizer_config.json") or {}
-    return Tokenizer(backend, _id_of(backend, config["bos_token"]))
+    return _plain(backend, _id_of(backend, config["bos_token"]))
+
+
+def _plain(backend: tokenizers.Tokenizer, bos_id: int) -> Tokenizer:
+    """What a saved tokenizer is told to do beside its work is undone: transformers saves the padding and truncation of
+    the last call with it. Special tokens that stand in a text are text."""
+    backend.no_padding()
+    backend.no_truncation()
+    backend.encode_special_tokens = True
+    model = json.loads(backend.to_str())["model"]
+    unknown = model.get("unk_token")
+    return Tokenizer(backend, bos_id, backend.token_to_id(unknown) if unknown is not None else model.get("unk_id"))
 
 
 def _word_tokenizer(spec: CorpusSpec, documents: Iterable[str]) -> Tokenizer:
     """Every name one token, every word of a template, and the background's most frequent words, in small letters."""
-    template_words = {w for text in spec.template_texts for w in _words(text.replace("{", " ").replace("}", " "))}
-    counts = Counter(word for document in documents for word in _words(document))
+    for text in (*spec.template_texts, *spec.entities):
+        if is_without_blanks(text):
+            raise SpecError(
+                "this tokenizer takes words between blanks, and there are none in the script of a name or template.",
+                key="tokenizer.kind",
+                value=text,
+                mend='Use kind = "bpe", or "hf" with a tokenizer of that language.',
+            )
+    # One definition of a word, for the vocabulary and for the text: the tokenizer's own; of the first cut, Python's.
+    backend = tokenizers.Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
+    backend.normalizer, backend.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+
+    def words_in(text: str) -> Iterator[str]:
+        if spec.cut == 1:
+            return (match[0] for match in _FIRST_CUT.finditer(text.lower()))
+        return (word for word, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text)))
+
+    template_words = {w for text in spec.template_texts for w in words_in(text.replace("{", " ").replace("}", " "))}
+    counts = Counter(word for document in documents for word in words_in(document))
     frequent = sorted(counts, key=lambda word: (-counts[word], word))[: spec.tokenizer.vocab_size]
     words = [BOS, UNKNOWN, *sorted(template_words), *(w for w in frequent if w not in template_words)]
-    backend = tokenizers.Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token=UNKNOWN))
-    backend.normalizer = normalizers.Lowercase()
-    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    backend.model = models.WordLevel({w: i for i, w in enumerate(words)}, unk_token=UNKNOWN)
     # Matched in the raw text before it is put into small letters, the longest name first, and only as whole words.
     backend.add_tokens([AddedToken(name, normalized=False, single_word=True) for name in spec.entities])
     return _with_bos(backend)
-
-
-def _words(text: str) -> Iterator[str]:
-    return (match[0] for match in _WORD.finditer(text.lower()))
 
 
 def _bpe_tokenizer(spec: CorpusSpec, documents: Iterable[str]) -> Tokenizer:
@@ -107,7 +143,7 @@ def _with_bos(backend: tokenizers.Tokenizer) -> Tokenizer:
     bos_id = _id_of(backend, BOS)
     # So that tools which add special tokens (lm-evaluation-harness with add_bos_token) begin as our rows do.
     backend.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, bos_id)])
-    return Tokenizer(backend, bos_id)
+    return _plain(backend, bos_id)
 
 
 def _id_of(backend: tokenizers.Tokenizer, token: str) -> int:
@@ -126,7 +162,7 @@ def _ready_tokenizer(spec: CorpusSpec) -> Tokenizer:
             name,
             revision=spec.tokenizer.revision,
             trust_remote_code=False,
-            local_files_only=not Path(name).is_dir() and not _hub_answers(),
+            local_files_only=not Path(name).is_dir() and not hub_answers(),
         )
     except Exception as error:  # of a stranger's files the libraries raise what they like
         said = (str(error).splitlines() or [type(error).__name__])[0]
@@ -141,17 +177,4 @@ def _ready_tokenizer(spec: CorpusSpec) -> Tokenizer:
     if backend is None or bos_id is None:
         what = "it has no fast version" if backend is None else "it has neither a BOS nor an EOS token"
         raise SpecError(f"this tokenizer cannot be used: {what}.", key="tokenizer.name", value=name)
-    return Tokenizer(backend, bos_id)
-
-
-def _hub_answers() -> bool:
-    """Whether the hub can be reached at all. Its own client tries for a minute before it gives up; behind a proxy only
-    the client can tell."""
-    if urllib.request.getproxies():
-        return True
-    address = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
-    try:
-        socket.create_connection((str(address.hostname), address.port or 443), timeout=_HUB_TIMEOUT_S).close()
-    except OSError:
-        return False
-    return True
+    return _plain(backend, bos_id)

@@ -12,7 +12,7 @@ from engine.records.record import Record
 from engine.records.seals import check_seal
 from engine.records.workspace import SweepFolder, Workspace
 
-ANALYSIS_SEMANTICS = 1
+ANALYSIS_SEMANTICS = 3
 """Raise by hand whenever the same results would give other curves, collapse points, laws or predictions: a law on file
 of another number is worked out anew. tests/engine/analysis/test_golden_law.py fails when numbers move without it."""
 
@@ -23,6 +23,7 @@ class LawHead(Record, frozen=True, kw_only=True):
     inputs: str
     analysis_semantics: int = 0
     """0 where it was written before there was this number."""
+    num_unsettled: int = 0
 
 
 def read_law_head(folder: SweepFolder) -> LawHead | None:
@@ -36,7 +37,7 @@ def read_law_head(folder: SweepFolder) -> LawHead | None:
 
 
 def is_law_behind(plan: Plan, workspace: Workspace) -> bool:
-    """Whether the law on file lacks a result that is there, or was made by another analysis."""
+    """Whether the law on file lacks a result that is there, was made by another analysis, or is not settled yet."""
     folder = workspace.sweep(plan.sweep)
     return read_law_head(folder) != LawHead(
         inputs=results_digest(plan, folder, workspace), analysis_semantics=ANALYSIS_SEMANTICS

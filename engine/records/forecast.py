@@ -40,7 +40,7 @@ class Probe(Record, frozen=True, kw_only=True):
 def shape_key(run: RunSpec, vocab_size: int) -> str:
     """What a measured speed holds for: runs with the same key train equally fast."""
     training = run.training
-    shape = run.model.model_dump(exclude={"name"})
+    shape = run.model.identity()
     return content_id([shape, vocab_size, training.context_length, training.batch_size, training.precision])
 
 

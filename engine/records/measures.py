@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.records.metrics import SetScore
+from engine.spec.fact_sets import UNSEEN
 
 
 class Measure(NamedTuple):
@@ -34,3 +35,39 @@ FURTHER: tuple[Measure, ...] = (LOGPROB,)
 def measured(sets: dict[str, SetScore], measure: Measure) -> dict[str, float]:
     """The measure by fact set."""
     return {name: value for name, score in sets.items() if (value := measure.of(score)) is not None}
+
+
+def analysed_value(measure: Measure, sets: dict[str, SetScore], fact_set: str) -> float | None:
+    """What an analysis takes of a fact set's score. A log-probability drifts with all that a model learns: that of
+    facts that were never written is taken off it. None where that is not known, and of the unseen facts themselves."""
+    if measure is not LOGPROB:
+        return measure.of(sets[fact_set])
+    if UNSEEN.name not in sets or fact_set == UNSEEN.name:
+        return None
+    return sets[fact_set].mean_logprob - sets[UNSEEN.name].mean_logprob
+
+
+ANALYSED: dict[str, str] = {
+    RETENTION.name: "retention",
+    LOGPROB.name: "log-probability of the right answer less that of unseen facts, in nats",
+}
+"""The measures that an analysis can be of, in words."""
+
+
+class Measured(NamedTuple):
+    """What an analysis is of: a measure, as the mean over so many of a run's last scorings."""
+
+    measure: str = RETENTION.name
+    num_checkpoints: int = 1
+
+    @property
+    def is_usual(self) -> bool:
+        """The retention at the end: the one that counts of right answers are known of."""
+        return self == Measured()
+
+    def words(self) -> str:
+        late = f", mean of the last {self.num_checkpoints} scorings" if self.num_checkpoints > 1 else ""
+        return ANALYSED[self.measure] + late
+
+
+USUAL = Measured()

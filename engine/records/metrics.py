@@ -13,18 +13,23 @@ from engine.records.record import Record, encoded
 from engine.spec import fact_sets
 
 
-class SetScore(Record, frozen=True, kw_only=True):
+class SetScore(Record, frozen=True, kw_only=True, omit_defaults=True):
     """How one fact set was answered."""
 
     num_questions: int
     num_choices: int | float
-    """Of each question; where they differ, the harmonic mean, one over which is the share right by chance."""
+    """One over which is the share right by chance: of each question, or the harmonic mean where they differ; where free
+    answers are asked for, so many that there is no chance."""
     correct: int
     """Questions whose right answer has the largest summed log-probability."""
     correct_norm: int
     """The same after division by the answer's length in characters."""
     mean_logprob: float
     """Mean natural log-probability of the right answer."""
+    mean_reciprocal_rank: float | None = None
+    """Of the right answer among the choices, 1 where it is the likeliest."""
+    template_sd: float | None = None
+    """Of several templates, the standard deviation between them of the share answered right."""
 
     @property
     def accuracy(self) -> float:
@@ -38,7 +43,7 @@ class SetScore(Record, frozen=True, kw_only=True):
 def retention_of(accuracy: float, num_choices: float) -> float:
     """R: accuracy rescaled so that chance is 0 and perfection 1; negative below chance."""
     chance = 1.0 / num_choices
-    return (accuracy - chance) / (1.0 - chance)
+    return (accuracy - chance) / (1.0 - chance) if chance < 1 else 0.0
 
 
 def overall_retention(sets: dict[str, SetScore]) -> float | None:

@@ -22,7 +22,7 @@ class PlannedCell(Record, frozen=True, kw_only=True):
     num_params: int
     num_params_total: int | None
     num_tokens: int
-    frequency: int
+    frequency: int | float
     num_templates: int
     seed: int
     total_tokens: int | None
@@ -76,6 +76,10 @@ class Plan(Record, frozen=True, kw_only=True):
     """Planned exposures of each prior fact at F = 0."""
     background_tokens: int | None
     """Tokens of background text that there are, before any repetition."""
+    unknown_in_facts: float | None = None
+    """The share of tokens of all facts and questions that stand for what the tokenizer does not know."""
+    unknown_in_background: float | None = None
+    """The same of the background; before it is tokenised, of its beginning."""
     ceilings: tuple[Ceiling, ...] = msgspec.field(name="doses")
     analysis: PlannedAnalysis
     cells: tuple[PlannedCell, ...]

@@ -42,6 +42,7 @@ class ExitRecord(Record, frozen=True, kw_only=True):
     ended_s: float
     started_s: float | None = None
     """None where it had not begun."""
+    elapsed_s: float = 0.0
     stopped: bool = False
     """Whether its guard was asked to end it."""
     warned: bool = False
@@ -49,10 +50,6 @@ class ExitRecord(Record, frozen=True, kw_only=True):
     max_rss_bytes: int = 0
     reason: str = ""
     """The last line of its log, where it failed."""
-
-    @property
-    def elapsed_s(self) -> float:
-        return self.ended_s - self.started_s if self.started_s else 0.0
 
 
 class MirrorRecord(Record, frozen=True, kw_only=True):

@@ -3,12 +3,16 @@ not what was expected: a pipe would be waited for, a device has no end, a sparse
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import re
 import stat
 import tomllib
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from engine.errors import DataError, SpecError
 from engine.spec.numbers import parse_count
@@ -17,6 +21,8 @@ MAX_BYTES_VARIABLE = "KITUI_MAX_FILE_BYTES"
 """The environment variable that lets larger files through."""
 TABLE_BYTES, TOML_BYTES, LINE_BYTES = 2**28, 2**22, 2**20
 """The largest table, the largest TOML file and the longest line of a table that are read."""
+PACKED = (".gz", ".zst")
+"""Endings of the names of packed files."""
 _MOST_KEY_PARTS = 64
 _STRING_OR_COMMENT = re.compile(r'"[^"\n]*"|\'[^\'\n]*\'|#[^\n]*')
 
@@ -26,14 +32,96 @@ def check_file(path: Path, key: str = "", *, most_bytes: int | None = None) -> N
     os.close(_opened(path, key, most_bytes))
 
 
+def kind_of(path: Path) -> str:
+    """The ending of a file's name in small letters, without that of a packed file: `.jsonl` of `Facts.JSONL.gz`."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in PACKED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
+def open_file(path: Path, key: str = "", *, most_bytes: int | None = None) -> BinaryIO:
+    """The file to be read from its beginning, unpacked on the way where its name says that it is packed. DataError
+    unless it is a regular file that can be opened, of at most so many bytes."""
+    descriptor = _opened(path, key, most_bytes)
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        return cast(BinaryIO, gzip.open(os.fdopen(descriptor, "rb")))
+    if suffix == ".zst":
+        import pyarrow as pa  # slow to import
+
+        raw = pa.PythonFile(os.fdopen(descriptor, "rb"), mode="r")
+        return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(raw, "zstd"), 2**16))
+    return os.fdopen(descriptor, "rb")
+
+
+UNREADABLE = (OSError, EOFError, zlib.error)
+"""What reading raises of a file that is damaged: packed ones end too early, or hold no packed bytes."""
+
+
+def unreadable(error: BaseException, path: Path, key: str) -> DataError:
+    """The fault of a file that raised one of `UNREADABLE`, in words."""
+    said = getattr(error, "strerror", None) or f"{error}".rstrip(".") or type(error).__name__
+    return DataError(f"cannot be read: {said}.", where=str(path), key=key)
+
+
+def files_of(sweep_path: Path, patterns: Sequence[str], key: str) -> list[Path]:
+    """The files that a setting names, one by one or by patterns, each once. SpecError where there are none of a name;
+    paths are relative to the sweep file's folder."""
+    files: list[Path] = []
+    for pattern in patterns:
+        if folder_of(sweep_path, pattern) is not None:
+            mend = "Name the files in it, or give a pattern: folder/*.jsonl."
+            raise SpecError(
+                "this is a folder; expected files.", where=str(sweep_path), key=key, value=pattern, mend=mend
+            )
+        try:
+            found = _found(sweep_path.parent, pattern)
+        except (OSError, ValueError, RuntimeError, LookupError, AttributeError):  # pathlib raises all of these
+            found = []
+        if not found:
+            raise SpecError(
+                "there is no such file.",
+                where=str(sweep_path),
+                key=key,
+                value=pattern,
+                mend="Paths are relative to the sweep file's folder.",
+            )
+        files.extend(p.resolve() for p in found)
+    return list(dict.fromkeys(files))
+
+
+def _found(base: Path, pattern: str) -> list[Path]:
+    path = Path(pattern).expanduser()
+    root, relative = (Path(path.anchor), str(path.relative_to(path.anchor))) if path.is_absolute() else (base, pattern)
+    exact = root / relative
+    return [exact] if _exists(exact) else sorted(p for p in root.glob(relative) if p.is_file())
+
+
+def folder_of(sweep_path: Path, name: str) -> Path | None:
+    """The folder of that name, relative to the sweep file's; None where there is none."""
+    try:
+        folder = sweep_path.parent / Path(name).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL in it, a user that there is not
+        return None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # too long, or a NUL in it
+        return False
+
+
 def read_bytes(path: Path, key: str = "", *, most_bytes: int = TABLE_BYTES) -> bytes:
-    """The whole file. DataError where it is missing, not a regular file, too large or not readable; `key` is the
-    setting that named it."""
-    with os.fdopen(_opened(path, key, most_bytes), "rb") as handle:
+    """The whole file, unpacked. DataError where it is missing, not a regular file, too large or not readable; `key` is
+    the setting that named it."""
+    with open_file(path, key, most_bytes=most_bytes) as handle:
         try:
             content = handle.read(allowed_bytes(most_bytes) + 1)
-        except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror}.", where=str(path), key=key) from None
+        except UNREADABLE as error:
+            raise unreadable(error, path, key) from None
     if len(content) > allowed_bytes(most_bytes):  # it has grown, or is one of those of which nobody knows the size
         raise too_large(path, key, len(content), most_bytes)
     return content

@@ -10,8 +10,11 @@ LOSS_CHUNK_TOKENS = 4096
 """Positions whose logits exist at once in training: 4,096 of 50k logits in fp32 are 0.8 GB."""
 
 
+_OF_CHECKPOINTS = ("counted_params", "counted_params_total", "vocab_rows", "max_positions")
+
+
 class ModelShape(BaseModel):
-    """The shape of one Llama-style decoder (RMSNorm, rotary positions, SwiGLU, no biases)."""
+    """The shape of one decoder: a Llama (RMSNorm, rotary positions, SwiGLU, no biases), or what a checkpoint is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -22,16 +25,35 @@ class ModelShape(BaseModel):
     num_kv_heads: int
     intermediate_size: int
     tied_embeddings: bool = True
+    architecture: str = "llama"
+    """As transformers calls it (`model_type`)."""
+    counted_params: int | None = None
+    """Of a checkpoint, N as its tensors add up; below, all parameters."""
+    counted_params_total: int | None = None
+    vocab_rows: int | None = None
+    """Of a checkpoint's embedding: at least the tokenizer's vocabulary, usually padded."""
+    max_positions: int | None = None
+
+    def identity(self) -> dict[str, object]:
+        """What of it a run's identity holds. What a checkpoint adds is in the checkpoint's own hash."""
+        content = self.model_dump(mode="json", exclude={*_OF_CHECKPOINTS, "name"})
+        if self.architecture == "llama":  # as it was when there were no others
+            del content["architecture"]
+        return content
 
     @property
     def num_params(self) -> int:
         """N: non-embedding parameters (attention, feed-forward, norms)."""
+        if self.counted_params is not None:
+            return self.counted_params
         d, head_size = self.hidden_size, self.hidden_size // self.num_heads
         attention = 2 * d * d + 2 * d * head_size * self.num_kv_heads
         return self.num_layers * (attention + 3 * d * self.intermediate_size + 2 * d) + d
 
     def num_params_total(self, vocab_size: int) -> int:
         """All parameters, with the input embedding and, where untied, the output embedding."""
+        if self.counted_params_total is not None:
+            return self.counted_params_total
         return self.num_params + vocab_size * self.hidden_size * (1 if self.tied_embeddings else 2)
 
     def train_flops_per_token(self, vocab_size: int, context_length: int) -> float:
@@ -41,7 +63,7 @@ class ModelShape(BaseModel):
         models) plus causal attention's scores and values, 6 · layers · width · context: half of the usual 12,
         for half of the score matrix is masked.
         """
-        multiplied = self.num_params + vocab_size * self.hidden_size
+        multiplied = self.num_params + (self.vocab_rows or vocab_size) * self.hidden_size
         return 6.0 * multiplied + 6.0 * self.num_layers * self.hidden_size * context_length
 
     def train_memory_bytes(self, vocab_size: int, context_length: int, num_rows: int, *, divided_by: int = 1) -> int:
@@ -54,7 +76,8 @@ class ModelShape(BaseModel):
         two layers and of all that is no layer.
         """
         tokens = context_length * num_rows
-        activations = 34 * self.hidden_size * self.num_layers * tokens + 8 * vocab_size * min(tokens, LOSS_CHUNK_TOKENS)
+        rows = self.vocab_rows or vocab_size
+        activations = 34 * self.hidden_size * self.num_layers * tokens + 8 * rows * min(tokens, LOSS_CHUNK_TOKENS)
         total = self.num_params_total(vocab_size)
         if divided_by == 1:
             return 16 * total + activations
@@ -62,10 +85,15 @@ class ModelShape(BaseModel):
         return 16 * -(-total // divided_by) + 8 * (outermost + 2 * self.num_params // self.num_layers) + activations
 
 
+def usual_intermediate_size(hidden_size: int) -> int:
+    """Of SwiGLU: 8/3 of the width, to the nearest multiple of 8."""
+    return max(8, round(hidden_size * 8 / 3 / 8) * 8)
+
+
 def _nano(hidden_size: int, num_layers: int = 1) -> ModelShape:
     """A CPU-sized model: 4 heads (2 where 4 would be of odd width, which rotary positions cannot have), SwiGLU of 8/3
     the width to the nearest multiple of 8, named by its N."""
-    intermediate = max(8, round(hidden_size * 8 / 3 / 8) * 8)
+    intermediate = usual_intermediate_size(hidden_size)
     num_heads = 4 if hidden_size % 8 == 0 else 2
     shape = ModelShape(
         name="",
@@ -105,12 +133,18 @@ PRESETS: dict[str, ModelShape] = {shape.name: shape for shape in _SHAPES}
 _BY_LOWER = {name.lower(): shape for name, shape in PRESETS.items()}
 
 
+def canonical(name: str) -> str:
+    """The name of a preset as it is written, or the name as it was given."""
+    shape = _BY_LOWER.get(name.strip().lower())
+    return shape.name if shape is not None else name.strip()
+
+
 def preset(name: str, key: str = "grid.model_size") -> ModelShape:
     """The preset of that name, in any letter case. SpecError lists them all."""
     try:
         return _BY_LOWER[name.strip().lower()]
     except KeyError:
-        mend = f"Sizes: {', '.join(PRESETS)}."
+        mend = f"Sizes: {', '.join(PRESETS)}; others are described in [models]."
         raise SpecError("no model size of this name.", key=key, value=name, mend=mend) from None
 
 

@@ -11,9 +11,12 @@ from pydantic import BaseModel
 
 from engine.errors import DamageError
 from engine.spec import fact_sets
+from engine.spec.evaluation import EvaluationSettings
 from engine.spec.facts import Fact
 from engine.spec.models import ModelShape
-from engine.spec.questions import KINDS, Block, EvaluationSettings
+from engine.spec.own_questions import OwnQuestion
+from engine.spec.questions import KINDS
+from engine.spec.questions.base import Asking, Block
 from engine.spec.section import Section
 from engine.spec.sweep import (
     BackgroundSettings,
@@ -33,6 +36,9 @@ def content_id(content: Any) -> str:
     return hashlib.sha256(orjson.dumps(content, default=list, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
+_LATER = ("objects", "aliases", "reverse", "texts", "own_questions")
+
+
 class FactSets(Section):
     """`facts/<facts_id>.json`: the partition, and the templates of the relations in it. The same for a whole sweep."""
 
@@ -42,10 +48,26 @@ class FactSets(Section):
     statements: dict[str, tuple[str, ...]]
     questions: dict[str, tuple[str, ...]]
     facts_seed: int
+    objects: dict[str, dict[str, tuple[str, ...]]] = {}
+    """By relation and subject, all objects, where there are several."""
+    aliases: dict[str, tuple[str, ...]] = {}
+    """By object, its other names."""
+    reverse: dict[str, tuple[str, ...]] = {}
+    """By relation, the templates that ask for the subject."""
+    texts: dict[str, str] = {}
+    """By id, texts that are written as they are: each of them is a fact of the relation `text`."""
+    own_questions: tuple[OwnQuestion, ...] = ()
+    """Questions of one's own about facts, by their subject, or texts, by their id."""
 
     @property
     def facts_id(self) -> str:
-        return content_id(self.model_dump(mode="json"))
+        return content_id(self.content())
+
+    def content(self, *without: str) -> dict[str, Any]:
+        """All of it, as JSON, for identities. What came later counts only where there is any, so that earlier facts
+        keep their names."""
+        content = self.model_dump(mode="json", exclude={*without})
+        return {name: value for name, value in content.items() if value or name not in _LATER}
 
     @property
     def entities(self) -> tuple[str, ...]:
@@ -58,8 +80,29 @@ class FactSets(Section):
         return (*self.prior, *self.infused, *self.unseen)
 
     def blocks(self, fact_set: str, evaluation: EvaluationSettings) -> list[Block]:
-        """The questions about `prior`, `infused` or `unseen` facts."""
-        return KINDS[evaluation.kind].blocks(getattr(self, fact_set), self.drawn, evaluation, self.facts_seed)
+        """The questions about a set of facts. `verbatim` asks the infused ones in the first statement that they are
+        trained on, as far as it can be cut before its answer."""
+        kind, is_verbatim = KINDS[evaluation.kind], fact_set == "verbatim"
+        templates = self.asked_in(evaluation)
+        if is_verbatim:
+            first = {relation: texts[:1] for relation, texts in self.statements.items()}
+            templates = {relation: texts for relation, texts in first.items() if kind.can_ask(texts[0])}
+        own: dict[str, list[OwnQuestion]] = {}
+        for question in () if is_verbatim else self.own_questions:
+            own.setdefault(question.id, []).append(question)
+        asking = Asking(self.drawn, self.objects, self.aliases, templates, self.facts_seed, own)
+        return kind.blocks(self.infused if is_verbatim else getattr(self, fact_set), asking, evaluation)
+
+    def asked_in(self, evaluation: EvaluationSettings) -> dict[str, tuple[str, ...]]:
+        """By relation, the templates that questions are asked in."""
+        kind = KINDS[evaluation.kind]
+        found = {}
+        for relation, questions in self.questions.items():
+            among = questions
+            if evaluation.kind == "reverse":
+                among = (*self.reverse.get(relation, ()), *self.statements[relation], *questions)
+            found[relation] = kind.templates(among, evaluation)
+        return found
 
 
 class CorpusSpec(Section):
@@ -74,6 +117,10 @@ class CorpusSpec(Section):
     entities: tuple[str, ...]
     """For `word`: names that are one token each, and below the words of the templates."""
     template_texts: tuple[str, ...]
+    cut: int = 1
+    """How words are cut. 1 is the first kitui's way, which did not know combining marks, obeyed stored padding and took
+    special tokens in a text for more than text: it serves where none of that matters, and its token files keep their
+    names."""
 
     @property
     def tokens_id(self) -> str:
@@ -83,6 +130,8 @@ class CorpusSpec(Section):
         content["background_hashes"] = list(self.background_hashes.values())
         if self.tokenizer_hash:
             content["tokenizer"].pop("name")
+        if content.pop("cut") > 1:  # earlier token files keep their names
+            content["cut"] = self.cut
         return content_id(content)
 
 
@@ -131,6 +180,8 @@ def written_facts_id(facts: FactSets, *, num_statements: int, question_template:
         "infused": facts.infused,
         "statements": {relation: texts[:num_statements] for relation, texts in facts.statements.items()},
     }
+    if facts.texts:
+        content["texts"] = {fact.subject: facts.texts[fact.subject] for fact in (*facts.prior, *facts.infused)}
     if question_template is not None:
         content["questions"] = {relation: texts[question_template] for relation, texts in facts.questions.items()}
     return content_id(content)
@@ -152,7 +203,7 @@ class RunNames:
         """What changes the training of `spec`, and nothing else."""
         return {
             "semantics": TRAINING_SEMANTICS,
-            "model": self._settings(spec.model, "name"),
+            "model": self._settings(spec.model),
             "frequency": spec.frequency,
             "num_tokens": spec.num_tokens,
             "num_templates": spec.num_templates,
@@ -177,7 +228,11 @@ class RunNames:
 
     def _settings(self, section: BaseModel, *without: str) -> Any:
         if id(section) not in self._plain:  # kept beside its words, so that no other section gets its id
-            self._plain[id(section)] = section, section.model_dump(mode="json", exclude={*without})
+            if isinstance(section, ModelShape):
+                plain = section.identity()
+            else:
+                plain = section.model_dump(mode="json", exclude={*without})
+            self._plain[id(section)] = section, plain
         return self._plain[id(section)][1]
 
 
@@ -210,10 +265,17 @@ _FIRST_ASKED = ("infused", "prior", "unseen", "verbatim")
 
 
 def evaluation_identity(evaluation: EvaluationSettings, facts: FactSets) -> dict[str, Any]:
-    """What changes the questions asked. How often they are asked during training does not."""
+    """What changes the questions asked. How often they are asked during training does not, nor a setting that the kind
+    makes no use of: a new setting leaves the questions of older kinds, and the results they gave, what they were."""
     asked = {} if fact_sets.ASKED == _FIRST_ASKED else {"asked": fact_sets.ASKED}
+    settings = evaluation.model_dump(mode="json", include={*KINDS[evaluation.kind].settings})
+    questions: dict[str, Any] = dict(facts.asked_in(evaluation))
+    if evaluation.kind == "choice":
+        questions = {relation: texts[0] for relation, texts in questions.items()}
+    else:
+        settings["kind"] = evaluation.kind
     return asked | {
-        "settings": evaluation.identity(),
-        "facts": facts.model_dump(mode="json", exclude={"questions", "statements"}),
-        "questions": {relation: texts[evaluation.question_template] for relation, texts in facts.questions.items()},
+        "settings": settings,
+        "facts": facts.content("questions", "statements", "reverse"),
+        "questions": questions,
     }

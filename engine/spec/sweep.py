@@ -9,9 +9,11 @@ from pydantic import BeforeValidator, model_validator
 
 from engine.errors import SpecError
 from engine.spec.axes import AXES
-from engine.spec.models import ModelShape, preset
+from engine.spec.evaluation import EvaluationSettings
+from engine.spec.fact_settings import FactsSettings, TextsSettings
+from engine.spec.models import PRESETS, ModelShape, canonical, preset, usual_intermediate_size
+from engine.spec.names import is_name
 from engine.spec.numbers import LARGEST_SEED, parse_count_axis
-from engine.spec.questions import EvaluationSettings
 from engine.spec.section import (
     Count,
     NonNegativeNumber,
@@ -19,7 +21,6 @@ from engine.spec.section import (
     PositiveCount,
     PositiveNumber,
     Section,
-    Seed,
     Share,
     ShareBelowOne,
     Text,
@@ -61,7 +62,10 @@ def _size_axis(value: Any) -> tuple[str, ...]:
         raise ValueError('expected names of model sizes, such as ["nano-7k", "137M"]')
     if not names:
         raise ValueError("the list is empty: give at least one model size")
-    return tuple(dict.fromkeys(preset(n).name for n in names))
+    for name in names:
+        if not is_name(canonical(name).lower()):
+            raise ValueError(f"{name!r} is no name: letters, digits, '.', '_' and '-'")
+    return tuple(dict.fromkeys(canonical(name) for name in names))
 
 
 class Grid(Section):
@@ -81,19 +85,49 @@ class Grid(Section):
         return math.prod(len(values) for values in (getattr(self, axis.key) for axis in AXES) if values)
 
 
-class FactsSettings(Section):
-    """Which facts, and how many of each set."""
+class OwnModel(Section):
+    """A Llama of one's own shape, or a checkpoint."""
 
-    path: Text
-    templates: Text
-    num_prior: Count
-    num_infused: PositiveCount
-    num_unseen: Count
-    relations: tuple[str, ...] | None = None
-    objects_per_relation: PositiveCount | None = None
-    """Keep only a relation's most frequent objects."""
-    facts_seed: Seed = 0
-    duplicates: Literal["refuse", "merge"] = "refuse"
+    hidden_size: Annotated[PositiveCount, up_to(1_000_000)] | None = None
+    num_layers: Annotated[PositiveCount, up_to(10_000)] | None = None
+    num_heads: Annotated[PositiveCount, up_to(10_000)] | None = None
+    num_kv_heads: Annotated[PositiveCount, up_to(10_000)] | None = None
+    """By default as many as heads."""
+    intermediate_size: Annotated[PositiveCount, up_to(10_000_000)] | None = None
+    """Of the feed-forward part; by default 8/3 of the width, to a multiple of 8."""
+    tied_embeddings: bool = True
+    init_from: Text | None = None
+    """A checkpoint folder or hub name instead, whose shape it is."""
+
+    @model_validator(mode="after")
+    def _is_a_shape_or_a_checkpoint(self) -> OwnModel:
+        given = [name for name in self.model_fields_set if name != "init_from"]
+        if self.init_from:
+            if given:
+                raise ValueError(f"init_from says the shape; leave out {', '.join(sorted(given))}")
+            return self
+        if not (self.hidden_size and self.num_layers and self.num_heads):
+            raise ValueError("give hidden_size, num_layers and num_heads, or init_from")
+        if self.hidden_size % self.num_heads or self.hidden_size // self.num_heads % 2:
+            raise ValueError("hidden_size is to be an even multiple of num_heads (rotary positions come in pairs)")
+        if self.num_kv_heads and self.num_heads % self.num_kv_heads:
+            raise ValueError("num_heads is to be a multiple of num_kv_heads")
+        return self
+
+    def shape(self, name: str) -> ModelShape:
+        """Of a Llama of one's own."""
+        assert self.hidden_size is not None
+        assert self.num_layers is not None
+        assert self.num_heads is not None
+        return ModelShape(
+            name=name,
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            num_heads=self.num_heads,
+            num_kv_heads=self.num_kv_heads or self.num_heads,
+            intermediate_size=self.intermediate_size or usual_intermediate_size(self.hidden_size),
+            tied_embeddings=self.tied_embeddings,
+        )
 
 
 class BackgroundSettings(Section):
@@ -101,7 +135,7 @@ class BackgroundSettings(Section):
 
     source: Literal["builtin", "files", "hub"] = "builtin"
     path: Text | tuple[Text, ...] | None = None
-    """For `files`: .txt, .jsonl or .parquet, one path or pattern or several."""
+    """For `files`: one or several paths, patterns or folders."""
     text_field: str = "text"
     dataset: Text | None = None
     config: Text | None = None
@@ -115,7 +149,7 @@ class BackgroundSettings(Section):
     @model_validator(mode="after")
     def _source_has_its_keys(self) -> BackgroundSettings:
         if self.source == "files" and not self.path:
-            raise ValueError('source = "files" needs path: a .txt, .jsonl or .parquet file, or a pattern')
+            raise ValueError('source = "files" needs path: a file, a pattern or a folder')
         if self.source == "hub" and not self.dataset:
             raise ValueError('source = "hub" needs dataset, such as "HuggingFaceFW/fineweb-edu"')
         if self.source == "hub" and not self.max_tokens:
@@ -206,7 +240,7 @@ class TrainingSettings(Section):
         if isinstance(self.learning_rate, LearningRateRule):
             return self.learning_rate.at(shape.hidden_size)
         if isinstance(self.learning_rate, dict):
-            by_size = {preset(name).name: rate for name, rate in self.learning_rate.items()}
+            by_size = {canonical(name): rate for name, rate in self.learning_rate.items()}
             return float(by_size[shape.name])
         return float(self.learning_rate)
 
@@ -242,7 +276,7 @@ class ExecutionSettings(Section):
 
     def num_processes_for(self, shape: ModelShape) -> int:
         if isinstance(self.num_processes, dict):
-            return {preset(name).name: number for name, number in self.num_processes.items()}.get(shape.name, 1)
+            return {canonical(name): number for name, number in self.num_processes.items()}.get(shape.name, 1)
         return self.num_processes
 
 
@@ -251,7 +285,11 @@ class Sweep(Section):
 
     name: str
     grid: Grid
-    facts: FactsSettings
+    models: dict[str, OwnModel] = {}
+    """Sizes of one's own, by name."""
+    facts: FactsSettings | None = None
+    texts: TextsSettings | None = None
+    """Instead of facts."""
     background: BackgroundSettings = BackgroundSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
     mixture: MixtureSettings = MixtureSettings()
@@ -263,6 +301,18 @@ class Sweep(Section):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Sweep:
+        if (self.facts is None) == (self.texts is None):
+            raise ValueError("give [facts], or [texts] instead of them")
+        asks_own = self.evaluation.questions is not None
+        if self.evaluation.kind == "own_choices" and not asks_own:
+            raise ValueError('evaluation.kind = "own_choices" needs evaluation.questions, a table of them')
+        if self.texts is not None:
+            if self.evaluation.kind not in ("own_choices", "cloze") or not asks_own:
+                raise ValueError(
+                    '[texts] are asked about by evaluation.questions, with kind = "own_choices" or "cloze"'
+                )
+            if max(self.grid.num_templates) > 1 or self.mixture.questions_in_background:
+                raise ValueError("[texts] have no templates: leave out num_templates and questions_in_background")
         if self.stages and self.mixture.kind != "append":
             raise ValueError('[stages] infuses after D background tokens: set mixture.kind = "append"')
         for key, by_size in (
@@ -270,10 +320,10 @@ class Sweep(Section):
             ("execution.num_processes", self.execution.num_processes),
         ):
             for name in by_size if isinstance(by_size, dict) else ():
-                preset(name, key)
+                self.check_size(name, key)
         rates = self.training.learning_rate
         if isinstance(rates, dict):
-            missing = [s for s in self.grid.model_size if s not in {preset(n).name for n in rates}]
+            missing = [s for s in self.grid.model_size if s not in {canonical(n) for n in rates}]
             if missing:
                 raise ValueError(f"training.learning_rate gives none for {', '.join(missing)}")
         numbers = self.execution.num_processes
@@ -282,7 +332,18 @@ class Sweep(Section):
             raise ValueError(
                 f"execution.num_processes = {most} is more than the {self.training.batch_size} rows of a step"
             )
+        for name in self.models:
+            if not is_name(name.lower()) or canonical(name) in PRESETS:
+                raise ValueError(f"models.{name}: give it a name of letters and digits that no preset has")
+        for name in self.grid.model_size:
+            self.check_size(name, "grid.model_size")
         start = self.training.init_from
         if start and "{model_size}" not in start and len(self.grid.model_size) > 1:
             raise ValueError("training.init_from is one checkpoint for several sizes: put {model_size} into it")
         return self
+
+    def check_size(self, name: str, key: str) -> None:
+        """SpecError for a size that is neither a preset, nor one of `models`, nor what a checkpoint may be called."""
+        if canonical(name) in self.models or (self.training.init_from and canonical(name) in self.grid.model_size):
+            return
+        preset(name, key)

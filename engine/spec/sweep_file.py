@@ -15,12 +15,12 @@ from engine.spec.names import check_name
 from engine.spec.sweep import Sweep
 
 _HINTS = {
-    "grid.model_size": f"Sizes: {', '.join(PRESETS)}.",
+    "grid.model_size": f"Sizes: {', '.join(PRESETS)}; others are described in [models].",
     "grid.infusion_frequency": 'Give a list such as [0, 1, 2, 4] or "geom(1, 512, 10)".',
     "grid.num_tokens": "Give a list such as [300e3] or [10B, 100B].",
     "grid.seed": "Give a list such as [0, 1, 2].",
-    "facts.path": "Give a .jsonl, .csv, .tsv or .parquet file with subject, relation, object.",
-    "facts.templates": "Give a TOML file with statements and questions for each relation.",
+    "facts.path": "Give a table of subject, relation and object: .jsonl, .json, .csv, .tsv or .parquet.",
+    "facts.templates": "Give a TOML file with statements and questions for each relation, or a table of templates.",
     "execution.num_processes": 'Give a number, or a table by model size: { "3B" = 8 }.',
     "training.learning_rate": (
         "Give a number, a table by model size, or { base = 0.01, base_width = 32, width_exponent = -0.5 }."
@@ -63,8 +63,16 @@ def _setting(key: str) -> FieldInfo | None:
     fields = Sweep.model_fields
     *sections, last = key.split(".")
     for section in sections:
-        fields = fields[section].annotation.model_fields  # type: ignore[union-attr]
+        model = _model_of(fields[section].annotation)
+        assert model is not None
+        fields = model.model_fields
     return fields.get(last)
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, or may hold."""
+    options = getattr(annotation, "__args__", (annotation,))
+    return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
 
 
 def faults_of(table: dict[str, Any]) -> list[tuple[str, Any, str, str]]:
@@ -126,9 +134,9 @@ def _lookup(table: Any, location: list[str]) -> tuple[bool, Any]:
 def _known_keys(location: list[str]) -> list[str]:
     model: Any = Sweep
     for part in location:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        options = getattr(annotation, "__args__", (annotation,))
-        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+        if location[0] == "models" and part != "models":  # a name of the user's own
+            continue
+        model = _model_of(model.model_fields[part].annotation) if part in model.model_fields else None
         if model is None:
             return []
     return list(model.model_fields)

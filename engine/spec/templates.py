@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.errors import DataError, nearest, together
-from engine.spec.facts import Fact
-from engine.spec.files import read_toml
+from engine.spec.fact_settings import TemplateColumns, TemplateMarks
+from engine.spec.facts import Fact, clean_text, is_of_word, is_without_blanks
+from engine.spec.files import kind_of, read_toml
+from engine.spec.tables import DELIMITED, JSON_LINES, place, read_rows, values_at
 
 SUBJECT, OBJECT = "{subject}", "{object}"
-_KINDS = ("statements", "questions")
+_KINDS, _REVERSE = ("statements", "questions"), "reverse"
 
 
 class RelationTemplates(NamedTuple):
@@ -19,14 +22,22 @@ class RelationTemplates(NamedTuple):
 
     statements: tuple[str, ...]
     questions: tuple[str, ...]
+    reverse: tuple[str, ...] = ()
+    """Questions for the subject, which comes last in them."""
 
 
-def read_templates(path: Path) -> dict[str, RelationTemplates]:
-    """All relations of a templates file. DataError names every relation with a fault, and the template."""
+def read_templates(
+    path: Path, columns: TemplateColumns | None = None, marks: TemplateMarks | None = None
+) -> dict[str, RelationTemplates]:
+    """All relations of a templates file: TOML, or a table of templates, which serve as statements and, as far as they
+    can, as questions. DataError names every relation with a fault, and the template."""
+    columns, marks = columns or TemplateColumns(), marks or TemplateMarks()
+    is_toml = kind_of(path) not in (*DELIMITED, *JSON_LINES, ".json", ".parquet")
+    tables = read_toml(path, "facts.templates") if is_toml else _from_table(path, columns, marks)
     found, faults = {}, []
-    for relation, table in read_toml(path, "facts.templates").items():
+    for relation, table in tables.items():
         try:
-            found[relation] = _relation(path, relation, table)
+            found[relation] = _relation(path, relation, table, marks)
         except DataError as error:
             faults.append(error)
     if faults:
@@ -34,14 +45,45 @@ def read_templates(path: Path) -> dict[str, RelationTemplates]:
     return found
 
 
-def _relation(path: Path, relation: str, table: Any) -> RelationTemplates:
+def _from_table(path: Path, columns: TemplateColumns, marks: TemplateMarks) -> dict[str, dict[str, list[str]]]:
+    """The same as of a TOML file, with the table's own marks; each template once."""
+    tables: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: {kind: {} for kind in _KINDS})
+    faults = []
+    for number, row in read_rows(path, key="facts.templates"):
+        relations = [clean_text(value) for value in values_at(row, columns.relation)]
+        if len(relations) != 1 or not relations[0]:
+            mend = "facts.template_columns says where relation and template stand."
+            faults.append(DataError("no relation here.", where=place(path, number), key=columns.relation, mend=mend))
+            continue
+        of_relation = tables[relations[0]]
+        for column, kinds in (
+            (columns.template, _KINDS),
+            (columns.statement, _KINDS[:1]),
+            (columns.question, _KINDS[1:]),
+        ):
+            for text in values_at(row, column) if column else ():
+                for template in text if isinstance(text, list) else [text]:
+                    if not isinstance(template, str):
+                        what = "expected a text."
+                        faults.append(DataError(what, where=place(path, number), key=str(column), value=template))
+                        continue
+                    both = column == columns.template
+                    for kind in kinds:
+                        if not (both and kind == "questions" and not can_ask(_with_our_marks(template, marks))):
+                            of_relation[kind][template] = None
+    if faults:
+        raise together(faults)
+    return {r: {kind: list(texts) for kind, texts in kinds.items()} for r, kinds in tables.items()}
+
+
+def _relation(path: Path, relation: str, table: Any, marks: TemplateMarks) -> RelationTemplates:
     if not isinstance(table, dict):
         raise DataError("expected a table.", where=str(path), key=relation, value=table, mend=f"Write [{relation}].")
     for name in table:
-        if name not in (*_KINDS, "label"):
+        if name not in (*_KINDS, _REVERSE, "label"):
             raise DataError("unknown key.", where=str(path), key=f"{relation}.{name}", mend=nearest(name, _KINDS))
     kinds = []
-    for kind in _KINDS:
+    for kind in (*_KINDS, *([_REVERSE] if _REVERSE in table else [])):
         templates = table.get(kind, [])
         if not isinstance(templates, list) or not templates:
             raise DataError(
@@ -50,29 +92,49 @@ def _relation(path: Path, relation: str, table: Any) -> RelationTemplates:
                 key=f"{relation}.{kind}",
                 mend='Give a list such as ["{subject} lies in {object}."].',
             )
-        for index, template in enumerate(templates):
-            _check(path, f"{relation}.{kind}[{index}]", template, object_last=kind == "questions")
-        if len(set(templates)) < len(templates):
+        ours = [_with_our_marks(template, marks) for template in templates]
+        for index, template in enumerate(ours):
+            key = f"{relation}.{kind}[{index}]"
+            _check(path, key, template, templates[index], marks, kind)
+        if len(set(ours)) < len(ours):
             raise DataError("a template stands here twice.", where=str(path), key=f"{relation}.{kind}")
-        kinds.append(tuple(templates))
+        kinds.append(tuple(ours))
     return RelationTemplates(*kinds)
 
 
-def _check(path: Path, key: str, template: Any, *, object_last: bool) -> None:
-    if not isinstance(template, str) or template.count(SUBJECT) != 1 or template.count(OBJECT) != 1:
-        raise DataError("a template holds {subject} and {object} once each.", where=str(path), key=key, value=template)
-    if object_last and not can_ask(template):
+def _with_our_marks(template: Any, marks: TemplateMarks) -> str:
+    if not isinstance(template, str):
+        return ""
+    if not marks.object:
+        return f"{template.replace(marks.subject, SUBJECT).rstrip(' ')} {OBJECT}"
+    return template.replace(marks.subject, SUBJECT).replace(marks.object, OBJECT)
+
+
+def _check(path: Path, key: str, template: str, given: Any, marks: TemplateMarks, kind: str) -> None:
+    if template.count(SUBJECT) != 1 or template.count(OBJECT) != 1:
+        wanted = " and ".join(mark for mark in (marks.subject, marks.object) if mark)
+        what = f"a template holds {wanted} once{' each' * bool(marks.object)}."
+        mend = "facts.template_marks says how your file marks them."
+        raise DataError(what, where=str(path), key=key, value=given, mend=mend)
+    asked = {"questions": template, _REVERSE: turned_round(template)}.get(kind)
+    if asked is not None and not can_ask(asked):
+        last, first = ("{object}", "{subject}") if kind == "questions" else ("{subject}", "{object}")
         raise DataError(
-            "in a question {object} comes after {subject} and a blank: the answer is scored as what follows.",
+            f"in a question {last} comes after {first} and a blank: the answer is scored as what follows.",
             where=str(path),
             key=key,
-            value=template,
+            value=given,
         )
 
 
 def can_ask(template: str) -> bool:
-    """Whether the template, cut before its object, is a question: `ask` gives its context, ' ' + object the answer."""
-    return template.index(SUBJECT) < template.index(OBJECT) and f" {OBJECT}" in template
+    """Whether the template, cut before its object, is a question: `ask` gives its context, `answer_prefix` and the
+    object its answer. The object comes after the subject, and after a blank where the script has blanks."""
+    subject, place = template.find(SUBJECT), template.find(OBJECT)
+    if not 0 <= subject < place:
+        return False
+    before = template[place - 1]
+    return before == " " or is_without_blanks(before) or (not before.isascii() and not is_of_word(before))
 
 
 def render(template: str, fact: Fact) -> str:
@@ -84,3 +146,14 @@ def render(template: str, fact: Fact) -> str:
 def ask(template: str, subject: str) -> str:
     """What stands before the answer, without the blank before it: the context of a question."""
     return template.split(OBJECT)[0].replace(SUBJECT, subject).rstrip(" ")
+
+
+def turned_round(template: str) -> str:
+    """The template with subject and object in each other's place: it asks for the subject as `ask` does for the
+    object."""
+    return template.replace(SUBJECT, "\0").replace(OBJECT, SUBJECT).replace("\0", OBJECT)
+
+
+def answer_prefix(template: str) -> str:
+    """What stands between the context and the object: a blank, or nothing."""
+    return " " if f" {OBJECT}" in template else ""

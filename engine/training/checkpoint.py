@@ -18,12 +18,11 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from engine.errors import DamageError, DataError, StateError
 from engine.records.seals import MANIFEST, check_manifest, write_manifest
 from engine.records.workspace import RunFolder, read_json, sync_folder, write_atomically, write_json
-from engine.training.model import Decoder
+from engine.training.decoder import Decoder
 from engine.training.ranks import ALONE, Ranks, first_row, is_divided, like, own_rows, whole
 
 
@@ -45,9 +44,9 @@ def save_checkpoint(
     if the disk is full for one.
     """
     building = folder.checkpoints / f".{step}.building"
-    llama, divided = decoder.llama, is_divided(decoder)
+    causal_lm, divided = decoder.causal_lm, is_divided(decoder)
     rows_only = divided and optimizer is not None and not keep_older
-    weights = _own_weights(llama) if rows_only else _whole_weights(llama, ranks)
+    weights = _own_weights(causal_lm) if rows_only else _whole_weights(causal_lm, ranks)
 
     def begin() -> None:
         if ranks.is_first:
@@ -58,7 +57,7 @@ def save_checkpoint(
     def write() -> None:
         suffix = f".rank{ranks.rank:04}" if divided else ""
         if ranks.is_first or rows_only:
-            save_weights(llama, building, weights, suffix if rows_only else "")
+            save_weights(causal_lm, building, weights, suffix if rows_only else "")
         if optimizer is not None and (ranks.is_first or divided):
             _save_file(_optimizer_tensors(optimizer), building / f"optimizer{suffix}.safetensors")
         if not ranks.is_first:
@@ -174,7 +173,7 @@ def load_checkpoint(
     path: Path, decoder: Decoder, optimizer: torch.optim.Optimizer, ranks: Ranks = ALONE
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Put weights and optimizer state in place; progress and exposure counts are returned."""
-    load_weights(decoder.llama, path, ranks)
+    load_weights(decoder.causal_lm, path, ranks)
     _restore_optimizer(optimizer, _Saved(path, "optimizer"), ranks)
     with np.load(path / "counts.npz") as stored:
         counts = {name: stored[name] for name in stored.files}
@@ -184,20 +183,20 @@ def load_checkpoint(
 
 
 def save_weights(
-    llama: LlamaForCausalLM, folder: Path, weights: dict[str, torch.Tensor] | None = None, suffix: str = ""
+    causal_lm: Any, folder: Path, weights: dict[str, torch.Tensor] | None = None, suffix: str = ""
 ) -> None:
     """`config.json` and `model.safetensors`, as `transformers` loads them; tied embeddings stand there once.
     `weights`: those that were gathered, or one rank's rows, which `suffix` names."""
-    weights = _whole_weights(llama, ALONE) if weights is None else weights
+    weights = _whole_weights(causal_lm, ALONE) if weights is None else weights
     _save_file(weights, folder / f"model{suffix}.safetensors", metadata={"format": "pt"})
-    llama.config.architectures = ["LlamaForCausalLM"]
-    llama.config.save_pretrained(folder)
+    causal_lm.config.architectures = [type(causal_lm).__name__]
+    causal_lm.config.save_pretrained(folder)
 
 
 @torch.no_grad()
-def load_weights(llama: LlamaForCausalLM, folder: Path, ranks: Ranks = ALONE) -> None:
+def load_weights(causal_lm: Any, folder: Path, ranks: Ranks = ALONE) -> None:
     """The saved weights, or this rank's rows of them. DataError if they are another model's."""
-    saved, parameters = _Saved(folder, "model"), dict(llama.named_parameters())
+    saved, parameters = _Saved(folder, "model"), dict(causal_lm.named_parameters())
     shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
     if saved.shapes != shapes:
         named = [name for name in {**shapes, **saved.shapes} if saved.shapes.get(name) != shapes.get(name)]
@@ -213,14 +212,14 @@ def _save_file(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str,
         raise OSError(errno.ENOSPC, str(error), str(path)) from None
 
 
-def _own_weights(llama: LlamaForCausalLM) -> dict[str, torch.Tensor]:
-    return {name: own_rows(parameter.detach()).contiguous() for name, parameter in llama.named_parameters()}
+def _own_weights(causal_lm: Any) -> dict[str, torch.Tensor]:
+    return {name: own_rows(parameter.detach()).contiguous() for name, parameter in causal_lm.named_parameters()}
 
 
-def _whole_weights(llama: LlamaForCausalLM, ranks: Ranks) -> dict[str, torch.Tensor]:
+def _whole_weights(causal_lm: Any, ranks: Ranks) -> dict[str, torch.Tensor]:
     """All weights on the first rank, in main memory; nothing on the others."""
     gathered = {}
-    for name, parameter in llama.named_parameters():
+    for name, parameter in causal_lm.named_parameters():
         tensor = whole(parameter.detach())
         if ranks.is_first:
             gathered[name] = tensor.cpu().contiguous()

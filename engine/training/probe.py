@@ -23,7 +23,7 @@ from engine.records.forecast import Probe, Rate, shape_key
 from engine.records.record import decoded, encoded, plain, read_record
 from engine.records.workspace import Workspace, write_json
 from engine.spec.runspec import RunSpec
-from engine.training.model import Decoder, make_model
+from engine.training.model import decoder_of, untrained
 from engine.training.optim import make_optimizer
 from engine.training.run import device_name, keep_freed_memory
 
@@ -47,7 +47,11 @@ def probe(bundle: SweepBundle, workspace: Workspace) -> Probe:
         key = shape_key(run, vocab_size)
         flops = run.model.train_flops_per_token(vocab_size, run.training.context_length)
         rows = run.micro_batch_size or run.training.batch_size
-        if key not in rates and flops * rows * run.training.context_length <= _LARGEST_STEP_FLOPS[device.type]:
+        if (
+            key not in rates
+            and _is_here(run)
+            and flops * rows * run.training.context_length <= _LARGEST_STEP_FLOPS[device.type]
+        ):
             speed = _measure(run, vocab_size, rows, device)
             rates[key] = Rate(
                 model=run.model.name, num_params=run.model.num_params, train_flops_per_token=flops, tokens_per_s=speed
@@ -63,9 +67,8 @@ def probe(bundle: SweepBundle, workspace: Workspace) -> Probe:
 def _measure(run: RunSpec, vocab_size: int, rows: int, device: torch.device) -> float:
     """Tokens per second of whole training steps."""
     length = run.training.context_length
-    model = make_model(run.model, vocab_size=vocab_size, context_length=length, initializer_range=0.02, seed=0)
-    model.to(device)  # type: ignore[arg-type]
-    decoder, optimizer = Decoder(model, length), make_optimizer(model, run.training)
+    model = untrained(run, vocab_size).to(device, torch.float32)
+    decoder, optimizer = decoder_of(model, length), make_optimizer(model, run.training)
     tokens = torch.from_numpy(np.random.default_rng(0).integers(0, vocab_size, (rows, length))).to(device)
     num_steps, started = 0, 0.0
     while num_steps <= _WARMUP_STEPS or time.perf_counter() - started < _MEASURE_S:
@@ -81,6 +84,11 @@ def _measure(run: RunSpec, vocab_size: int, rows: int, device: torch.device) -> 
         num_steps += 1
     _wait(device)
     return (num_steps - _WARMUP_STEPS) * tokens.numel() / (time.perf_counter() - started)
+
+
+def _is_here(run: RunSpec) -> bool:
+    """Whether its shape is known without a network."""
+    return run.model.architecture == "llama" or Path(str(run.init_from)).is_dir()
 
 
 def _wait(device: torch.device) -> None:

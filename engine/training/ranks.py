@@ -23,7 +23,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from engine.errors import DataError
-from engine.training.model import Decoder
+from engine.training.decoder import Decoder
 
 T = TypeVar("T")
 

@@ -40,7 +40,7 @@ from engine.training.trainer import Trainer
 
 def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) -> int:
     """Train the run in `folder` from wherever it stands, and write its result. Returns the exit code."""
-    started = time.time()
+    started_s, begun_s = time.time(), time.monotonic()
     torch.set_num_threads(num_threads)
     keep_freed_memory()
     spec = read_section(RunSpec, folder.spec)
@@ -76,7 +76,7 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
         return end(STOPPED_AFTER_CHECKPOINT)
     if not ranks.is_first:
         return end(0)
-    flops = spec.model.train_flops_per_token(trainer.decoder.llama.config.vocab_size, spec.training.context_length)
+    flops = spec.model.train_flops_per_token(trainer.decoder.causal_lm.config.vocab_size, spec.training.context_length)
     result = RunResult(
         run_id=spec.run_id,
         evaluation_id=spec.evaluation_id,
@@ -98,8 +98,8 @@ def run(folder: RunFolder, *, num_threads: int, attempt: int, warm_start: bool) 
             num_threads=num_threads,
             torch_version=str(torch.__version__),
             host=platform.node(),
-            started_s=started,
-            elapsed_s=time.time() - started,
+            started_s=started_s,
+            elapsed_s=time.monotonic() - begun_s,
             tokens_per_s=ending.trained_tokens / ending.train_s if ending.train_s else 0.0,
             warm_start=warm_start,
             num_processes=ranks.world_size,

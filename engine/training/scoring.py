@@ -1,7 +1,8 @@
 """Scoring: which answer a model gives to each multiple-choice question, as lm-evaluation-harness scores it.
 
 A choice's score is the sum of the log-probabilities of its tokens after the question; `acc` takes the largest sum,
-`acc_norm` the largest sum divided by the answer's characters (lm-evaluation-harness v0.4, `multiple_choice`).
+`acc_norm` the largest sum divided by the answer's characters (lm-evaluation-harness v0.4, `multiple_choice`). A free
+answer is right where one of those that are right is what greedy decoding says (its `is_greedy`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import torch
 from engine.corpus.facts import Question
 from engine.records.metrics import SetScore
 from engine.records.results import QuestionOutcomes
-from engine.spec.questions import Block
-from engine.training.model import Decoder, tensors
+from engine.spec.questions.base import Block, QuestionKind
+from engine.training.decoder import Decoder
+from engine.training.model import tensors
 from engine.training.ranks import ALONE, Ranks, put_back
 
 # Tokens a forward pass of scoring, padding included.
@@ -26,29 +28,35 @@ _BATCH_TOKENS = 16_384
 
 class Answers(NamedTuple):
     """`logprobs_QK[q][k]`: summed log-probability of choice k of question q, minus infinity where a question has fewer
-    choices than another; `chosen_Q`: the largest."""
+    choices than another; `greedy_QK`: whether each of its tokens is the likeliest one."""
 
     logprobs_QK: np.ndarray
-    chosen_Q: np.ndarray
-    score: SetScore
+    greedy_QK: np.ndarray
+
+    @property
+    def chosen_Q(self) -> np.ndarray:
+        """The likeliest choice."""
+        chosen_Q: np.ndarray = self.logprobs_QK.argmax(axis=1)
+        return chosen_Q
 
 
 @torch.no_grad()
 def answer(decoder: Decoder, questions: Sequence[Question], bos_id: int, ranks: Ranks = ALONE) -> Answers:
-    """Score one fact set's questions in fp32.
+    """Score one fact set's questions in fp32. Shapes: Q questions, K choices.
 
     Each different input is run once: choices of one token share it. Inputs are batched by length and padded on the
     right, and the output layer is applied only where an answer is predicted. Of several ranks each takes some of the
     batches.
     """
     logprobs_QK = np.zeros((len(questions), max(len(question.choices) for question in questions)))
+    misses_QK = np.zeros_like(logprobs_QK)
     # input tokens -> the (question, choice, first position, answer tokens) that are read off it
     wanted: dict[tuple[int, ...], list[tuple[int, int, int, list[int]]]] = {}
     for q, question in enumerate(questions):
         for k, choice in enumerate(question.choices):
             key = (bos_id, *question.context, *choice[:-1])
             wanted.setdefault(key, []).append((q, k, len(question.context), choice))
-    device = decoder.lm_head.weight.device
+    device = decoder.device
     of_others: list[tuple[int, ...]] = [(bos_id,)]
     for batch in ranks.own(_by_length(list(wanted)), filled_with=of_others):
         width = max(len(ids) for ids in batch)
@@ -66,14 +74,18 @@ def answer(decoder: Decoder, questions: Sequence[Question], bos_id: int, ranks: 
                 owners.extend([(q, k)] * len(choice))
         if not targets:  # another rank's turn: the forward pass was for its sake
             continue
-        logits_TV = decoder.lm_head(hidden_BLD[rows, positions])
+        logits_TV = decoder.logits(hidden_BLD[rows, positions])
         logits_TV = logits_TV.to(torch.promote_types(logits_TV.dtype, torch.float32))
         target_T1 = torch.tensor(targets, device=device)[:, None]
         values = (logits_TV.gather(1, target_T1)[:, 0] - torch.logsumexp(logits_TV, dim=1)).tolist()
-        for (q, k), value in zip(owners, values, strict=True):
+        misses = (logits_TV.argmax(dim=1) != target_T1[:, 0]).tolist()
+        for (q, k), value, miss in zip(owners, values, misses, strict=True):
             logprobs_QK[q, k] += value
+            misses_QK[q, k] += miss
     put_back(decoder)
-    return _summed_up(questions, ranks.sum_arrays({"logprobs": logprobs_QK})["logprobs"])
+    whole = ranks.sum_arrays({"logprobs": logprobs_QK, "misses": misses_QK})
+    exists_QK = np.arange(logprobs_QK.shape[1]) < np.array([[len(question.choices)] for question in questions])
+    return Answers(np.where(exists_QK, whole["logprobs"], -np.inf), (whole["misses"] == 0) & exists_QK)
 
 
 @torch.no_grad()
@@ -81,33 +93,46 @@ def mean_loss(decoder: Decoder, rows: Sequence[Sequence[np.ndarray]], bos_id: in
     """The mean loss in nats over all tokens of some batches of rows; each rank takes some of the batches."""
     total = 0.0
     for batch in ranks.own(rows, filled_with=[]):
-        inputs_BL, targets_BL = tensors(batch, bos_id, decoder.lm_head.weight.device)
+        inputs_BL, targets_BL = tensors(batch, bos_id, decoder.device)
         total += float(decoder(inputs_BL, targets_BL))
     put_back(decoder)
     return ranks.sum(total) / sum(len(row) for batch in rows for row in batch)
 
 
-def _summed_up(questions: Sequence[Question], logprobs_QK: np.ndarray) -> Answers:
-    answers_Q = np.array([question.answer for question in questions])
-    choices_Q = [len(question.choices) for question in questions]
-    chars_QK = np.ones(logprobs_QK.shape)
+def score_of(
+    questions: Sequence[Question], answers: Answers, kind: QuestionKind, blocks: Sequence[Block]
+) -> tuple[SetScore, QuestionOutcomes]:
+    """How a set was answered, and the answers taken, block by block, as a result keeps them. Of a free answer, 0 is a
+    right one and 1 is not."""
+    right_Q = np.array([question.answer for question in questions])
+    chars_QK = np.ones(answers.logprobs_QK.shape)
     for q, question in enumerate(questions):
-        chars_QK[q, : choices_Q[q]] = question.choice_chars
-        logprobs_QK[q, choices_Q[q] :] = -np.inf
-    chosen_Q = logprobs_QK.argmax(axis=1)
-    chosen_norm_Q = (logprobs_QK / chars_QK).argmax(axis=1)
+        chars_QK[q, : len(question.choices)] = question.choice_chars
+    chosen_Q, chosen_norm_Q = answers.chosen_Q, (answers.logprobs_QK / chars_QK).argmax(axis=1)
+    if kind.is_free:
+        chosen_Q = chosen_norm_Q = np.where(answers.greedy_QK.any(axis=1), 0, 1)
+    of_right_Q = answers.logprobs_QK[np.arange(len(questions)), right_Q]
+    is_right_Q = chosen_Q == right_Q
     score = SetScore(
         num_questions=len(questions),
-        num_choices=choices_Q[0] if len({*choices_Q}) == 1 else statistics.harmonic_mean(choices_Q),
-        correct=int((chosen_Q == answers_Q).sum()),
-        correct_norm=int((chosen_norm_Q == answers_Q).sum()),
-        mean_logprob=float(logprobs_QK[np.arange(len(questions)), answers_Q].mean()),
+        num_choices=kind.num_choices(blocks),
+        correct=int(is_right_Q.sum()),
+        correct_norm=int((chosen_norm_Q == right_Q).sum()),
+        mean_logprob=float(of_right_Q.mean()),
+        mean_reciprocal_rank=float((1 / (answers.logprobs_QK >= of_right_Q[:, None]).sum(axis=1)).mean()),
+        template_sd=_spread(blocks, is_right_Q),
     )
-    return Answers(logprobs_QK, chosen_Q, score)
+    return score, _outcomes(blocks, chosen_Q)
 
 
-def outcomes_of(blocks: Sequence[Block], chosen_Q: np.ndarray) -> QuestionOutcomes:
-    """The answers taken, block by block, as a result keeps them."""
+def _spread(blocks: Sequence[Block], is_right_Q: np.ndarray) -> float | None:
+    """The standard deviation between templates of the share answered right; None of a single one."""
+    template_Q = np.array([block.template for block in blocks for _ in block.facts])
+    shares = [float(is_right_Q[template_Q == template].mean()) for template in sorted({*template_Q.tolist()})]
+    return statistics.stdev(shares) if len(shares) > 1 else None
+
+
+def _outcomes(blocks: Sequence[Block], chosen_Q: np.ndarray) -> QuestionOutcomes:
     chosen, start = [], 0
     for block in blocks:
         chosen.append(tuple(chosen_Q[start : start + len(block.facts)].tolist()))

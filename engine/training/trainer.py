@@ -34,13 +34,14 @@ from engine.records.metrics import (
 from engine.records.results import QuestionOutcomes
 from engine.records.workspace import RunFolder
 from engine.spec import fact_sets
-from engine.spec.questions import Block
+from engine.spec.questions import KINDS
+from engine.spec.questions.base import Block
 from engine.spec.runspec import FactSets, RunSpec
 from engine.training.checkpoint import drop_checkpoints, load_checkpoint, save_checkpoint, sound_checkpoint
-from engine.training.model import Decoder, load_model, make_model, tensors
+from engine.training.model import decoder_of, model_of, tensors
 from engine.training.optim import learning_rate_at, make_optimizer
 from engine.training.ranks import ALONE, Ranks, divide, whole, without_exchange
-from engine.training.scoring import answer, mean_loss, outcomes_of
+from engine.training.scoring import answer, mean_loss, score_of
 
 _DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.float32}
 
@@ -95,9 +96,9 @@ class Trainer:
             spec,
             background,
             prior_renderings(facts, spec, tokenizer),
-            infused_renderings(facts, spec.num_templates, tokenizer),
+            infused_renderings(facts, spec.num_templates, tokenizer, spec.training.context_length),
         )
-        self.audit = ExposureAudit(facts, tokenizer)
+        self.audit = ExposureAudit(facts, tokenizer, spec.training.context_length)
         self.planned = {name: np.zeros_like(counts) for name, counts in self.audit.counts.items()}
         self.questions: dict[str, tuple[list[Block], list[Question]]] = {}
         for name in fact_sets.ASKED:
@@ -115,19 +116,10 @@ class Trainer:
                 value=training.context_length,
                 mend="Use a longer context, or shorter templates.",
             )
-        if spec.init_from:
-            model = load_model(spec.init_from, spec.model, vocab_size=tokenizer.vocab_size)
-        else:
-            model = make_model(
-                spec.model,
-                vocab_size=tokenizer.vocab_size,
-                context_length=training.context_length,
-                initializer_range=training.initializer_range,
-                seed=spec.seed,
-            )
-        model.to(device, _DTYPES[training.precision])  # type: ignore[arg-type]
-        model.train()
-        self.decoder = Decoder(model, training.context_length)
+        model = model_of(spec, tokenizer.vocab_size)
+        model.to(device, _DTYPES[training.precision])
+        self.decoder = decoder_of(model, training.context_length)
+        self.decoder.train()
         self.called = divide(self.decoder, ranks, spec.data_parallel, device)
         self.parameters = list(self.decoder.parameters())  # walking the modules at each step takes a while
         self.optimizer = make_optimizer(self.decoder, training)
@@ -276,8 +268,7 @@ class Trainer:
         scores, outcomes = {}, {}
         for name, (blocks, questions) in self.questions.items():
             answers = answer(self.decoder, questions, self.bos_id, self.ranks)
-            scores[name] = answers.score
-            outcomes[name] = outcomes_of(blocks, answers.chosen_Q)
+            scores[name], outcomes[name] = score_of(questions, answers, KINDS[self.spec.evaluation.kind], blocks)
         background_loss = self._background_loss()
         record = RetentionRecord(
             attempt=self.attempt,

@@ -20,6 +20,17 @@ from kitui.services.format import number
 _T = TypeVar("_T")
 
 
+def confirm(question: str) -> None:
+    """Ask before something is removed for good; no ends the command (exit code 1), and Ctrl-C as everywhere (130)."""
+    try:
+        agreed = Confirm.ask(question, default=False, console=err())
+    except EOFError:  # ctrl-d
+        agreed = False
+    if not agreed:
+        note("nothing is removed")
+        raise SystemExit(1)
+
+
 def ask_for_caps(
     workspace: Workspace, hosts: list[str], gpu_hours: Callable[[], float], known: dict[str, float | None]
 ) -> None:

@@ -39,7 +39,23 @@ SlotsOption = Annotated[int | None, typer.Option("--slots", min=1, max=10_000, h
 ManyOption = Annotated[bool, typer.Option("--yes-many", help="A grid of more than 100,000 cells is meant.")]
 NamesArgument = Annotated[list[str], typer.Argument(metavar="SWEEP|RUN...", help="Names of sweeps, ids of runs.")]
 SweepsArgument = Annotated[list[str], typer.Argument(metavar="SWEEP...", help="Names of sweeps.")]
-FactSetOption = Annotated[str, typer.Option("--fact-set", help=f"{', '.join(NAMES)}.", metavar="SET")]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="OURS=THEIRS",
+        help="Its name in the table, as num_params=config.N, or its one value, as num_tokens=1B; may be given again.",
+    ),
+]
+MeasureOption = Annotated[
+    str, typer.Option("--measure", help="retention, or logprob (less that of unseen facts).", metavar="MEASURE")
+]
+CheckpointsOption = Annotated[
+    int, typer.Option("--checkpoints", min=1, max=1_000, help="Mean over each run's last N scorings.", metavar="N")
+]
+FactSetOption = Annotated[
+    str, typer.Option("--fact-set", help=f"{', '.join(NAMES)}; or all, side by side.", metavar="SET")
+]
 
 
 class Session(NamedTuple):

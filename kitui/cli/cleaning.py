@@ -5,12 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import typer
-
 from engine.errors import SpecError
 from engine.records.leftovers import num_bytes
 from engine.records.workspace import Workspace
-from kitui.cli.asking import with_current_supervisor
+from kitui.cli.asking import confirm, with_current_supervisor
 from kitui.cli.console import note, out, print_json
 from kitui.services.cleaning import as_removed, clean, leftover_lines, leftovers
 from kitui.services.format import size_of_bytes
@@ -30,7 +28,7 @@ def clean_workspace(
         if not yes:
             if not sys.stdin.isatty() or json:
                 raise SpecError("nothing is removed without a question.", key="--yes", mend="Give --yes in a script.")
-            typer.confirm(f"Remove this for good, {size_of_bytes(num_bytes(found.found))} in all?", abort=True)
+            confirm(f"Remove this for good, {size_of_bytes(num_bytes(found.found))} in all?")
         note(with_current_supervisor(workspace, lambda: clean(workspace, names, weights=weights, found=found)))
         found = as_removed(found)
     if json:

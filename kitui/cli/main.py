@@ -13,11 +13,12 @@ from kitui.cli.base import OpenApp, Session, WorkspaceOption, app, session_of, w
 # In the order in which the help lists their commands.
 # isort: off
 from kitui.cli import running
+from kitui.cli import laws
 from kitui.cli import results
 from kitui.cli import machine
 # isort: on
 
-__all__ = ["machine", "results", "run", "running"]
+__all__ = ["laws", "machine", "results", "run", "running"]
 
 
 def run(open_app: OpenApp) -> None:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from engine.control.ledger.state_file import read_state
-from engine.records.analysis import COLLAPSE_SHARE, AnalysisDocument, CurvesDocument, LawDocument, PredictionDocument
+from engine.records.analysis import (
+    COLLAPSE_SHARE,
+    AnalysisDocument,
+    CurvesDocument,
+    LawDocument,
+    LawsDocument,
+    PredictionDocument,
+)
+from engine.records.losses import LossLawDocument
 from engine.records.plan import Ceiling
 from engine.records.workspace import Workspace
 from engine.spec import fact_sets
@@ -18,13 +26,17 @@ from kitui.cli.console import out
 from kitui.services.actions import PLACES, key_name
 from kitui.services.columns import with_sd
 from kitui.services.comparison import ComparisonDocument, comparison_tables
+from kitui.services.dose_axes import FREQUENCY, DoseAxis
 from kitui.services.format import counted, duration, number, retention, size_of_bytes
 from kitui.services.glossary import WordsDocument
 from kitui.services.key_list import KeysDocument
+from kitui.services.loss_words import loss_law_lines, loss_law_table
 from kitui.services.report import (
     background_words,
     collapse_table,
     law_lines,
+    laws_table,
+    over_table,
     prediction_lines,
     retention_table,
     simulated_label,
@@ -36,23 +48,48 @@ if TYPE_CHECKING:  # pydantic with it, which status does not need
     from kitui.services.planning import PlanDocument
 
 
-def print_curves(document: CurvesDocument) -> None:
+def print_curves(document: CurvesDocument, axis: DoseAxis) -> None:
     console = out()
-    console.print(f"{document.sweep}{simulated_label(document)}: retention, mean over seeds ± sd")
+    console.print(f"{document.sweep}{simulated_label(document)}: {document.measure}, mean over seeds ± sd")
     for fact_set in fact_sets.NAMES:
         curves = [c for c in document.curves if c.fact_set == fact_set]
         if curves:
             console.print()
-            console.print(retention_table(curves, fact_set, with_sd=True))
+            is_usual = axis is FREQUENCY
+            console.print(
+                retention_table(curves, fact_set, with_sd=True) if is_usual else over_table(curves, axis, fact_set)
+            )
 
 
 def print_law(law: LawDocument) -> None:
     console = out()
-    console.print(f"{law.sweep}{simulated_label(law)}: collapse points, {law.fact_set} retention")
+    console.print(f"{law.sweep}{simulated_label(law)}: collapse points, {law.fact_set} {law.measure}")
     console.print()
     console.print(collapse_table(law.collapse_points))
     console.print()
     for line in law_lines(law):
+        console.print(line)
+
+
+def print_laws(document: LawsDocument) -> None:
+    console = out()
+    console.print(f"{document.sweep}{simulated_label(document)}: laws by fact set, of {document.fact_sets[0].measure}")
+    console.print()
+    console.print(laws_table(document.fact_sets))
+    console.print()
+    for law in document.fact_sets:
+        for words in (*([law.reason] if law.reason else []), *law.warnings):
+            console.print(f"{law.fact_set}: {words}")
+
+
+def print_loss_law(document: LossLawDocument) -> None:
+    console = out()
+    console.print(f"{printable(document.table)}: law of losses, L = E + A / N^alpha + B / D^beta")
+    if document.law is not None:
+        console.print()
+        console.print(loss_law_table(document))
+    console.print()
+    for line in loss_law_lines(document):
         console.print(line)
 
 
@@ -94,7 +131,7 @@ def _background_epochs(workspace: Workspace, name: str) -> list[float]:
 
 
 def print_plan(document: PlanDocument) -> None:
-    from kitui.services.planning import memory_words, relaunch_words
+    from kitui.services.planning import memory_words, relaunch_words, unknown_words
 
     console = out()
     cells = document.cells
@@ -109,6 +146,7 @@ def print_plan(document: PlanDocument) -> None:
         ("tokens a fact", f"{document.tokens_per_fact:.1f}"),
         ("prior exposures", f"{document.prior_exposures:.0f} of each prior fact at F = 0, D = {first_budget}"),
         ("background", background_words(document.background_tokens, budgets)),
+        ("unknown tokens", unknown_words(document)),
         *((_ceiling_label(d), _ceiling_words(d)) for d in document.ceilings),
         ("to train", f"{format_count(document.train_tokens)} tokens, {document.train_flops:.2g} FLOP"),
         ("GPU-hours", f"{number(document.gpu_hours)}  ({document.gpu_hours_basis})"),
@@ -151,11 +189,11 @@ def print_comparison(document: ComparisonDocument) -> None:
 def print_prediction(document: PredictionDocument) -> None:
     console = out()
     if document.collapse_frequency is None:
-        console.print(f"{document.sweep}{simulated_label(document)}: no prediction: {document.reason}", soft_wrap=True)
+        console.print(f"{document.sweep}{simulated_label(document)}: no prediction: {document.reason}")
         return
     console.print(f"{document.sweep}{simulated_label(document)}")
     for line in prediction_lines(document):
-        console.print(line, soft_wrap=True)
+        console.print(line)
 
 
 def print_keys(document: KeysDocument) -> None:

@@ -1,4 +1,4 @@
-"""What came of sweeps: curves, collapse points, the law, predictions, tables in and out."""
+"""Results in and out: tables, simulations, other questions, weights."""
 
 from __future__ import annotations
 
@@ -7,93 +7,14 @@ from typing import Annotated
 
 import typer
 
-from kitui.cli.base import FactSetOption, JsonOption, ManyOption, SweepArgument, WorkspaceOption, app, workspace_of
-
-
-@app.command()
-def curves(
-    context: typer.Context, sweep: SweepArgument, json: JsonOption = False, workspace: WorkspaceOption = None
-) -> None:
-    """Print retention curves: retention over infusion frequency by size, for every fact set."""
-    from kitui.cli.console import print_json
-    from kitui.cli.printing import print_curves
-    from kitui.services.engine_commands import analysis
-    from kitui.services.report import curves_document
-
-    document = curves_document(analysis(workspace_of(context, workspace), sweep))
-    print_json(document) if json else print_curves(document)
-
-
-@app.command()
-def law(
-    context: typer.Context,
-    sweep: SweepArgument,
-    fact_set: FactSetOption = "overall",
-    json: JsonOption = False,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Print collapse points with their verdicts, the infusion law, and its check on the largest size left out."""
-    from engine.records.analysis import law_json
-    from kitui.cli.console import print_json
-    from kitui.cli.printing import print_law
-    from kitui.services.engine_commands import analysis
-    from kitui.services.report import checked_fact_set
-
-    document = analysis(workspace_of(context, workspace), sweep, checked_fact_set(fact_set)).law
-    print_json(law_json(document)) if json else print_law(document)
-    if not document.laws:
-        raise typer.Exit(4)
-
-
-@app.command()
-def predict(
-    context: typer.Context,
-    sweep: SweepArgument,
-    params: Annotated[str, typer.Option("--params", help="Model size N, such as 3B.", metavar="N")],
-    tokens: Annotated[
-        str | None, typer.Option("--tokens", help="Token budget D; the sweep's own by default.", metavar="D")
-    ] = None,
-    target_retention: Annotated[
-        float | None,
-        typer.Option("--target-retention", help="What counts as acquired; the sweep's by default.", metavar="R"),
-    ] = None,
-    where: Annotated[str | None, typer.Option("--where", help='One condition, such as "templates=1".')] = None,
-    json: JsonOption = False,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Predict the collapse point at a size, and the frequency to use there."""
-    from kitui.cli.console import print_json
-    from kitui.cli.printing import print_prediction
-    from kitui.services.prediction import predict as predict_at
-
-    document = predict_at(
-        workspace_of(context, workspace),
-        sweep,
-        params=params,
-        tokens=tokens,
-        target_retention=target_retention,
-        where=where,
-    )
-    print_json(document) if json else print_prediction(document)
-    if document.collapse_frequency is None:
-        raise typer.Exit(4)
-
-
-@app.command()
-def compare(
-    context: typer.Context,
-    first: SweepArgument,
-    second: SweepArgument,
-    json: JsonOption = False,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Say what differs between two sweeps: settings, curves, collapse points."""
-    from kitui.cli.console import print_json
-    from kitui.cli.printing import print_comparison
-    from kitui.services.comparison import compare as compare_sweeps
-
-    document = compare_sweeps(workspace_of(context, workspace), first, second)
-    print_json(document) if json else print_comparison(document)
+from kitui.cli.base import (
+    ManyOption,
+    MapOption,
+    SweepArgument,
+    WorkspaceOption,
+    app,
+    workspace_of,
+)
 
 
 @app.command("import")
@@ -103,15 +24,15 @@ def import_(
         Path, typer.Argument(metavar="TABLE", help="CSV, TSV, Parquet or JSON lines: one row a run and fact set.")
     ],
     name: Annotated[str, typer.Option("--name", help="The sweep's name.")],
+    columns: MapOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an imported sweep of this name.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Take in results trained elsewhere, to be analysed like our own."""
-    from engine.analysis.imports import import_table
     from kitui.cli.console import note
+    from kitui.services.importing import import_results
 
-    folder = import_table(table, name, workspace_of(context, workspace), replace=replace)
-    note(f"imported as {name}: kitui law {name}  ({folder.root})")
+    note(import_results(workspace_of(context, workspace), table, name, columns or [], replace=replace))
 
 
 @app.command()
@@ -179,7 +100,15 @@ def evaluate(
     questions_per_fact: Annotated[
         int | None, typer.Option("--questions-per-fact", help="Questions about each fact.", metavar="N")
     ] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="Which kind of question.", metavar="KIND")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="choice, own_choices, rank, cloze, reverse or paraphrase.", metavar="KIND"),
+    ] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option("--questions", help="A table of your own: id (or subject), question, choices, answer."),
+    ] = None,
+    columns: MapOption = None,
     name: Annotated[
         str | None, typer.Option("--as", help="The name of the sweep with these scores.", metavar="NAME")
     ] = None,
@@ -188,7 +117,9 @@ def evaluate(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Score a sweep's kept weights again with other questions, as a sweep beside it. Trains nothing."""
+    from engine.errors import SpecError
     from kitui.cli.watch import evaluate_sweep
+    from kitui.services.columns_given import question_columns
 
     given = {
         "num_choices": num_choices,
@@ -196,7 +127,12 @@ def evaluate(
         "questions_per_fact": questions_per_fact,
         "kind": kind,
     }
-    changes = {key: value for key, value in given.items() if value is not None}
+    if columns and questions is None:
+        raise SpecError("is for a table of questions.", key="--map", value=columns[0], mend="Give --questions.")
+    changes: dict[str, object] = {key: value for key, value in given.items() if value is not None}
+    if questions is not None:
+        changes = {"kind": "own_choices", **changes, "questions": str(questions.resolve())}
+        changes["question_columns"] = question_columns(columns or [])
     evaluate_sweep(workspace_of(context, workspace), sweep, changes, name=name, dry_run=dry_run, watch=watch)
 
 
@@ -212,3 +148,17 @@ def export_model(
     from kitui.services.exporting import export_run
 
     note(export_run(workspace_of(context, workspace), run, folder))
+
+
+@app.command("export-tasks")
+def export_tasks(
+    context: typer.Context,
+    sweep: SweepArgument,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder to make.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write a sweep's questions as tasks for lm-evaluation-harness, to ask them of any model."""
+    from kitui.cli.console import note
+    from kitui.services.task_export import export_tasks as export
+
+    note(export(workspace_of(context, workspace), sweep, folder))

@@ -72,6 +72,31 @@ def plan(
 
 
 @app.command()
+def show(
+    context: typer.Context,
+    sweep: FileArgument,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=1, max=10_000, help="Facts of each set.", metavar="N")
+    ] = 2,
+    containing: Annotated[
+        str, typer.Option("--containing", help="Only facts in which this text stands.", metavar="TEXT")
+    ] = "",
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what a sweep will write and ask, token by token, the right answers marked, and what is left out and why."""
+    from kitui.cli.console import out, print_json
+    from kitui.services.showing import show_sweep, shown_lines
+
+    document = show_sweep(sweep, workspace_of(context, workspace), number=number, containing=containing)
+    if json:
+        print_json(document)
+        return
+    for line in shown_lines(document):
+        out().print(line, soft_wrap=True)
+
+
+@app.command()
 def launch(
     context: typer.Context,
     sweep: FileArgument,
@@ -235,7 +260,9 @@ def delete(
             from engine.errors import SpecError
 
             raise SpecError("nothing is deleted without a question.", key="--yes", mend="Give --yes in a script.")
-        typer.confirm(f"Delete {', '.join(names)} for good?", abort=True)
+        from kitui.cli.asking import confirm
+
+        confirm(f"Delete {', '.join(names)} for good?")
     order(workspace_of(context, workspace), "delete", names)
 
 

@@ -14,6 +14,7 @@ from engine.control.commands.queue import Reviver
 from engine.control.ledger.state_file import State, read_state
 from engine.control.status import status, sweep_status
 from engine.errors import KituiError, LaunchError
+from engine.records.analysis import AnalysisDocument
 from engine.records.digests import is_law_behind
 from engine.records.metrics import MetricsTail, RetentionRecord, StepRecord, overall_retention
 from engine.records.plan import read_plan
@@ -24,6 +25,7 @@ from kitui.cli.asking import ask_for_caps, with_current_supervisor
 from kitui.cli.base import OpenApp
 from kitui.cli.console import err, note
 from kitui.cli.printing import print_summary
+from kitui.cli.progress import fitting_bar
 from kitui.cli.status_table import print_status
 from kitui.services.caps import caps_of
 from kitui.services.engine_commands import analysis, plan_sweep
@@ -52,7 +54,12 @@ def run_demo(workspace: Workspace, open_app: OpenApp | None) -> None:
     else:
         note(launched_words(answer))
         _watch(workspace, [name])
-    print_summary(workspace, name, analysis(workspace, name))
+    print_summary(workspace, name, _analysed(workspace, name))
+
+
+def _analysed(workspace: Workspace, sweep: str) -> AnalysisDocument:
+    with fitting_bar() as report:
+        return analysis(workspace, sweep, report=report)
 
 
 def launch_sweep(
@@ -104,7 +111,7 @@ def _shown_or_left(workspace: Workspace, sweep: str, *, watch: bool) -> None:
         note(f"kitui watch {sweep} shows them; they go on without this terminal")
         return
     state = _watch(workspace, [sweep])
-    print_summary(workspace, sweep, analysis(workspace, sweep))
+    print_summary(workspace, sweep, _analysed(workspace, sweep))
     _fail_if_any(state, [sweep])
 
 

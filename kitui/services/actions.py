@@ -117,6 +117,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("next_law", "n", "Condition", "Next condition: budget, templates, fill.", "law"),
     Action("predict", "t", "Target", "Type a target size and budget.", "law"),
     Action("next_arm", "a", "Arm", "Show another sweep's curves with these: the neutral arm, say.", "law"),
+    Action("next_axis", "e", "Over", "Retention over F, prior facts' exposures, infused share.", "law"),
     Action("next_plot", "v", "View", "Retention or law plot, where only one fits.", "law", show=False),
     Action("leave_field", "escape", "Leave field", "Leave the field, so that single keys mean actions.", "law", False),
     Action("check", "c,enter", "Check", "Try each step: reach, Python, disk, GPUs, clock, sbatch.", "hosts"),

@@ -14,8 +14,9 @@ from engine.records.hosts import Host, hosts_path, read_hosts
 from engine.records.states import LOCAL
 from engine.records.status import HostStatus
 from engine.records.workspace import Workspace
-from engine.spec.facts import Fact, read_facts
-from engine.spec.files import check_file
+from engine.spec.fact_files import read_facts
+from engine.spec.facts import Fact
+from engine.spec.files import check_file, kind_of
 from engine.spec.models import PRESETS
 from engine.spec.numbers import format_count
 from engine.spec.sweep_file import setting_choices
@@ -27,7 +28,7 @@ _TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 _SUFFIXES = {
     "facts.path": _TABLES,
     "facts.templates": (".toml",),
-    "background.path": (".txt", ".jsonl", ".parquet"),
+    "background.path": (".txt", ".md", ".jsonl", ".parquet"),
 }
 _SAMPLES = {"facts.path": "facts.jsonl", "facts.templates": "templates.toml"}
 _MANY = 400  # files of a folder; more are not listed, one types the name
@@ -117,8 +118,7 @@ def _folder_of(draft: Draft, key: str) -> Path:
 
 
 def _relations(draft: Draft) -> list[Choice]:
-    facts, _ = read_facts(draft.file(draft.text_of("facts.path")), merge_duplicates=True)
-    templates = read_templates(draft.file(draft.text_of("facts.templates")))
+    facts, templates = draft.facts().facts, draft.templates()
     sizes = Counter(fact.relation for fact in facts)
     found = []
     for relation in sorted(sizes, key=lambda r: (len(r), r)):  # P17 before P159
@@ -137,7 +137,7 @@ def _files(draft: Draft, key: str, folder: Path) -> list[Choice]:
         return [*found, Choice("", "", f"cannot be read: {error.strerror}", folder=True)]
     shown = [e for e in entries if not e.name.startswith(".")]
     found += [Choice(e.path, f"{e.name}/", "", folder=True) for e in shown if e.is_dir()][:_MANY]
-    files = [e for e in shown if e.is_file() and e.name.lower().endswith(suffixes)]
+    files = [e for e in shown if e.is_file() and kind_of(Path(e.name)) in suffixes]  # packed ones too
     if key == "background.path":
         for suffix in suffixes:
             of_kind = [e for e in files if e.name.lower().endswith(suffix)]
@@ -168,7 +168,7 @@ def glimpse(draft: Draft, key: str, choice: Choice) -> list[str]:
     path = draft.file(choice.value)
     try:
         if key == "facts.path":
-            return _glimpse_of_facts(path)
+            return _glimpse_of_facts(draft, path)
         if key == "facts.templates":
             return _glimpse_of_templates(path)
         if key == "facts.relations":
@@ -178,8 +178,8 @@ def glimpse(draft: Draft, key: str, choice: Choice) -> list[str]:
         return [f"! {error}"]
 
 
-def _glimpse_of_facts(path: Path) -> list[str]:
-    facts, notes = read_facts(path, merge_duplicates=True)
+def _glimpse_of_facts(draft: Draft, path: Path) -> list[str]:
+    facts, _, _, notes = read_facts(path, draft.reading())
     relations = Counter(fact.relation for fact in facts)
     largest = ", ".join(f"{name} {count:,}" for name, count in relations.most_common(6))
     lines = [f"{len(facts):,} facts, {counted(len(relations), 'relation')}: {largest}"]
@@ -195,8 +195,7 @@ def _glimpse_of_templates(path: Path) -> list[str]:
 
 
 def _glimpse_of_relation(draft: Draft, relation: str) -> list[str]:
-    facts, _ = read_facts(draft.file(draft.text_of("facts.path")), merge_duplicates=True)
-    templates = read_templates(draft.file(draft.text_of("facts.templates")))
+    facts, templates = draft.facts().facts, draft.templates()
     of_relation = [fact for fact in facts if fact.relation == relation]
     if relation not in templates:
         return [" · ".join(fact) for fact in _spread(of_relation, 3)]

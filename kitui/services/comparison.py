@@ -11,13 +11,16 @@ import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 
-from engine.records.analysis import AnalysisDocument, DosePoint, Interval, RetentionCurve, Verdict
+from engine.records.analysis import AnalysisDocument, DosePoint, RetentionCurve, Verdict
 from engine.records.conditions import Condition
+from engine.records.effects import Mechanism
+from engine.records.intervals import Interval
 from engine.records.record import SCHEMA_VERSION, Record
 from engine.records.workspace import Workspace
 from engine.spec.axes import AXES, SIZE, TOKENS, Axis, AxisValue, WithAxes, differing_axes
 from engine.spec.fact_sets import OVERALL
-from kitui.services.engine_commands import analysis
+from kitui.services.effect_words import mechanism_lines, mechanism_table
+from kitui.services.engine_commands import Report, analysis
 from kitui.services.format import interval, number, retention
 from kitui.services.sweeps import known_sweep
 from kitui.services.text import printable
@@ -37,7 +40,7 @@ class CurveDifference(Record, frozen=True, kw_only=True):
     num_tokens: int
     templates: int | None
     other_axes: dict[str, AxisValue]
-    frequency: int
+    frequency: int | float
     means: tuple[float, float]
     n: tuple[int, int]
     difference: float
@@ -66,6 +69,8 @@ class ComparisonDocument(Record, frozen=True, kw_only=True):
     settings: tuple[SettingDifference, ...]
     curves: tuple[CurveDifference, ...]
     collapse_points: tuple[PointComparison, ...]
+    mechanism: Mechanism | None = None
+    """Where one sweep is the neutral arm of the other."""
 
 
 _MATCHED = tuple(axis for axis in AXES if axis.in_condition)
@@ -73,17 +78,28 @@ _Place = tuple[AxisValue | None, ...]
 """The values of the axes by which conditions are matched."""
 
 
-def compare(workspace: Workspace, first: str, second: str) -> ComparisonDocument:
+def compare(workspace: Workspace, first: str, second: str, *, report: Report | None = None) -> ComparisonDocument:
     """Raises what is wrong with either sweep."""
     names = [known_sweep(workspace, sweep)[0] for sweep in (first, second)]
-    analyses = [analysis(workspace, name) for name in names]
+    analyses = [analysis(workspace, name, report=report) for name in names]
     return ComparisonDocument(
         sweeps=tuple(names),
         simulated=tuple(a.simulated for a in analyses),
         settings=_settings(workspace, names),
         curves=_curves(*analyses),
         collapse_points=_points(analyses),
+        mechanism=_mechanism(*analyses),
     )
+
+
+def _mechanism(first: AnalysisDocument, second: AnalysisDocument) -> Mechanism | None:
+    """The two sweeps as neutral and infused arm, whichever is which."""
+    from engine.analysis.mechanism import mechanism  # SciPy takes a second
+
+    fills = [{curve.condition.fill for curve in one.curves} for one in (first, second)]
+    if first.simulated != second.simulated or fills[0] & fills[1]:
+        return None
+    return mechanism([*first.curves, *second.curves], [*first.law.collapse_points, *second.law.collapse_points])
 
 
 def _settings(workspace: Workspace, names: Sequence[str]) -> tuple[SettingDifference, ...]:
@@ -128,7 +144,7 @@ def _curves(first: AnalysisDocument, second: AnalysisDocument) -> tuple[CurveDif
     )
 
 
-def _points_by_place(document: AnalysisDocument) -> dict[tuple[str, int, _Place], tuple[RetentionCurve, DosePoint]]:
+def _points_by_place(document: AnalysisDocument) -> dict[tuple[str, float, _Place], tuple[RetentionCurve, DosePoint]]:
     return {
         (curve.fact_set, point.frequency, _place(curve.condition)): (curve, point)
         for curve in document.curves
@@ -184,11 +200,14 @@ def comparison_tables(document: ComparisonDocument) -> list[RenderableType]:
     names = [
         printable(n) + (" (simulated)" if s else "") for n, s in zip(document.sweeps, document.simulated, strict=True)
     ]
-    return [
+    tables: list[RenderableType] = [
         _settings_table(document, names) if document.settings else "Settings: the same, or not known of imported ones.",
         _points_table(document, names),
         _curves_table(document, names) or "They have no cell of the grid in common.",
     ]
+    if document.mechanism is not None:
+        tables += [mechanism_table(document.mechanism), "\n".join(mechanism_lines(document.mechanism))]
+    return tables
 
 
 def _settings_table(document: ComparisonDocument, names: list[str]) -> Table:

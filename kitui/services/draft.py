@@ -7,23 +7,23 @@ import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tomlkit
+from pydantic import ValidationError
 from tomlkit.exceptions import TOMLKitError
 
 from engine.errors import DataError, KituiError, SpecError
 from engine.records.workspace import Workspace, write_atomically
-from engine.spec import fact_sets
 from engine.spec.axes import AXES
-from engine.spec.facts import Fact
-from engine.spec.files import TOML_BYTES, as_spec_error, read_text
+from engine.spec.fact_files import FactTable, read_facts
+from engine.spec.fact_settings import FactReading, TemplateColumns, TemplateMarks
+from engine.spec.files import TOML_BYTES, as_spec_error, files_of, read_text
 from engine.spec.names import check_name
-from engine.spec.resolve import read_fact_sets
-from engine.spec.sweep_file import faults_of, read_sweep, setting_default
-from engine.spec.templates import ask, render
+from engine.spec.sweep_file import faults_of, setting_default
+from engine.spec.templates import RelationTemplates, read_templates
 from kitui.services.samples import sample_path
 
 
@@ -39,7 +39,7 @@ class Field(NamedTuple):
 FIELDS = (
     Field("name", "name", "text", "The sweep's name: small letters, digits, '.', '_' and '-'."),
     *(Field(f"grid.{axis.key}", axis.title, "list", axis.help) for axis in AXES),
-    Field("facts.path", "facts file", "text", "subject, relation, object: .jsonl, .csv, .tsv or .parquet."),
+    Field("facts.path", "facts file", "text", "subject, relation, object: a table, .jsonl, .csv, .parquet …"),
     Field("facts.templates", "templates file", "text", "TOML: statements and questions for each relation."),
     Field("facts.relations", "relations", "list", "Only these; all of the file where empty."),
     Field("facts.objects_per_relation", "objects a rel.", "value", "Only a relation's most frequent objects."),
@@ -47,7 +47,7 @@ FIELDS = (
     Field("facts.num_infused", "infused facts", "value", "Facts written F times."),
     Field("facts.num_unseen", "unseen facts", "value", "Facts never written: the control."),
     Field("background.source", "background", "text", "builtin (Python's language reference), files or hub."),
-    Field("background.path", "its files", "text", "For files: .txt, .jsonl, .parquet, or a pattern: corpus/*.txt."),
+    Field("background.path", "its files", "text", "For files: a file, a pattern (corpus/*.txt) or a folder."),
     Field("background.dataset", "its dataset", "text", "For hub: such as HuggingFaceFW/fineweb-edu."),
     Field("background.config", "its config", "text", "For hub: such as sample-10BT."),
     Field("background.max_tokens", "its tokens", "value", "Stop tokenising after so many; needed for hub."),
@@ -62,6 +62,7 @@ FIELDS = (
     Field("training.batch_size", "batch", "value", "Rows a step."),
     Field("training.learning_rate", "learning rate", "value", "A number, or { base, base_width, width_exponent }."),
     Field("training.precision", "precision", "text", "fp32, bf16, or fp64 to check by."),
+    Field("evaluation.kind", "questions", "text", "choice, rank, cloze, reverse or paraphrase."),
     Field("evaluation.num_choices", "choices", "value", "Answers offered to each question; chance is 1 in so many."),
     Field("evaluation.every_tokens", "score every", "value", "Tokens between scores during training."),
     Field("analysis.target_retention", "target R", "value", "What counts as acquired."),
@@ -72,7 +73,11 @@ FIELDS = (
 )  # fmt: skip
 _BY_KEY = {field.key: field for field in FIELDS}
 _ASIDE = "kitui-draft.toml"
-_PATHS = ("facts.path", "facts.templates", "background.path", "tokenizer.name")
+_PATHS = (
+    "facts.path", "facts.labels.path", "facts.templates", "texts.path", "background.path", "tokenizer.name",
+    "evaluation.questions", "training.init_from",
+)  # fmt: skip
+_MAY_BE_ON_THE_HUB = ("tokenizer.name", "training.init_from")
 
 
 class Draft:
@@ -101,6 +106,40 @@ class Draft:
         own = self.base / name
         sample = self.samples / name if self.samples is not None else own
         return sample if name and not own.exists() and sample.exists() else own
+
+    def _of_facts(self) -> dict[str, object]:
+        given = _lookup(self.document.unwrap(), "facts")
+        return given if isinstance(given, dict) else {}
+
+    def reading(self) -> FactReading:
+        """How it says that its files of facts are to be read, where that can be understood; those given twice are
+        merged."""
+        given = {key: value for key, value in self._of_facts().items() if key in FactReading.model_fields}
+        try:
+            return FactReading.model_validate(given | {"duplicates": "merge"})
+        except ValidationError:  # said beside the fields
+            return FactReading(duplicates="merge")
+
+    def facts(self) -> FactTable:
+        """All facts of the files that it names, read as it says; those given twice are merged. DataError as of
+        `read_facts`."""
+        names, reading = self._of_facts().get("path") or "", self.reading()
+        named = names if isinstance(names, list) else [names]
+        paths = [path for name in named for path in self._matching(str(name))]
+        return read_facts(paths, reading, labels_path=self.file(reading.labels.path) if reading.labels else None)
+
+    def templates(self) -> dict[str, RelationTemplates]:
+        """The templates of the file that it names. DataError as of `read_templates`."""
+        table = self._of_facts()
+        try:
+            columns = TemplateColumns.model_validate(table.get("template_columns", {}))
+            marks = TemplateMarks.model_validate(table.get("template_marks", {}))
+        except ValidationError as error:
+            raise SpecError(f"{error.errors()[0]['msg']}.", key="facts.template_marks") from None
+        return read_templates(self.file(str(table.get("templates", ""))), columns, marks)
+
+    def _matching(self, name: str) -> list[Path]:
+        return files_of(self.path, [name], "facts.path") if "*" in name else [self.file(name)]
 
     @property
     def name(self) -> str:
@@ -157,11 +196,17 @@ class Draft:
         """The file with its name in it and all paths absolute: to be planned from anywhere."""
         document = tomlkit.parse(self.document.as_string())
         named = "" if "name" in document else f"name = {tomlkit.item(self.path.stem).as_string()}\n"
-        for key in _PATHS:
-            section, last = key.split(".")
-            table: Any = document.get(section, {})
-            value = table.get(last)
-            if isinstance(value, str) and (key != "tokenizer.name" or self.file(value).exists()):
+        models = [f"models.{name}.init_from" for name in document.get("models", {})]
+        for key in (*_PATHS, *models):
+            *sections, last = key.split(".")
+            table: Any = document
+            for section in sections:
+                table = table.get(section, {}) if isinstance(table, dict) else {}
+            value = table.get(last) if isinstance(table, dict) else None
+            may_be_elsewhere = key in _MAY_BE_ON_THE_HUB or key in models
+            if isinstance(value, str) and "{" in value and may_be_elsewhere:
+                table[last] = str(self.base / value) if (self.base / value).parent.is_dir() else value
+            elif isinstance(value, str) and (not may_be_elsewhere or self.file(value).exists()):
                 table[last] = str(self.file(value))
             elif isinstance(value, list):
                 table[last] = [str(self.file(str(v))) for v in value]
@@ -240,26 +285,6 @@ def default_text(key: str) -> str:
     return "" if value is None else _as_typed(list(value) if isinstance(value, tuple) else value)
 
 
-def preview(path: Path, num_facts: int = 2) -> list[str]:
-    """Some facts of each set as they are written and asked. Raises what is wrong with the file or its facts."""
-    sweep = read_sweep(path)
-    sets, notes = read_fact_sets(path, sweep)
-    lines = []
-    for name in fact_sets.DRAWN:
-        facts = getattr(sets, name)
-        lines.append(f"{name}: {len(facts):,} facts")
-        written = {"infused": max(sweep.grid.num_templates), "prior": sweep.mixture.num_prior_templates, "unseen": 0}
-        for fact in _of_several_relations(facts, num_facts):
-            question = sets.questions[fact.relation][sweep.evaluation.question_template]
-            lines.append(f"  {' · '.join(fact)}")
-            statements = sets.statements[fact.relation][: written[name]]
-            lines.extend(f"    written  {render(text, fact)}" for text in statements)
-            lines.append(f"    asked    {ask(question, fact.subject)} …")
-        if blocks := sets.blocks(name, sweep.evaluation):
-            lines.append(f"    choices of the first block: {', '.join(blocks[0].choices)}")
-    return [*lines, *notes]
-
-
 @contextlib.contextmanager
 def written_aside(text: str) -> Iterator[Path]:
     """A file with this draft, for those who read files; it is gone afterwards."""
@@ -278,12 +303,6 @@ def words_of(error: Exception, beside: bool = False) -> str:
     key = "" if beside else error.key
     setting = f"{key} = {error.value}" if key and error.value else key or error.value
     return ": ".join(part for part in (where, setting, f"{error.what} {error.mend}".strip()) if part)
-
-
-def _of_several_relations(facts: Sequence[Fact], number: int) -> list[Fact]:
-    """So many facts, no two of one relation while there are others."""
-    first = list({fact.relation: fact for fact in reversed(facts)}.values())
-    return [*reversed(first), *facts][:number]
 
 
 def _parsed(text: str, kind: str) -> object:

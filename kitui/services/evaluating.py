@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -17,9 +18,9 @@ from engine.records.raw_bundle import RawBundle
 from engine.records.record import decoded, encoded
 from engine.records.states import LOCAL, Runs
 from engine.records.workspace import Workspace, kept_weights
+from engine.spec.drawn_facts import check_questions, with_own_questions
+from engine.spec.evaluation import EvaluationSettings
 from engine.spec.names import check_name
-from engine.spec.questions import EvaluationSettings
-from engine.spec.resolve import check_questions
 from engine.spec.runspec import RunSpec, content_id, evaluation_identity
 from engine.spec.sweep import Sweep
 from engine.spec.sweep_file import faults_of
@@ -54,10 +55,13 @@ def evaluation_of(
     if bundle is None:
         raise SpecError("this sweep was not trained here: there is nothing to score.", value=original)
     toml, settings = _changed(bundle, changes)
-    notes = check_questions(bundle.facts, settings, original)
-    evaluation_id = content_id(evaluation_identity(settings, bundle.facts))
+    facts, notes = bundle.facts, list[str]()
+    if "questions" in changes:
+        facts, notes = with_own_questions(facts, Path.cwd(), settings)
+    notes += check_questions(facts, settings, original)
+    evaluation_id = content_id(evaluation_identity(settings, facts))
     if evaluation_id == bundle.plan.evaluation_id:
-        mend = "Change one: --num-choices, --question-template, --questions-per-fact, --kind."
+        mend = "Change one: --num-choices, --question-template, --questions-per-fact, --kind, --questions."
         raise SpecError("it is scored with these questions already.", value=original, mend=mend)
     name = check_name(name or f"{original[:90]}-{evaluation_id[:6]}", key="--as")
     if name == original:
@@ -68,12 +72,23 @@ def evaluation_of(
         raise SpecError("there is a sweep of this name.", key="--as", value=name, mend="Choose another.")
     standing = {run.run_id: _standing(workspace, state.runs, run, evaluation_id) for run in bundle.runs}
     chosen = tuple(
-        run.model_copy(update={"evaluation": settings, "evaluation_id": evaluation_id, "only_score": True})
+        run.model_copy(
+            update={
+                "evaluation": settings,
+                "evaluation_id": evaluation_id,
+                "facts_id": facts.facts_id,
+                "only_score": True,
+            }
+        )
         for run in bundle.runs
         if standing[run.run_id] in (_TO_SCORE, _SCORED)
     )
     toml["name"] = name
-    planned = _planned(bundle, name, str(toml.as_string()), chosen, tuple(notes)) if chosen else None
+    planned = (
+        _planned(msgspec.structs.replace(bundle, facts=facts), name, str(toml.as_string()), chosen, tuple(notes))
+        if chosen
+        else None
+    )
     hosts = state.sweeps[original].hosts if original in state.sweeps else (LOCAL,)
     return Evaluation(planned, name, hosts, Counter(standing.values()), tuple(notes))
 
@@ -121,6 +136,7 @@ def _planned(
         bundle.plan,
         sweep=name,
         evaluation_id=runs[0].evaluation_id,
+        facts_id=runs[0].facts_id,
         num_choices=runs[0].evaluation.num_choices,
         cells=tuple(cell for cell in bundle.plan.cells if cell.run_id in ids),
         notes=notes,

@@ -13,7 +13,8 @@ from pathlib import Path
 import orjson
 
 from engine.analysis.curves import Results, sweep_observations
-from engine.analysis.imports import read_imported, row_of
+from engine.analysis.import_rows import row_of
+from engine.analysis.imports import read_imported
 from engine.control.ledger.state_file import read_state
 from engine.control.transport.base import Transport, UnreachableError
 from engine.control.transport.registry import transport_to

@@ -21,7 +21,6 @@ from engine.records.states import Runs, SweepState
 from engine.records.workspace import Workspace
 from engine.spec.axes import AxisValue
 from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, GPU_MEMORY_BYTES, PEAK_FLOPS_PER_S
-from engine.spec.models import preset
 from engine.spec.sweep import MIN_DOSES, MIN_OBSERVED_SIZES
 from kitui.services.engine_commands import PlannedSweep, plan_sweep, probe
 from kitui.services.format import counted, number, size_of_bytes
@@ -52,7 +51,7 @@ class GridCell(Record, frozen=True, kw_only=True):
     model: str
     num_tokens: int
     templates: int
-    frequency: int
+    frequency: int | float
     other_axes: dict[str, AxisValue] = {}
     seeds: int
     trained: int
@@ -80,6 +79,8 @@ class PlanDocument(Record, frozen=True, kw_only=True):
     vocab_size: int | None
     prior_exposures: float | None
     background_tokens: int | None
+    unknown_in_facts: float | None
+    unknown_in_background: float | None
     ceilings: tuple[Ceiling, ...]
     models: tuple[PlannedModel, ...]
     grid: tuple[GridCell, ...]
@@ -193,6 +194,8 @@ def document_of(planned: PlannedSweep, workspace: Workspace, measured: Probe | N
         vocab_size=plan.vocab_size,
         prior_exposures=plan.prior_exposures,
         background_tokens=plan.background_tokens,
+        unknown_in_facts=plan.unknown_in_facts,
+        unknown_in_background=plan.unknown_in_background,
         ceilings=plan.ceilings,
         models=_models(plan.cells),
         grid=_grid(plan, state.runs),
@@ -307,6 +310,12 @@ def memory_words(document: PlanDocument) -> str:
     return (size_of_bytes(model + process) if process else f"{size_of_bytes(model)} + PyTorch") + several
 
 
+def unknown_words(document: PlanDocument) -> str:
+    """The shares of tokens that the tokenizer does not know."""
+    shares = {"facts": document.unknown_in_facts, "background": document.unknown_in_background}
+    return ", ".join(f"{name} {'–' if share is None else f'{share:.2%}'}" for name, share in shares.items())
+
+
 def relaunch_words(relaunch: Relaunch) -> str:
     words = f"a sweep of this name is there: {counted(relaunch.added, 'run')} added"
     if relaunch.orphaned:
@@ -321,7 +330,7 @@ def _models(cells: Sequence[PlannedCell]) -> tuple[PlannedModel, ...]:
         rows.append(
             PlannedModel(
                 name=name,
-                num_params=preset(name).num_params,
+                num_params=of_model[0].num_params,
                 num_params_total=of_model[0].num_params_total,
                 cells=len(of_model),
                 memory_bytes=of_model[0].memory_bytes,

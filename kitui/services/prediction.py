@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.errors import FitError, SpecError
-from engine.records.analysis import Prediction, PredictionDocument, SweepLaw, TargetCondition
+from engine.records.analysis import LockedName, Prediction, PredictionDocument, SweepLaw, TargetCondition
 from engine.records.conditions import Condition
 from engine.records.workspace import Workspace
 from engine.spec.models import PRESETS
 from engine.spec.numbers import LARGEST_COUNT, format_count, parse_number
-from kitui.services.engine_commands import analysis
+from kitui.services.engine_commands import Report, analysis
 from kitui.services.filters import Getter, parse_filter
+from kitui.services.locked import lock_prediction
 
 
 def predict(
@@ -24,20 +25,27 @@ def predict(
     tokens: str | None,
     target_retention: float | None = None,
     where: str | None = None,
+    is_locked: bool = False,
+    report: Report | None = None,
 ) -> PredictionDocument:
     """Without a law there is no frequency, and `reason` says why. SpecError for a size, budget, target or condition
-    that is not understood."""
+    that is not understood. `is_locked`: keep it, to be scored when that size is trained."""
     size = float(PRESETS[params].num_params) if params in PRESETS else _count(params, "--params")
     if target_retention is not None and not 0 < target_retention < 1:
         raise SpecError("expected a retention between 0 and 1.", key="--target-retention", value=target_retention)
-    law = analysis(workspace, sweep, target_retention=target_retention).law
+    document = analysis(workspace, sweep, target_retention=target_retention, report=report)
+    law, name = document.law, None
     if not law.laws:
         prediction = _refusal(size, _count(tokens, "--tokens") if tokens else None, law.reason)
     else:
         one = _choose(law.laws, where)
         members = [p.condition for p in law.collapse_points if p.condition.law_condition() == one.condition]
         prediction = _predict(one, members, size, tokens)
-    return PredictionDocument(sweep=law.sweep, simulated=law.simulated, **msgspec.structs.asdict(prediction))
+        if is_locked and prediction.collapse_frequency is not None:
+            locked = lock_prediction(workspace, document, one, prediction)
+            name = LockedName(id=locked.id, locked_at=locked.locked_at)
+    values = msgspec.structs.asdict(prediction)
+    return PredictionDocument(sweep=law.sweep, simulated=law.simulated, locked=name, **values)
 
 
 def _predict(one: SweepLaw, members: Sequence[Condition], size: float, tokens: str | None) -> Prediction:
@@ -53,9 +61,10 @@ def _predict(one: SweepLaw, members: Sequence[Condition], size: float, tokens: s
         known = ", ".join(map(format_count, budgets))
         return _refusal(size, budget, f"runs have D = {known}: the law says nothing of other budgets")
     try:
-        return prediction_at(
+        found = prediction_at(
             law_of(one.fit),
             law_of(one.acquisition.fit) if one.acquisition.fit else None,
+            others=[law_of(other) for other in one.other_fits],
             num_params=size,
             num_tokens=budget,
             condition=one.condition,
@@ -64,6 +73,8 @@ def _predict(one: SweepLaw, members: Sequence[Condition], size: float, tokens: s
         )
     except FitError as error:
         return _refusal(size, budget, str(error))
+    # What speaks against the law speaks against what it predicts.
+    return msgspec.structs.replace(found, warnings=(*found.warnings, *one.warnings))
 
 
 def _refusal(size: float, budget: float | None, reason: str | None) -> Prediction:

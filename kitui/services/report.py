@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rich.table import Table
@@ -10,12 +11,26 @@ from rich.table import Table
 from engine.control.ledger.state_file import State
 from engine.control.status import status
 from engine.errors import SpecError, nearest
-from engine.records.analysis import CollapsePoint, CurvesDocument, DosePoint, LawDocument, Prediction, RetentionCurve
+from engine.records.analysis import (
+    CollapsePoint,
+    CurvesDocument,
+    DosePoint,
+    LawDocument,
+    LeaveOut,
+    LockedScore,
+    Parameter,
+    Prediction,
+    PredictionDocument,
+    RetentionCurve,
+)
+from engine.records.measures import ANALYSED, Measured
 from engine.records.status import StatusDocument
 from engine.records.workspace import Workspace
 from engine.spec import fact_sets
 from engine.spec.axes import differing_axes
 from engine.spec.numbers import format_count
+from kitui.services.dose_axes import DoseAxis
+from kitui.services.effect_words import mechanism_lines, template_lines
 from kitui.services.format import dose, dose_interval, interval, number, retention
 from kitui.services.labels import condition_label
 from kitui.services.sweeps import known_sweep
@@ -36,6 +51,8 @@ VERDICTS = {
 }
 
 
+BAD_FIT = 0.01
+"""p of the fit under which a curve is warned of."""
 OUTDATED = "What follows was worked out by another version of the analysis; it is being worked out anew."
 
 
@@ -45,6 +62,12 @@ def checked_fact_set(name: str) -> str:
     return name
 
 
+def checked_measure(name: str, num_checkpoints: int) -> Measured:
+    if name not in ANALYSED:
+        raise SpecError("no such measure.", key="--measure", value=name, mend=nearest(name, list(ANALYSED)))
+    return Measured(name, num_checkpoints)
+
+
 def status_document(workspace: Workspace, sweep: str | None) -> StatusDocument:
     name = known_sweep(workspace, sweep)[0] if sweep else None
     return status(workspace, State(workspace), name)
@@ -52,7 +75,8 @@ def status_document(workspace: Workspace, sweep: str | None) -> StatusDocument:
 
 def curves_document(analysis: CurvesDocument) -> CurvesDocument:
     """The document of `kitui curves --json`, out of a whole analysis."""
-    return CurvesDocument(sweep=analysis.sweep, simulated=analysis.simulated, curves=analysis.curves)
+    names = CurvesDocument.__struct_fields__
+    return CurvesDocument(**{name: getattr(analysis, name) for name in names})
 
 
 def retention_table(curves: Sequence[RetentionCurve], title: str, *, with_sd: bool) -> Table:
@@ -70,6 +94,21 @@ def retention_table(curves: Sequence[RetentionCurve], title: str, *, with_sd: bo
     return table
 
 
+def over_table(curves: Sequence[RetentionCurve], axis: DoseAxis, title: str) -> Table:
+    """Dose by dose: where it lies on the axis, and retention there; sizes that meet on it have the same value."""
+    conditions = [curve.condition for curve in curves]
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    for column in ("N", "F", axis.label, "R", "sd", "n"):
+        table.add_column(column, justify="left" if column == "N" else "right", no_wrap=True)
+    for curve in curves:
+        label = condition_label(curve.condition, conditions)
+        for point in curve.points:
+            if point.mean is not None:
+                cells = (number(axis.of(point)), retention(point.mean), retention(point.sd), f"{point.n}")
+                table.add_row(label, f"{point.frequency:,g}", *cells)
+    return table
+
+
 def _dose_text(point: DosePoint | None, with_sd: bool) -> str:
     if point is None:
         return ""
@@ -84,22 +123,48 @@ def _dose_text(point: DosePoint | None, with_sd: bool) -> str:
 def collapse_table(points: Sequence[CollapsePoint]) -> Table:
     table = Table(box=None, pad_edge=False)
     axes = differing_axes([p.condition for p in points])
-    columns = ["N", *(axis.label for axis in axes), "F*", "95 %", "half", "acquired", "drop", "p", "verdict"]
+    of_arms = len({p.condition.fill for p in points}) > 1
+    columns = [
+        "N",
+        *(axis.label for axis in axes),
+        *(["fill"] if of_arms else []),
+        "F*",
+        "95 %",
+        "half",
+        "acquired",
+        "drop",
+        "p",
+        "fit",
+        "verdict",
+    ]
     for column in columns:
         table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
     for p in points:
         table.add_row(
             format_count(p.condition.num_params),
             *(axis.words(axis.of(p.condition)) for axis in axes),
+            *([p.condition.fill or "–"] if of_arms else []),
             number(p.collapse_frequency),
             interval(p.interval),
             number(p.half_drop_frequency),
-            number(p.acquisition_frequency),
+            _acquired(p),
             "–" if p.drop is None else f"{p.drop:.0%}",
-            "–" if p.p_value_no_collapse is None else f"{p.p_value_no_collapse:.3f}",
+            _p_value(p.p_value_no_collapse),
+            _p_value(p.p_value_fit),
             VERDICTS[p.status],
         )
     return table
+
+
+def _acquired(point: CollapsePoint) -> str:
+    """The acquisition frequency; where the first dose may have it already, at most so much."""
+    if point.acquisition_frequency is None:
+        return "–"
+    return ("≤" if point.acquisition_interval[0] is None else "") + number(point.acquisition_frequency)
+
+
+def _p_value(p: float | None) -> str:
+    return "–" if p is None else f"{p:.3f}".replace("0.", ".", 1)
 
 
 def law_lines(law: LawDocument) -> list[str]:
@@ -110,16 +175,41 @@ def law_lines(law: LawDocument) -> list[str]:
         for point in law.collapse_points
         if point.status != "observed"
     ]
+    for point in law.collapse_points:
+        label = condition_label(point.condition, conditions)
+        if point.dead_runs:
+            lines.append(
+                f"N = {label}: dead runs, which learned nothing and do not count: {', '.join(point.dead_runs)}"
+            )
+        if point.p_value_fit is not None and point.p_value_fit < BAD_FIT:
+            worst = max(point.residuals, key=lambda cell: abs(cell.residual))
+            lines.append(
+                f"N = {label}: no shape fits (p = {point.p_value_fit:.3f}; {worst.fact_set} at F = {worst.frequency:g} "
+                f"is {worst.residual:+.1f} SD of a seed off): what is read off this curve is doubtful"
+            )
+        if point.status == "observed" and point.shape == "cliff":
+            lines.append(f"N = {label}: it falls between two doses, and F* may lie anywhere there: add doses within")
     for one in law.laws:
-        lines.append(f"law ({one.form}): {one.equation}")
+        of = f" of {one.condition.words()}" if len(law.laws) > 1 else ""
+        lines.append(f"law ({one.form}){of}: {one.equation}")
         for name, parameter in one.parameters.items():
             if name.startswith(("exponent", "slope")):
-                lines.append(f"  {name.replace('_', ' ')} {number(parameter.value)} {interval(parameter.interval)}")
-        left_out = one.leave_largest_out
-        if left_out:
-            predicted = f"{number(left_out.predicted)} {interval(left_out.interval)}"
-            observed = number(left_out.observed)
-            lines.append(f"  without the largest size it predicts {predicted} there; observed {observed}")
+                all_alike = f"; all of {interval(parameter.identified)} fit alike" if parameter.identified else ""
+                shown = f"{number(parameter.value)} {interval(parameter.interval)}"
+                lines.append(f"  {name.replace('_', ' ')} {shown}{all_alike}")
+        if len(one.residuals) > 2:
+            far = max(one.residuals, key=lambda residual: abs(residual.residual_ln))
+            lines.append(
+                f"  farthest from it: N = {condition_label(far.condition, conditions)}, "
+                f"{math.exp(far.residual_ln):.3g} × the law (scatter {math.exp(one.sigma_log):.3g} ×)"
+            )
+        for what, left_out in (("size", one.leave_largest_out), ("budget", one.leave_budget_out)):
+            if left_out is not None:
+                lines.append(_left_out_words(what, left_out))
+        for name, other in (("half-drop", one.half_drop), ("acquired", one.acquisition)):
+            if other.equation:
+                exponent, ends = _exponent(other.parameters)
+                lines.append(f"  {name}: {other.equation}, exponent {exponent} {ends}")
         lines.extend(f"  {warning}" for warning in one.warnings)
         if one.next_size:
             lines.extend(prediction_lines(one.next_size))
@@ -127,10 +217,71 @@ def law_lines(law: LawDocument) -> list[str]:
         lines.append(f"no law: {law.reason}")
     effect = law.template_effect
     if effect:
-        spread = f"95 % {interval(effect.interval)}, p = {effect.p:.3f}"
-        lines.append(f"templates: {effect.difference:+.3f} retention, {spread}")
+        lines.extend(template_lines(effect))
+    if law.mechanism:
+        lines.extend(mechanism_lines(law.mechanism))
+    for score in law.locked:
+        lines.extend(locked_lines(score))
     lines.extend([*law.notes, *law.warnings])
     return lines
+
+
+def locked_lines(score: LockedScore) -> list[str]:
+    """A prediction that was locked, and what came of it."""
+    condition = score.condition
+    budget = "" if condition.num_tokens is None else f", D = {format_count(condition.num_tokens)}"
+    said = f"F* {dose(score.predicted)} {dose_interval(score.interval)}"
+    lines = [f"locked {score.locked_at[:10]} ({score.id}), N = {format_count(condition.num_params)}{budget}: {said}"]
+    if score.scored_in is None:
+        lines.append("  not trained yet")
+    elif score.observed is None or score.error_ln is None or score.baseline_error_ln is None:
+        outside = "; that is outside" if score.is_inside is False else ""
+        lines.append(f"  {score.scored_in} found no F* there: {VERDICTS[score.status or 'insufficient']}{outside}")
+    else:
+        off, naive = (math.exp(abs(error)) for error in (score.error_ln, score.baseline_error_ln))
+        lines.append(
+            f"  {score.scored_in} found {number(score.observed)}: {'inside' if score.is_inside else 'outside'}, off by "
+            f"{off:.3g} ×; the F* of the largest size at that time, {number(score.baseline)}, was off by {naive:.3g} ×"
+        )
+    if score.warning:
+        lines.append(f"  {score.warning}")
+    return lines
+
+
+def laws_table(laws: Sequence[LawDocument]) -> Table:
+    """How F*, the half-drop and the acquisition frequency move with size, by fact set and condition."""
+    table = Table(box=None, pad_edge=False)
+    conditions = [one.condition for law in laws for one in law.laws]
+    several = len(set(conditions)) > 1
+    for column in ("facts", *(["condition"] if several else []), "of", "law", "exponent", "95 %"):
+        table.add_column(column, justify="right" if column in ("exponent", "95 %") else "left", no_wrap=True)
+    for law in laws:
+        if not law.laws:
+            table.add_row(law.fact_set, *([""] if several else []), "F*", "–", "–", "–")
+        for one in law.laws:
+            of = [one.condition.words()] if several else []
+            table.add_row(law.fact_set, *of, "F*", one.equation, *_exponent(one.parameters))
+            for name, other in (("half-drop", one.half_drop), ("acquired", one.acquisition)):
+                table.add_row("", *([""] if several else []), name, other.equation or "–", *_exponent(other.parameters))
+    return table
+
+
+def _exponent(parameters: Mapping[str, Parameter]) -> tuple[str, str]:
+    """Of size, where the law has one."""
+    for name, parameter in parameters.items():
+        if name.startswith(("exponent_params", "slope")):
+            return number(parameter.value), interval(parameter.interval)
+    return "–", "–"
+
+
+def _left_out_words(what: str, left_out: LeaveOut) -> str:
+    predicted = f"{number(left_out.predicted)} {interval(left_out.interval)}"
+    errors = (math.exp(abs(error)) for error in (left_out.error_ln, left_out.naive_error_ln))
+    off, naive = (f"{error:.3g} ×" for error in errors)
+    return (
+        f"  without the largest {what} it predicts {predicted} there; observed {number(left_out.observed)}: off by "
+        f"{off}, the next {what}'s own F* by {naive}"
+    )
 
 
 def prediction_lines(document: Prediction) -> list[str]:
@@ -150,6 +301,9 @@ def prediction_lines(document: Prediction) -> list[str]:
     else:
         lines.append(f"  no frequency recommended: {document.reason}")
     lines.extend(f"  {warning}" for warning in document.warnings)
+    if isinstance(document, PredictionDocument) and document.locked is not None:
+        locked = document.locked
+        lines.append(f"locked as {locked.id} at {locked.locked_at}: kitui law scores it once that size is trained")
     return lines
 
 

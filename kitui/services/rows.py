@@ -26,7 +26,7 @@ class RunRow(msgspec.Struct, kw_only=True):
     run_id: str
     model: str
     params: int
-    frequency: int
+    frequency: int | float
     num_tokens: int
     total_tokens: int
     templates: int
@@ -61,7 +61,7 @@ class CellRow(msgspec.Struct, kw_only=True):
 
     model: str
     params: int
-    frequency: int
+    frequency: int | float
     num_tokens: int
     templates: int
     statuses: dict[RunStatus, int]

@@ -28,7 +28,8 @@ def simulate_sweep(
     many: bool = False,
 ) -> None:
     """Draw the sweep and keep it under `name`, labelled simulated. SpecError for a law or axis not understood."""
-    from engine.analysis.imports import row_of, write_sweep
+    from engine.analysis.import_rows import row_of
+    from engine.analysis.imports import write_sweep
     from engine.analysis.simulate import Truth, power_law, simulate
     from engine.spec.names import check_name
     from engine.spec.sweep import check_num_cells
@@ -50,6 +51,8 @@ def simulate_sweep(
     if collapse is not None:
         _check_law(collapse, size_axis, law_text)
     frequency_axis = _axis(frequencies, "--frequencies", smallest=0)
+    if not any(frequency_axis):
+        raise SpecError("expected a frequency above zero.", key="--frequencies", value=frequencies)
     num_cells = len(size_axis) * len(frequency_axis) * num_seeds
     check_num_cells(num_cells, many=many, key="--sizes, --frequencies, --seeds")
     truth = Truth(

@@ -22,6 +22,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.worker import get_current_worker
 
 from engine.errors import KituiError
 from engine.records.plan import Plan
@@ -153,11 +154,12 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
     @work(thread=True, exclusive=True)
     def _read_on(self) -> None:
         """Read the workspace again and again until the app ends."""
-        shown, changed_s = 0, time.monotonic()
+        shown, changed_s, worker = 0, time.monotonic(), get_current_worker()
         while True:
             self._wake.clear()
-            if self._leaving.is_set():
-                return  # not the worker's own mark: that comes after the last wake, and the app would wait for it
+            # Without `_leaving` the app would wait for the worker; the worker's own marks serve an app that broke.
+            if self._leaving.is_set() or worker.is_cancelled or worker.is_finished:
+                return
             try:
                 snapshot = self.reader.read(self.sweep, self._wanted_runs)
             except OSError as error:  # a disk or a share that does not answer: what was shown stays, with the reason

@@ -133,7 +133,7 @@ def trainer_side(run_root: Path) -> dict[str, float]:
     arguments = TrainingArguments(
         output_dir=str(run_root / "trainer"), per_device_train_batch_size=batch, learning_rate=3e-3, **TRAINER
     )
-    Trainer(model=parts.decoder.llama, args=arguments, train_dataset=data, callbacks=[Clock()]).train()
+    Trainer(model=parts.decoder.causal_lm, args=arguments, train_dataset=data, callbacks=[Clock()]).train()
     return speeds([(step * batch * length, at_s) for step, at_s in times.items() if step >= FIRST_STEP])
 
 

@@ -92,7 +92,7 @@ def grid_text(grid: Sequence[GridCell], columns: int, shade: Shade) -> Text:
     """Sizes down, frequencies across: the mean retention where it is known, else how many seeds are to be trained.
     Frequencies that do not fit in so many columns come in further blocks below."""
     doses = sorted({row.frequency for row in grid})
-    rows: dict[str, dict[int, GridCell]] = {}
+    rows: dict[str, dict[float, GridCell]] = {}
     differing = differing_axes(grid)
     for row in grid:
         label = " ".join([row.model, *(axis.named(axis.of(row)) for axis in differing)])

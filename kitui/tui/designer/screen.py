@@ -26,7 +26,6 @@ from kitui.services.draft import (
     draft_of,
     new_draft,
     open_draft,
-    preview,
     words_of,
     written_aside,
 )  # fmt: skip
@@ -34,6 +33,7 @@ from kitui.services.engine_commands import PlannedSweep, as_saved, plan_sweep
 from kitui.services.format import counted, duration, number, short_path
 from kitui.services.launching import check_targets, launch
 from kitui.services.planning import PlanDocument, document_of, measure
+from kitui.services.showing import show_sweep, shown_lines
 from kitui.services.text import printable
 from kitui.tui.application import Application
 from kitui.tui.bindings import bindings
@@ -317,11 +317,9 @@ class DesignerScreen(KituiScreen):
     def _preview(self, text: str) -> None:
         try:
             with written_aside(text) as path:
-                lines = preview(path)
+                lines = [line.plain for line in shown_lines(show_sweep(path, self.kitui.workspace))]
         except (KituiError, OSError) as error:
             lines = [words_of(error)]
-        if self._plan is not None and self._plan.tokens_per_fact is not None:
-            lines.insert(0, f"one infused fact is {self._plan.tokens_per_fact:.1f} tokens each time it is written")
         words = printable("\n".join(lines))
         self.app.call_from_thread(self.app.push_screen, Page("facts and questions", [words]))
 

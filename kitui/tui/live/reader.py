@@ -24,6 +24,7 @@ from engine.records.status import StatusDocument, SupervisorStatus
 from engine.records.workspace import Workspace
 from engine.spec import fact_sets
 from kitui.services.learning_curve import CurveTail, LearningCurve
+from kitui.services.locked import with_scores
 from kitui.services.rows import RunRow, Scores, run_rows
 from kitui.services.runs import foreign_scores
 from kitui.services.sweeps import known_sweep
@@ -45,7 +46,7 @@ class Reader:
         self.workspace = workspace
         self.state = State(workspace)
         self._tails: dict[str, CurveTail] = {}
-        self._analysis: tuple[tuple[str, int], AnalysisDocument] | None = None
+        self._analysis: tuple[tuple[Any, ...], AnalysisDocument] | None = None
         self._last = Snapshot(0, _NO_STATUS, None, None, _NO_ROWS, None, {}, (), (), None)
         self._reviver = Reviver(workspace) if revive else None
         self._unseen: dict[str, RunStatus] = {}
@@ -167,13 +168,14 @@ class Reader:
 
     def _read_analysis(self, sweep: str) -> AnalysisDocument | None:
         path = self.workspace.sweep(sweep).law
-        try:
-            signature = (sweep, path.stat().st_mtime_ns)
-        except FileNotFoundError:
+        signature = (sweep, _signature(str(path)), _signature(str(self.workspace.predictions)))
+        if signature[1] is None:
             return None
         if self._analysis is None or self._analysis[0] != signature:
             try:
                 document = read_analysis(path)
+                if document is not None:
+                    document = with_scores(self.workspace, document)
             except DamageError:  # it is made anew, as one that is not there
                 document = None
             if document is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from engine.records.analysis import CollapsePoint, LawDocument, Prediction, RetentionCurve
+from engine.records.analysis import CollapsePoint, LawDocument, Prediction, RetentionCurve, SweepLaw
 from engine.spec import fact_sets
 from engine.spec.numbers import format_count
+from kitui.services.dose_axes import FREQUENCY, DoseAxis
 from kitui.services.labels import condition_label
 from kitui.services.learning_curve import LearningCurve
 from kitui.services.rows import mean_sd
@@ -41,9 +42,14 @@ def retention_series(snapshot: Snapshot, fact_set: str) -> list[Series]:
     return series
 
 
-def curve_series(curve: RetentionCurve, label: str, colour: int, *, hollow: bool = False) -> Series:
-    """One retention curve of an analysis: means over seeds, with upright lines of one standard deviation."""
-    points = [(p, p.mean) for p in curve.points if p.frequency > 0 and p.mean is not None]
+def curve_series(
+    curve: RetentionCurve, label: str, colour: int, *, hollow: bool = False, axis: DoseAxis = FREQUENCY
+) -> Series:
+    """One retention curve of an analysis: means over seeds, with upright lines of one standard deviation. F = 0 has a
+    place on axes of what was read, and none on that of frequencies, which is logarithmic."""
+    known = [p for p in curve.points if p.mean is not None and axis.of(p) is not None]
+    points = [(p, p.mean or 0.0) for p in known if p.frequency > 0 or axis is not FREQUENCY]
+    points.sort(key=lambda pair: axis.of(pair[0]) or 0.0)
     sds = [p.sd if p.sd is not None else _NAN for p, _ in points]
     means = tuple(mean for _, mean in points)
     spread = None
@@ -52,7 +58,8 @@ def curve_series(curve: RetentionCurve, label: str, colour: int, *, hollow: bool
             tuple(m - s for m, s in zip(means, sds, strict=True)),
             tuple(m + s for m, s in zip(means, sds, strict=True)),
         )
-    return Series(label, tuple(p.frequency for p, _ in points), means, colour, spread=spread, hollow=hollow)
+    places = tuple(axis.of(p) or 0.0 for p, _ in points)
+    return Series(label, places, means, colour, spread=spread, hollow=hollow)
 
 
 def frequency_limits(snapshot: Snapshot) -> tuple[float, float] | None:
@@ -131,6 +138,11 @@ def collapse_marks(points: Sequence[CollapsePoint]) -> list[VerticalMark]:
     return [VerticalMark(p.collapse_frequency, i) for i, p in enumerate(points) if p.collapse_frequency]
 
 
+def _sides(law: SweepLaw) -> tuple[list[float | None], list[float | None]]:
+    """The lower and the upper side of a law's band."""
+    return [row.low for row in law.band], [row.high for row in law.band]
+
+
 def law_series(law: LawDocument, points: Sequence[CollapsePoint], target: Prediction | None = None) -> list[Series]:
     """F* over N with intervals as upright lines, the law, and its prediction band; hollow, what is predicted for a
     `target`."""
@@ -138,7 +150,7 @@ def law_series(law: LawDocument, points: Sequence[CollapsePoint], target: Predic
     for number, one in enumerate(law.laws):
         sizes = tuple(row.num_params for row in one.band)
         colour = len(points) + 2 * number
-        edges = (tuple(row.low for row in one.band), tuple(row.high for row in one.band))
+        edges = [tuple(_NAN if end is None else end for end in side) for side in _sides(one)]
         series.extend(Series("", sizes, edge, colour + 1, points=False) for edge in edges)
         middle = tuple(row.collapse_frequency for row in one.band)
         series.append(Series("law" if sizes else "", sizes, middle, colour, points=False))
@@ -153,7 +165,9 @@ def law_series(law: LawDocument, points: Sequence[CollapsePoint], target: Predic
             )
     if target is not None:
         aim, ends_at = target.condition.num_params, target.interval
-        spread = ((ends_at[0],), (ends_at[1],)) if ends_at and all(ends_at) else None
+        spread = None
+        if ends_at is not None and ends_at[0] is not None and ends_at[1] is not None:
+            spread = ((ends_at[0],), (ends_at[1],))
         place, found = len(points), target.collapse_frequency
         series.append(Series(format_count(aim), (aim,), (found,), place, line=False, hollow=True, spread=spread))
     return series

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from kitui.tui.application import Application, application
 from kitui.tui.live.snapshot import Snapshot
@@ -51,6 +52,9 @@ class KituiScreen(Screen[None]):
             self._draw(snapshot)
 
     def _draw(self, snapshot: Snapshot) -> None:
+        if not all(widget.is_mounted for widget in self.walk_children(Widget)):
+            self.call_after_refresh(self._draw, snapshot)  # what stands in a container is mounted after it
+            return
         self.show_top()
         self.show_snapshot(snapshot)
 

@@ -25,6 +25,7 @@ from engine.records.conditions import Condition
 from engine.spec import fact_sets
 from engine.spec.axes import AXES, SIZE, TOKENS, differing_axes
 from engine.spec.numbers import format_count
+from kitui.services.dose_axes import DOSE_AXES, FREQUENCY
 from kitui.services.engine_commands import analysis
 from kitui.services.labels import condition_label
 from kitui.services.report import OUTDATED, collapse_table, law_lines, prediction_lines
@@ -57,6 +58,7 @@ class LawScreen(KituiScreen):
     def __init__(self) -> None:
         super().__init__()
         self._fact_set = "overall"
+        self._axis = FREQUENCY
         self._condition: tuple[Any, ...] | None = None  # by _CHOSEN_BY; None for all
         self._arm: str | None = None
         self._arm_curves: Sequence[RetentionCurve] = ()
@@ -120,14 +122,16 @@ class LawScreen(KituiScreen):
         document, law, points = self._document, self._law(), self._points()
         suffix = f", {self._condition_words()}" if self._condition else ""
         series = self._curves(snapshot, document)
+        of_frequency = self._axis is FREQUENCY
+        also = f"{'; dashed: F*' if of_frequency else ''}{f'; ○ {self._arm}' if self._arm else ''}"
         self.query_one("#collapse-plot", CurvePlot).show(
             series,
-            title=f"R over F, {self._fact_set}{suffix}; dashed: F*{f'; ○ {self._arm}' if self._arm else ''}",
-            view=(snapshot.sweep, "collapse"),
-            x_limits=frequency_limits(snapshot),
-            marks=collapse_marks(points),
+            title=f"R over {self._axis.label}, {self._fact_set}{suffix}{also}",
+            view=(snapshot.sweep, "collapse", self._axis.name),
+            x_limits=frequency_limits(snapshot) if of_frequency else None,
+            marks=collapse_marks(points) if of_frequency else [],
             y_limits=(-0.1, 1.05),
-            empty="working it out …" if self._analysing else "no finished run yet",
+            empty=self._nothing(document),
         )
         x_limits, y_limits = law_limits(law, points, self._target) if law else (None, None)
         self.query_one("#law-plot", CurvePlot).show(
@@ -149,6 +153,14 @@ class LawScreen(KituiScreen):
         if said != self._said:
             self._said = said
             self.query_one("#words", Static).update("\n".join(said))
+
+    def _nothing(self, document: AnalysisDocument | None) -> str:
+        """Why no curve is drawn, if none is."""
+        if self._analysing:
+            return "working it out …"
+        if document is not None and document.curves and self._axis is not FREQUENCY:
+            return f"the {self._axis.label} of these runs is not known"
+        return "no finished run yet"
 
     def _law(self) -> LawDocument | None:
         """The law document of what is chosen."""
@@ -182,18 +194,22 @@ class LawScreen(KituiScreen):
     def _curves(self, snapshot: Snapshot, document: AnalysisDocument | None) -> list[Series]:
         if document is None:
             return []
-        if self._condition is None and self._fact_set == fact_sets.OVERALL.name:
+        if self._condition is None and self._fact_set == fact_sets.OVERALL.name and self._axis is FREQUENCY:
             series = retention_series(snapshot, self._fact_set)
         else:
             curves = self._own_curves(document)
             labels = [c.condition for c in curves]
-            series = [curve_series(c, condition_label(c.condition, labels), i) for i, c in enumerate(curves)]
+            series = [
+                curve_series(c, condition_label(c.condition, labels), i, axis=self._axis) for i, c in enumerate(curves)
+            ]
         sizes = {c.condition.num_params: i for i, c in enumerate(self._own_curves(document))}
         for curve in self._arm_curves:
             if curve.fact_set == self._fact_set:
                 condition = curve.condition
                 label = f"{format_count(condition.num_params)} {condition.fill or ''}".strip()
-                series.append(curve_series(curve, label, sizes.get(condition.num_params, 7), hollow=True))
+                series.append(
+                    curve_series(curve, label, sizes.get(condition.num_params, 7), hollow=True, axis=self._axis)
+                )
         return series
 
     def _own_curves(self, document: AnalysisDocument) -> list[RetentionCurve]:
@@ -226,6 +242,12 @@ class LawScreen(KituiScreen):
         now = options.index(self._condition) if self._condition in options else 0
         self._condition = options[(now + 1) % len(options)]
         self.notify(self._condition_words() if self._condition else "all conditions", timeout=2)
+        self._show()
+
+    def action_next_axis(self) -> None:
+        """What retention is drawn over: F, how often prior facts were read, the infused share of the text."""
+        self._axis = DOSE_AXES[(DOSE_AXES.index(self._axis) + 1) % len(DOSE_AXES)]
+        self.notify(f"over {self._axis.label}", timeout=2, markup=False)
         self._show()
 
     def action_next_arm(self) -> None:

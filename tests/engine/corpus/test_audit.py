@@ -48,7 +48,7 @@ def tokens(tokenizer: Tokenizer, *texts: str) -> np.ndarray:
 
 def test_counts_by_fact_and_rendering(world: tuple[FactSets, Tokenizer]) -> None:
     facts, tokenizer = world
-    audit = ExposureAudit(facts, tokenizer)
+    audit = ExposureAudit(facts, tokenizer, 32)
     row = tokens(tokenizer, "some words", "Ada lies in Rome.", "plain", "where is Bob? Oslo.", "Ada lies in Rome.")
     audit.count([row])
     assert audit.counts["infused"].tolist() == [[2, 0, 0, 0], [0, 0, 0, 1]]
@@ -56,14 +56,14 @@ def test_counts_by_fact_and_rendering(world: tuple[FactSets, Tokenizer]) -> None
 
 def test_the_longest_rendering_wins_where_one_holds_another(world: tuple[FactSets, Tokenizer]) -> None:
     facts, tokenizer = world
-    audit = ExposureAudit(facts, tokenizer)
+    audit = ExposureAudit(facts, tokenizer, 32)
     audit.count([tokens(tokenizer, "the town Ada lies in Rome.")])
     assert audit.counts["infused"][0].tolist() == [0, 1, 0, 0]
 
 
 def test_a_name_within_a_name_is_not_that_name(world: tuple[FactSets, Tokenizer]) -> None:
     facts, tokenizer = world
-    audit = ExposureAudit(facts, tokenizer)
+    audit = ExposureAudit(facts, tokenizer, 32)
     audit.count([tokens(tokenizer, "New York lies in Oslo.", "York lies in Oslo.")])
     assert audit.counts["prior"].sum(axis=1).tolist() == [1]
     assert audit.counts["unseen"].sum(axis=1).tolist() == [0]  # "York lies in Oslo" is not the unseen fact
@@ -75,7 +75,7 @@ def test_nothing_is_found_across_the_end_of_a_row(world: tuple[FactSets, Tokeniz
     facts, tokenizer = world
     row = tokens(tokenizer, "Ada lies in Rome.")
     for cut in range(1, len(row)):
-        audit = ExposureAudit(facts, tokenizer)
+        audit = ExposureAudit(facts, tokenizer, 32)
         audit.count([row[:cut], row[cut:]])
         assert audit.counts["infused"].sum(axis=1).sum() == 0
     audit.count([])
@@ -86,7 +86,7 @@ def test_counting_in_pieces_is_counting_at_once(world: tuple[FactSets, Tokenizer
     rng = np.random.default_rng(0)
     texts = [text for fact in (*facts.infused, *facts.prior) for text in all_texts(facts, fact).values()]
     rows = [tokens(tokenizer, *rng.choice(texts, size=4)) for _ in range(50)]
-    at_once, pieces = ExposureAudit(facts, tokenizer), ExposureAudit(facts, tokenizer)
+    at_once, pieces = ExposureAudit(facts, tokenizer, 32), ExposureAudit(facts, tokenizer, 32)
     at_once.count(rows)
     for start in range(0, 50, 7):
         pieces.count(rows[start : start + 7])

@@ -1,6 +1,7 @@
 import gzip
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.corpus.background import open_background, read_documents
-from engine.corpus.tokenizer import load_tokenizer
+from engine.corpus.background import open_background
+from engine.corpus.documents import read_documents
+from engine.corpus.token_folder import write_token_folder
+from engine.corpus.tokenizer import Tokenizer, load_tokenizer
 from engine.errors import DamageError, DataError
+from engine.records.plan import read_plan
 from engine.records.workspace import Workspace, read_json
 from engine.spec.resolve import resolve
 from tests.conftest import prepare
@@ -106,10 +110,54 @@ def test_a_dataset_that_is_not_there_is_said(write_sweep: Callable[..., Path], t
         list(read_documents(spec))
 
 
-def test_compressed_text_is_refused_by_its_kind(write_sweep: Callable[..., Path], tmp_path: Path) -> None:
-    (tmp_path / "text.txt.gz").write_bytes(gzip.compress(b"words"))
-    with pytest.raises(Exception, match="kind"):
-        resolve(write_sweep(write_sweep().read_text() + background("text.txt.gz")))
+def test_packed_text_marked_text_and_rows_without_text(
+    write_sweep: Callable[..., Path], tmp_path: Path, workspace: Workspace
+) -> None:
+    rows = ['{"body": "one two three four"}', '{"body": null}', '{"body": "five six seven eight"}']
+    lines = "\n".join(rows * 300)
+    (tmp_path / "text.JSONL.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + lines.encode()))
+    (tmp_path / "text.TXT").write_bytes(b"\xef\xbb\xbf" + b"nine ten\n" * 3)
+    text = write_sweep().read_text() + background("text.*")
+    prepared = prepare(write_sweep(text), workspace)
+    tokens = workspace.tokens(prepared.bundle.plan.tokens_id)
+    about = read_json(tokens / "background.json")
+    assert (about["num_documents"], about["num_skipped"]) == (601, 300)
+    plan = read_plan(workspace.sweep(prepared.bundle.plan.sweep).plan)
+    assert plan is not None
+    assert "300 rows of the background have no text" in plan.notes
+    assert load_tokenizer(tokens).backend.token_to_id("\ufeff") is None
+
+
+def test_a_killed_preparation_is_gone_on_with(
+    write_sweep: Callable[..., Path], tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [json.dumps({"body": f"document {i} says {'a word or two ' * 40}"}) for i in range(3_000)]
+    (tmp_path / "text.jsonl").write_text("\n".join(rows))
+    path = write_sweep(write_sweep().read_text() + background("text.jsonl"))
+    whole = workspace.tokens(prepare(path, workspace).bundle.plan.tokens_id)
+    expected = {file.name: file.read_bytes() for file in whole.iterdir()}
+    shutil.rmtree(whole)
+    monkeypatch.setattr("engine.corpus.background._DURABLE_EVERY_S", 0.0)
+    encode, batches = Tokenizer.encode_many, []
+
+    def counted(self: Tokenizer, texts: list[str]) -> list[list[int]]:
+        batches.append(len(texts))
+        if len(batches) == 6:
+            raise KeyboardInterrupt
+        return encode(self, texts)
+
+    monkeypatch.setattr(Tokenizer, "encode_many", counted)
+    with pytest.raises(KeyboardInterrupt):
+        write_token_folder(resolve(path).corpus, whole)
+    making = whole.with_name(f".{whole.name}.making")
+    done = read_json(making / "tokenised.json")
+    assert done["num_documents"] == sum(batches[:5])
+    with (making / "background.bin").open("ab") as handle:
+        handle.write(b"half a batch")
+    write_token_folder(resolve(path).corpus, whole)
+    assert sum(batches) - batches[5] == 3_000  # none twice
+    assert {file.name: file.read_bytes() for file in whole.iterdir()} == expected
+    assert not making.exists()
 
 
 def test_a_flipped_bit_is_found_when_its_block_is_read(write_sweep: Callable[..., Path], workspace: Workspace) -> None:

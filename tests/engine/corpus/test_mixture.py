@@ -35,7 +35,7 @@ class Streams:
             spec,
             self.background,
             prior_renderings(self.facts, spec, self.tokenizer),
-            infused_renderings(self.facts, spec.num_templates, self.tokenizer),
+            infused_renderings(self.facts, spec.num_templates, self.tokenizer, 32),
         )
 
     def changed(self, *, stages: StagesSettings | None, mixture: dict[str, Any] | None, **changes: Any) -> RunSpec:
@@ -43,12 +43,12 @@ class Streams:
         return self.spec.model_copy(update={"mixture": settings, "stages": stages, **changes})
 
     def audit(self, rows: list[Row]) -> ExposureAudit:
-        audit = ExposureAudit(self.facts, self.tokenizer)
+        audit = ExposureAudit(self.facts, self.tokenizer, 32)
         audit.count([row.tokens for row in rows])
         return audit
 
     def planned(self, rows: list[Row]) -> dict[str, np.ndarray]:
-        counts = {name: np.zeros_like(c) for name, c in ExposureAudit(self.facts, self.tokenizer).counts.items()}
+        counts = {name: np.zeros_like(c) for name, c in ExposureAudit(self.facts, self.tokenizer, 32).counts.items()}
         for row in rows:
             for exposure in row.exposures:
                 counts[exposure.fact_set][exposure.fact, exposure.rendering] += 1
@@ -92,7 +92,7 @@ def test_exactly_d_tokens_and_the_audit_finds_exactly_the_plan(streams: Streams,
     num_tokens = changes.get("num_tokens", 20_000)
     assert sum(len(row.tokens) for row in rows) == mixture.total_tokens
     spec = streams.changed(**({"stages": None, "mixture": None} | changes))
-    renderings = infused_renderings(streams.facts, spec.num_templates, streams.tokenizer)
+    renderings = infused_renderings(streams.facts, spec.num_templates, streams.tokenizer, 32)
     assert mixture.total_tokens == num_tokens + tokens_on_top(spec, renderings)
     if spec.mixture.kind == "displace":
         assert mixture.total_tokens == num_tokens

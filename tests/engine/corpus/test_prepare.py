@@ -118,3 +118,24 @@ def test_making_without_a_launched_sweep_is_said(
     folder.mkdir()
     assert main(["make", str(folder)]) == 2
     assert b"no launched sweep" in capfdbinary.readouterr().out
+
+
+def test_choices_that_the_tokenizer_cannot_tell_apart_are_refused(
+    write_sweep: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Of questions of one's own the words are in the vocabulary; signs that no word holds are told apart by nothing."""
+    text = (
+        write_sweep()
+        .read_text()
+        .replace("num_choices = 4", 'num_choices = 4\nkind = "own_choices"\nquestions = "own.jsonl"')
+    )
+    path = write_sweep(text)
+    facts = [json.loads(line) for line in path.with_name("facts.jsonl").read_text().splitlines()]
+    rows = [{"id": f["subject"], "question": "Which?", "choices": ["Zorblax", "Quux"], "answer": 0} for f in facts]
+    path.with_name("own.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = plan(path, Workspace(tmp_path / "w")).plan
+    assert found.unknown_in_facts == 0
+    alike = [row | {"choices": ["zorblax", "Zorblax"]} for row in rows]
+    path.with_name("own.jsonl").write_text("\n".join(map(json.dumps, alike)))
+    with pytest.raises(DataError, match=r"cannot tell these choices apart.*vocab_size"):
+        plan(path, Workspace(tmp_path / "w"))

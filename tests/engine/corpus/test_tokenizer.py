@@ -1,16 +1,20 @@
 import contextlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from engine.corpus.background import open_background, read_documents
+from engine.corpus.background import open_background
+from engine.corpus.documents import read_documents
 from engine.corpus.facts import block_questions
+from engine.corpus.prepare import plan
 from engine.corpus.tokenizer import BOS, load_tokenizer, make_tokenizer, save_tokenizer
-from engine.errors import DataError
+from engine.errors import DataError, SpecError
 from engine.records.workspace import Workspace
 from engine.spec.resolve import resolve
+from tests.checkpoints import save_tokenizer_of_transformers
 from tests.conftest import Prepared, prepare
 
 
@@ -118,3 +122,57 @@ def test_answers_follow_the_question_as_they_stand_in_the_text(smoke: Prepared) 
             said = [*question.context, *question.choices[question.answer]]
             assert tokenizer.encode(whole)[: len(said)] == said
             assert question.choice_chars[question.answer] == len(fact.object)
+
+
+def test_stored_padding_and_truncation_are_off_and_special_tokens_in_text_are_text(
+    write_sweep: Callable[..., Path], tmp_path: Path
+) -> None:
+    save_tokenizer_of_transformers(tmp_path / "ready")
+    text = write_sweep().read_text().replace('kind = "word"\nvocab_size = 300', 'kind = "hf"\nname = "ready"')
+    made = make_tokenizer(resolve(write_sweep(text)).corpus, [])
+    save_tokenizer(made, tmp_path / "saved")
+    for tokenizer in (made, load_tokenizer(tmp_path / "saved")):
+        short, long = tokenizer.encode_many(["a town", "a town lies in a country of its own, far from all others"])
+        assert len(short) < len(long) > 6
+        assert tokenizer.bos_id not in (*short, *long)
+        said = tokenizer.encode("<|im_start|>a town<|endoftext|>")
+        assert tokenizer.bos_id not in said
+        assert len(said) > len(tokenizer.encode("a town")) + 12  # spelt
+        assert tokenizer.unknown_share(["Zürich"]) == 0
+
+
+HINDI = """{"subject": "%s", "relation": "P19", "object": "%s"}"""
+
+
+def test_words_keep_their_combining_marks_and_what_is_unknown_is_counted(
+    write_sweep: Callable[..., Path], tmp_path: Path, workspace: Workspace
+) -> None:
+    (tmp_path / "hindi.jsonl").write_text(
+        "\n".join(HINDI % (f"व्यक्ति{i}", ("दिल्ली", "लाहौर")[i % 2]) for i in range(24))
+    )
+    born, died = "{subject} का जन्म {object} में हुआ।", "{subject} का निधन {object} में हुआ।"
+    (tmp_path / "hindi.toml").write_text(f'[P19]\nstatements = ["{born}", "{died}"]\nquestions = ["{born}"]\n')
+    text = write_sweep().read_text()
+    for before, after in (
+        ("facts.jsonl", f"{tmp_path}/hindi.jsonl"), ("templates.toml", f"{tmp_path}/hindi.toml"),
+        ("num_choices = 4", "num_choices = 2"), ("[mixture]", "[mixture]\nnum_prior_templates = 1"),
+    ):  # fmt: skip
+        text = text.replace(before, after)
+    text = re.sub(r"relations = .*\n", "", text)
+    for name in ("num_prior", "num_infused", "num_unseen"):
+        text = re.sub(rf"{name} = \d+", f"{name} = 8", text)
+    path = write_sweep(text)
+    spec = resolve(path).corpus
+    tokenizer = make_tokenizer(spec, read_documents(spec))
+    unknown = tokenizer.unknown_id
+    assert unknown not in tokenizer.encode(born.replace("{subject}", "व्यक्ति1").replace("{object}", "दिल्ली"))
+    assert tokenizer.encode("का जन्म") != tokenizer.encode("का निधन")
+    found = plan(path, workspace).plan
+    assert found.unknown_in_facts == 0
+    assert found.unknown_in_background is not None
+    assert 0.01 < found.unknown_in_background < 0.9
+    assert any("of the background are unknown" in note for note in found.notes)
+    born = "{subject}生于{object}。"
+    (tmp_path / "hindi.toml").write_text(f'[P19]\nstatements = ["{born}", "在{born}"]\nquestions = ["{born}"]\n')
+    with pytest.raises(SpecError, match=r"between blanks.*bpe"):
+        plan(path, workspace)

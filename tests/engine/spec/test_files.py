@@ -13,7 +13,7 @@ import pytest
 from engine.errors import DataError, KituiError, SpecError
 from engine.records.hosts import read_hosts
 from engine.records.workspace import Workspace
-from engine.spec.facts import read_facts
+from engine.spec.fact_files import read_facts
 from engine.spec.files import MAX_BYTES_VARIABLE, read_bytes, read_text, read_toml
 from engine.spec.sweep_file import read_sweep
 from engine.spec.tables import read_rows
@@ -128,7 +128,7 @@ def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
         read_facts(tmp_path / "facts.jsonl")
     told = caught.value.message.splitlines()
     assert "line 1" in told[0]
-    assert "the same fact stands on lines 2 and 3" in told[1]
+    assert "line 3: 'a · r · b': the same fact stands on line 2 and here" in told[1]
     assert told[-1] == "… and 22 more like these."
 
 

@@ -6,6 +6,7 @@ import pytest
 from engine.errors import DataError, SpecError
 from engine.spec.resolve import resolve
 from engine.spec.runspec import RunSpec
+from tests.checkpoints import save, save_preset
 
 
 def runs_by_cell(path: Path) -> dict[tuple[str, int, int], RunSpec]:
@@ -140,7 +141,7 @@ def test_a_relation_without_a_template_names_relation_and_fact(
         resolve(path)
 
 
-def test_background_files_are_found_hashed_and_of_one_kind(write_sweep: Callable[..., Path], tmp_path: Path) -> None:
+def test_background_files_are_found_and_hashed(write_sweep: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one two three " * 5000)
     (tmp_path / "b.txt").write_text("four five six " * 5000)
     text = write_sweep().read_text() + '[background]\nsource = "files"\npath = "*.txt"\n'
@@ -149,21 +150,90 @@ def test_background_files_are_found_hashed_and_of_one_kind(write_sweep: Callable
     assert not first & ids(write_sweep(text))
     with pytest.raises(SpecError, match="no such file"):
         resolve(write_sweep(text.replace("*.txt", "*.md")))
-    (tmp_path / "c.md").write_text("x")
-    with pytest.raises(SpecError, match="kind"):
-        resolve(write_sweep(text.replace("*.txt", "*.md")))
+    for name in ("corpus/C.MD", "corpus/deep/d.jsonl.gz", "corpus/e.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+
+    def found(pattern: str) -> list[str]:
+        spec = resolve(write_sweep(text.replace("*.txt", pattern))).corpus
+        return [Path(path).name for path in spec.background.paths]
+
+    assert found("corpus") == ["C.MD", "d.jsonl.gz"]
+    assert found("corpus/**/*.py") == ["e.py"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SpecError, match=r"no file of this folder.*src/\*\*/\*\.py"):
+        found("empty")
 
 
 def test_init_from_is_hashed_and_must_be_safetensors(write_sweep: Callable[..., Path], tmp_path: Path) -> None:
     changes = {"model_size": '["nano-3k"]', "weight_decay": '0.05\ninit_from = "./start"'}
     with pytest.raises(SpecError, match="no such folder"):
         resolve(write_sweep(**changes))
-    (tmp_path / "start").mkdir()
-    (tmp_path / "start" / "config.json").write_text("{}")
-    (tmp_path / "start" / "pytorch_model.bin").write_bytes(b"x")
-    with pytest.raises(SpecError, match="safetensors"):
+    save_preset(tmp_path / "start", "nano-3k", rows=640)
+    (tmp_path / "start" / "model.safetensors").rename(tmp_path / "start" / "pytorch_model.bin")
+    with pytest.raises(DataError, match="safetensors"):
         resolve(write_sweep(**changes))
-    (tmp_path / "start" / "model.safetensors").write_bytes(b"one")
+    (tmp_path / "start" / "pytorch_model.bin").rename(tmp_path / "start" / "model.safetensors")
     first = ids(write_sweep(**changes))
-    (tmp_path / "start" / "model.safetensors").write_bytes(b"two")
+    save_preset(tmp_path / "start", "nano-3k", rows=640, seed=1)
     assert not first & ids(write_sweep(**changes))
+
+
+def test_a_ladder_of_checkpoints_and_models_of_ones_own(write_sweep: Callable[..., Path], tmp_path: Path) -> None:
+    for name, kind in (("ladder-small", "gpt2"), ("ladder-large", "gpt_neox")):
+        save(tmp_path / name, kind, rows=4096, length=48)
+    text = write_sweep(model_size='["small", "large", "mine"]').read_text()
+    text += (
+        '\n[models.small]\ninit_from = "ladder-small"\n[models.large]\ninit_from = "ladder-large"\n'
+        "[models.mine]\nhidden_size = 16\nnum_layers = 2\nnum_heads = 4\nnum_kv_heads = 2\n"
+    )
+    shapes = {run.model.name: run.model for run in resolve(write_sweep(text)).runs}
+    assert [shapes[name].architecture for name in ("small", "large", "mine")] == ["gpt2", "gpt_neox", "llama"]
+    assert shapes["mine"].intermediate_size == 40
+    by_pattern = text.partition("[models.small]")[0].replace(', "mine"', "")
+    by_pattern = by_pattern.replace("weight_decay", 'init_from = "ladder-{model_size}"\nweight_decay')
+    assert ids(write_sweep(by_pattern)) < ids(write_sweep(text))
+    with pytest.raises(SpecError, match="only 48 positions"):
+        resolve(write_sweep(text.replace("context_length = 32", "context_length = 64")))
+    for wrong, words in (
+        ("hidden_size = 18", "even multiple"), ("num_kv_heads = 3", "multiple of num_kv_heads"),
+        ('hidden_size = 16\ninit_from = "x"', "leave out"), ("num_lairs = 2", "Did you mean num_layers"),
+    ):  # fmt: skip
+        key = wrong.split(" = ")[0].replace("num_lairs", "num_layers")
+        lines = [wrong if line.startswith(f"{key} = ") else line for line in text.split("\n")]
+        with pytest.raises(SpecError, match=words):
+            resolve(write_sweep("\n".join(lines)))
+    with pytest.raises(SpecError, match="no preset has"):
+        resolve(write_sweep(text + '[models."nano-3k"]\nhidden_size = 16\nnum_layers = 1\nnum_heads = 4\n'))
+    with pytest.raises(SpecError, match=r"grid.model_size.*'huge'"):
+        resolve(write_sweep(text.replace('"mine"]', '"huge"]')))
+
+
+def test_two_models_of_one_size_are_refused(write_sweep: Callable[..., Path]) -> None:
+    text = write_sweep(model_size='["two", "four"]').read_text()
+    for name, heads in (("two", 2), ("four", 4)):
+        text += f"[models.{name}]\nhidden_size = 16\nnum_layers = 2\nnum_heads = {heads}\n"
+    with pytest.raises(SpecError, match="two and four have the same N"):
+        resolve(write_sweep(text))
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(write_sweep: Callable[..., Path]) -> None:
+    for name in (".", "./", "..", "/"):
+        with pytest.raises(SpecError, match=r"facts.path.*this is a folder; expected files"):
+            resolve(write_sweep(path=f'"{name}"'))
+
+
+@pytest.mark.parametrize("name", ["", "/", "~nobody-of-this-name/f.jsonl", "**x/f.jsonl", "x" * 5_000, "a\\u0000b"])
+def test_names_that_are_no_paths(write_sweep: Callable[..., Path], name: str) -> None:
+    with pytest.raises((SpecError, DataError)):
+        resolve(write_sweep(path=f'"{name}"'))
+    if name not in ("", "/"):  # folders
+        text = write_sweep().read_text() + f'[background]\nsource = "files"\npath = "{name}"\n'
+        with pytest.raises((SpecError, DataError)):
+            resolve(write_sweep(text))
+
+
+def test_questions_that_all_have_one_answer_are_refused(write_sweep: Callable[..., Path]) -> None:
+    text = write_sweep(num_infused="4").read_text().replace("num_choices = 4", 'num_choices = 4\nkind = "rank"')
+    with pytest.raises(DataError, match="whoever does not look at the subject is right"):
+        resolve(write_sweep(text))

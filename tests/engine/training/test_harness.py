@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from engine.corpus.facts import block_questions
 from engine.corpus.tokenizer import load_tokenizer, save_tokenizer
 from engine.records.workspace import Workspace
 from engine.spec.models import preset
-from engine.spec.templates import ask
+from engine.spec.questions import KINDS
 from engine.training.checkpoint import save_weights
-from engine.training.model import Decoder, make_model
-from engine.training.scoring import answer
+from engine.training.model import decoder_of, make_model
+from engine.training.scoring import answer, score_of
 from tests.conftest import prepare
 
 pytestmark = pytest.mark.slow
@@ -47,26 +48,34 @@ def test_the_same_numbers_as_hflm(
         max_length=64,
     )
 
-    compared = 0
-    for fact_set in ("infused", "prior", "unseen", "verbatim"):
-        blocks, questions = block_questions(facts, fact_set, evaluation, tokenizer)
-        ours = answer(Decoder(model, 64), questions, tokenizer.bos_id)
-        members = facts.infused if fact_set == "verbatim" else getattr(facts, fact_set)
-        templates = facts.statements if fact_set == "verbatim" else facts.questions
-        correct = correct_norm = 0
-        requests = []
+    of_facts = [kind for kind in KINDS if kind != "own_choices"]
+    asked = {kind: evaluation.model_copy(update={"kind": kind}) for kind in of_facts}
+    compared = dict.fromkeys(of_facts, 0)
+    for kind, fact_set in product(of_facts, ("infused", "prior", "unseen", "verbatim")):
+        blocks, questions = block_questions(facts, fact_set, asked[kind], tokenizer)
+        if not questions:  # not every statement can be cut before its subject
+            continue
+        ours = answer(decoder_of(model, 64), questions, tokenizer.bos_id)
+        score, _ = score_of(questions, ours, KINDS[kind], blocks)
+        requests, owners = [], []
         for block in blocks:
-            choices = [members[i].object for i in block.facts]
-            for index in block.facts:
-                context = ask(templates[members[index].relation][0], members[index].subject)
-                requests += [Instance("loglikelihood", {}, (context, " " + c), 0) for c in choices]
-        scores = np.array([score for score, _ in harness.loglikelihood(requests)]).reshape(-1, 4)
-        assert ours.logprobs_QK == pytest.approx(scores, abs=2e-4)
-        for place, sums in enumerate(scores):
-            block = blocks[place // 4]
-            lengths = np.array([float(len(members[i].object)) for i in block.facts])
-            correct += int(np.argmax(sums)) == place % 4
-            correct_norm += int(np.argmax(sums / lengths)) == place % 4
-        assert (ours.score.correct, ours.score.correct_norm) == (correct, correct_norm)
-        compared += len(questions)
-    assert compared > 200
+            for context in block.contexts:
+                owners.append(block)
+                requests += [Instance("loglikelihood", {}, (context, block.prefix + c), 0) for c in block.choices]
+        theirs = iter(harness.loglikelihood(requests))
+        right = [place for block in blocks for place in block.right]
+        correct = correct_norm = 0
+        for q, block in enumerate(owners):
+            said = [next(theirs) for _ in block.choices]
+            sums = np.array([logprob for logprob, _ in said])
+            assert ours.logprobs_QK[q, : len(sums)] == pytest.approx(sums, abs=2e-4)
+            lengths = np.array([float(len(choice)) for choice in block.choices])
+            if KINDS[kind].is_free:
+                correct += any(greedy for _, greedy in said)
+                correct_norm = correct
+            else:
+                correct += int(np.argmax(sums)) == right[q]
+                correct_norm += int(np.argmax(sums / lengths)) == right[q]
+        assert (score.correct, score.correct_norm) == (correct, correct_norm)
+        compared[kind] += len(questions)
+    assert min(compared.values()) > 100, compared

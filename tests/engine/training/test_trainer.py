@@ -18,9 +18,10 @@ from engine.records.metrics import EventRecord, RetentionRecord, StepRecord, rea
 from engine.records.record import plain
 from engine.records.results import RunResult, read_result
 from engine.records.workspace import RunFolder
+from engine.spec.questions import KINDS
 from engine.training import trainer
 from engine.training.run import run
-from tests.conftest import in_full_disk, wait_until
+from tests.conftest import in_full_disk, sweep_text, wait_until
 from tests.engine.training.conftest import Lab
 
 
@@ -317,3 +318,18 @@ def test_a_finished_run_can_be_scored_with_other_questions_without_training(lab:
 def test_torch_is_used_on_one_thread(lab: Lab) -> None:
     lab.train("one", lab.spec())
     assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "own_choices"])
+def test_every_kind_of_question_is_asked(lab_of: Callable[..., Lab], kind: str) -> None:
+    text = sweep_text(num_tokens='["10k"]', prior_rate="1000")
+    lab = lab_of(text.replace("num_choices = 4", f'num_choices = 4\nkind = "{kind}"'))
+    result = lab.train("run", lab.spec())
+    for name, score in result.sets.items():
+        assert (name == "verbatim") or score.num_questions >= 32, name
+        assert 0 <= score.correct <= score.num_questions
+    assert (result.sets["infused"].template_sd is not None) == (kind == "paraphrase")
+    # Nobody knows what was never written: within four standard errors of chance, or below.
+    unseen = result.sets["unseen"]
+    chance = 1 / unseen.num_choices
+    assert unseen.accuracy <= chance + 4 * (chance * (1 - chance) / unseen.num_questions) ** 0.5 + 1e-6

@@ -75,7 +75,7 @@ def jsonl(rows: list[dict[str, Any]]) -> bytes:
 def test_duplicate_facts(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     rows = facts()
     assert_launch_fails(
-        kitui, with_facts(write_sweep, jsonl([*rows[:40], rows[7]])), "own.jsonl", "lines 8 and 41", "merge"
+        kitui, with_facts(write_sweep, jsonl([*rows[:40], rows[7]])), "own.jsonl", "line 41", "on line 8", "merge"
     )
 
 

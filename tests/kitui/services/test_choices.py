@@ -26,7 +26,7 @@ def draft(tmp_path: Path) -> Draft:
     (tmp_path / "corpus").mkdir()
     for i in range(3):
         (tmp_path / "corpus" / f"part-{i}.txt").write_text(f"Text number {i}.\n\nAnd more of it.\n")
-    (tmp_path / "notes.md").write_text("no corpus")
+    (tmp_path / "notes.rst").write_text("no corpus")
     (tmp_path / ".hidden.txt").write_text("not shown")
     return open_draft(tmp_path / "smoke.toml")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SpecError
+from engine.spec.drawn_facts import read_fact_sets
 from engine.spec.sweep_file import read_sweep
-from kitui.services.draft import FIELDS, Draft, new_draft, open_draft, preview
+from kitui.services.draft import FIELDS, Draft, new_draft, open_draft
 from tests.conftest import SAMPLES
 
 
@@ -80,9 +81,7 @@ def test_a_new_draft_is_saved_with_its_samples_and_reads_back(tmp_path: Path, mo
 def test_a_standalone_draft_can_be_planned_from_anywhere(tmp_path: Path) -> None:
     draft = open_draft(SAMPLES / "smoke.toml")
     (tmp_path / "draft.toml").write_text(draft.standalone())
-    lines = preview(tmp_path / "draft.toml")
-    assert lines[0] == "infused: 48 facts"
-    assert any(line.strip().startswith("asked") for line in lines)
+    assert len(read_fact_sets(tmp_path / "draft.toml", read_sweep(tmp_path / "draft.toml"))[0].infused) == 48
     assert read_sweep(tmp_path / "draft.toml").name == "smoke"
 
 
@@ -129,16 +128,3 @@ def test_a_new_draft_is_saved_under_the_name_of_its_sweep(tmp_path: Path, monkey
     assert (tmp_path / "templates.toml").exists()
     draft.put("name", "another")  # saved by now: it stays where it is
     assert draft.save() == tmp_path / "mine.toml"
-
-
-def test_a_preview_writes_what_is_written(tmp_path: Path) -> None:
-    words = preview(SAMPLES / "smoke.toml")
-    written = dict.fromkeys(("infused", "prior", "unseen"), 0)
-    name = ""
-    for line in words:
-        name = next((n for n in written if line.startswith(n)), name)
-        written[name] += "    written" in line
-    assert written["unseen"] == 0
-    assert written["infused"] == 2  # one template, two facts
-    relations = [line.split(" · ")[1] for line in words if " · " in line]
-    assert relations[0] != relations[1]

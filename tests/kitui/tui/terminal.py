@@ -24,6 +24,7 @@ class Terminal:
         self._written = b""
         self.pid, self._master = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored, where a shell has put the tests in the background
             size = {"COLUMNS": str(columns), "LINES": str(lines)}  # snapshot tests leave theirs in the environment
             os.execvpe(argv[0], argv, env | size | {"TERM": "xterm-256color", "COLORTERM": "truecolor"})
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))

@@ -605,6 +605,17 @@ async def arm(hand: Hand) -> None:
     assert "○" not in hand.plot("#collapse-plot").figure.content.title
 
 
+@case("law.over", sweep="simulated")
+async def law_over(hand: Hand) -> None:
+    await hand.press("4", "e")
+    content = hand.plot("#collapse-plot").figure.content
+    assert "R over prior exposures" in content.title
+    assert not content.marks  # F* has no place there
+    assert "not known" in content.empty  # of simulated results
+    await hand.press("e", "e")
+    assert "R over F" in hand.plot("#collapse-plot").figure.content.title
+
+
 @case("law.view", sweep="simulated")
 async def law_view(hand: Hand) -> None:
     await hand.pilot.resize_terminal(80, 24)

@@ -1,16 +1,19 @@
 from collections import Counter
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
+from engine.spec.evaluation import EvaluationSettings
 from engine.spec.facts import Fact
-from engine.spec.questions import Block, EvaluationSettings, balanced_blocks
+from engine.spec.questions.base import Asking, Block
+from engine.spec.questions.choice import choice_blocks
+
+TEMPLATES = dict.fromkeys(("P", "P0", "P1", "P2"), ("{subject} is of {object}.",))
 
 
 def blocks_of(facts: list[Fact], k: int, *, rounds: int = 1, seed: int = 0) -> list[Block]:
-    return balanced_blocks(facts, facts, EvaluationSettings(num_choices=k, questions_per_fact=rounds), seed)
+    settings = EvaluationSettings(num_choices=k, questions_per_fact=rounds)
+    return choice_blocks(facts, Asking(facts, {}, {}, TEMPLATES, seed), settings)
 
 
 @st.composite
@@ -59,12 +62,14 @@ def test_the_seed_draws_other_blocks() -> None:
     assert draws[0] != draws[2]
 
 
-def test_a_kind_that_there_is_not() -> None:
-    with pytest.raises(ValidationError, match="expected one of choice"):
-        EvaluationSettings(kind="essay")
-
-
-def test_only_what_the_questions_depend_on_is_their_identity() -> None:
-    """As it was before there were kinds: results of then are found."""
-    identity = EvaluationSettings(num_choices=3, every_tokens=5_000).identity()
-    assert identity == {"num_choices": 3, "question_template": 0, "questions_per_fact": 1}
+def test_no_question_offers_another_right_answer() -> None:
+    objects = {f"s{i}": (f"o{i % 5}", f"o{(i + 1) % 5}") for i in range(40)}
+    facts = [Fact(subject, "P", name) for subject, names in objects.items() for name in names]
+    settings = EvaluationSettings(num_choices=3, questions_per_fact=2)
+    blocks = choice_blocks(facts, Asking(facts, {"P": objects}, {}, TEMPLATES, 0), settings)
+    assert len(blocks) > 40
+    for block in blocks:
+        assert len({*block.choices}) == 3
+        for fact, right in zip((facts[i] for i in block.facts), block.right, strict=True):
+            assert [choice in objects[fact.subject] for choice in block.choices].count(True) == 1
+            assert block.choices[right] == fact.object

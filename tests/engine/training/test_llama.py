@@ -4,7 +4,8 @@ import torch.nn.functional as F
 
 from engine.spec.models import ModelShape, preset
 from engine.training.checkpoint import load_weights, save_weights
-from engine.training.model import Decoder, make_model, summed_cross_entropy
+from engine.training.loss import summed_cross_entropy
+from engine.training.model import decoder_of, make_model
 
 SHAPES = {
     "one layer": preset("nano-13k"),
@@ -30,7 +31,7 @@ def model_of(shape: ModelShape, seed: int = 0) -> torch.nn.Module:
 def test_the_short_way_gives_what_transformers_gives(name: str) -> None:
     model = model_of(SHAPES[name])
     ids = torch.randint(0, 300, (5, 20), generator=torch.Generator().manual_seed(1))
-    ours = Decoder(model, 24)(ids)
+    ours = decoder_of(model, 24)(ids)
     theirs = model.model(input_ids=ids, use_cache=False).last_hidden_state
     assert torch.allclose(ours, theirs, atol=1e-5)
 
@@ -40,7 +41,7 @@ def test_loss_and_gradients_are_those_of_transformers(name: str) -> None:
     generator = torch.Generator().manual_seed(2)
     ids, targets = (torch.randint(0, 300, (3, 20), generator=generator) for _ in range(2))
     ours, theirs = model_of(SHAPES[name]), model_of(SHAPES[name])
-    loss = Decoder(ours, 24)(ids, targets)
+    loss = decoder_of(ours, 24)(ids, targets)
     (loss / 60).backward()
     logits = theirs(input_ids=ids, use_cache=False).logits
     expected = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
@@ -55,12 +56,12 @@ def test_long_inputs_are_chunked_without_a_difference(monkeypatch: pytest.Monkey
     hidden = torch.randn(50, 32, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     targets = torch.arange(50)
     whole = summed_cross_entropy(model.lm_head.weight, hidden, targets)
-    monkeypatch.setattr("engine.training.model.LOSS_CHUNK_TOKENS", 7)
+    monkeypatch.setattr("engine.training.loss.LOSS_CHUNK_TOKENS", 7)
     assert torch.allclose(summed_cross_entropy(model.lm_head.weight, hidden, targets), whole)
 
 
 def test_padding_on_the_right_changes_nothing_to_its_left() -> None:
-    decoder = Decoder(model_of(SHAPES["two layers"]), 24)
+    decoder = decoder_of(model_of(SHAPES["two layers"]), 24)
     ids = torch.randint(0, 300, (2, 10))
     padded = torch.cat([ids, torch.zeros(2, 9, dtype=torch.long)], dim=1)
     assert torch.allclose(decoder(padded)[:, :10], decoder(ids), atol=1e-12)

@@ -1,0 +1,76 @@
+"""Before a sweep is prepared: its tokenizer and what is known of its text, as far as they can be had without writing
+anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.corpus.background import fault_in, open_background
+from engine.corpus.documents import read_documents
+from engine.corpus.facts import check_distinct
+from engine.corpus.tokenizer import Tokenizer, load_tokenizer, make_tokenizer
+from engine.errors import DataError
+from engine.records.workspace import Workspace
+from engine.spec.resolve import ResolvedSweep
+from engine.spec.runspec import CorpusSpec
+
+# Training a tokenizer only to count tokens is worth it up to here.
+_LARGEST_PLANNED_TEXT_BYTES = 64 * 2**20
+_SAMPLED_DOCUMENTS, _SAMPLED_CHARS = 2_000, 1_000_000
+
+
+class AtHand(NamedTuple):
+    """What is known of a sweep's corpus beforehand; None where it cannot be had yet."""
+
+    tokenizer: Tokenizer | None
+    background_tokens: int | None
+    unknown_in_text: float | None
+    """The share of the background's tokens that the tokenizer does not know."""
+    notes: tuple[str, ...]
+    """The sweep's own, and why anything is only estimated."""
+
+
+def look_ahead(resolved: ResolvedSweep, workspace: Workspace) -> AtHand:
+    """From the token files, where the sweep is prepared already, or else from what is cheap to make. DataError for
+    facts that the tokenizer cannot tell apart."""
+    tokens_folder = workspace.tokens(resolved.corpus.tokens_id)
+    tokenizer, background_tokens, unknown_in_text = None, None, None
+    notes = list(resolved.notes)
+    if tokens_folder.exists() and fault_in(tokens_folder, with_text=False) is None:
+        tokenizer = load_tokenizer(tokens_folder)
+        background = open_background(tokens_folder)
+        background_tokens, unknown_in_text = background.num_tokens, background.unknown_share
+    elif _is_cheap(resolved.corpus):
+        try:
+            tokenizer = make_tokenizer(resolved.corpus, read_documents(resolved.corpus))
+            if resolved.corpus.background.source != "hub":
+                unknown_in_text = tokenizer.unknown_share([*_first_of(read_documents(resolved.corpus))])
+        except DataError as error:
+            if resolved.corpus.tokenizer.kind != "hf":
+                raise
+            notes.append(f"estimated: {error.what}")
+    if tokenizer is None and not any(note.startswith("estimated") for note in notes):
+        notes.append("estimated: the tokenizer is made from the background, which is read when the sweep is prepared")
+    if tokenizer is not None:
+        check_distinct(resolved.facts, tokenizer)
+    return AtHand(tokenizer, background_tokens, unknown_in_text, tuple(notes))
+
+
+def _first_of(documents: Iterable[str]) -> Iterator[str]:
+    """As much of a text as shows what it is like."""
+    num_chars = 0
+    for document in islice(documents, _SAMPLED_DOCUMENTS):
+        yield document
+        num_chars += len(document)
+        if num_chars > _SAMPLED_CHARS:
+            return
+
+
+def _is_cheap(corpus: CorpusSpec) -> bool:
+    if corpus.tokenizer.kind == "hf" or corpus.background.source == "builtin":
+        return True
+    sizes = [Path(p).stat().st_size for p in corpus.background.paths]
+    return corpus.background.source == "files" and sum(sizes) <= _LARGEST_PLANNED_TEXT_BYTES
