@@ -152,6 +152,7 @@ def unknown_in_facts(facts: FactSets, tokenizer: Tokenizer) -> float:
     """The share of tokens of all facts, as they may be written and asked, that the tokenizer does not know."""
     texts = [text for fact in facts.drawn for text in all_texts(facts, fact).values()]
     texts += [text for own in facts.own_questions for text in (own.question, *own.choices)]
+    texts += facts.description_texts
     return tokenizer.unknown_share(texts)
 
 

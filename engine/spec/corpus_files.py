@@ -23,7 +23,7 @@ def corpus_spec(path: Path, sweep: Sweep, facts: FactSets) -> CorpusSpec:
     background, tokenizer = sweep.background, sweep.tokenizer
     by_word = tokenizer.kind == "word"
     asked = [facts.statements, facts.questions, *([facts.reverse] if sweep.evaluation.kind == "reverse" else [])]
-    texts = {t for templates in asked for per in templates.values() for t in per}
+    texts = {t for templates in asked for per in templates.values() for t in per} | facts.description_texts
     if facts.own_questions:
         texts |= {
             sweep.evaluation.question_form,

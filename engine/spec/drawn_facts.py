@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from engine.errors import DataError, SpecError, together
 from engine.spec import fact_sets
+from engine.spec.chains import chains, partition_of_chains
 from engine.spec.evaluation import EvaluationSettings
 from engine.spec.fact_files import read_facts
 from engine.spec.fact_settings import FactsSettings
 from engine.spec.facts import Fact
 from engine.spec.files import files_of
 from engine.spec.own_questions import read_own_questions
-from engine.spec.partition import Partition, partition
+from engine.spec.partition import Partition, of_relations, partition
 from engine.spec.questions import KINDS
 from engine.spec.runspec import FactSets
 from engine.spec.sweep import Sweep
@@ -87,19 +89,18 @@ def _drawn_facts(path: Path, sweep: Sweep, settings: FactsSettings) -> tuple[Fac
     table = read_facts(paths, settings, labels_path=labels_path)
     templates_path = path.parent / settings.templates
     templates = read_templates(templates_path, settings.template_columns, settings.template_marks)
-    wanted = {
-        fact.relation: fact
-        for fact in reversed(table.facts)
-        if settings.relations is None or fact.relation in settings.relations
-    }
-    _check_relations(wanted, templates, templates_path)
-    drawn = partition(
-        table.facts,
+    usable = of_relations(table.facts, settings.relations, where)
+    _check_relations({fact.relation: fact for fact in reversed(usable)}, templates, templates_path)
+    draw: Callable[..., Partition] = partition
+    if sweep.evaluation.kind == "two_hop":
+        described = {relation for relation, of_relation in templates.items() if of_relation.description}
+        draw = partial(partition_of_chains, chains(usable, table.objects, described))
+    drawn = draw(
+        usable,
         num_prior=settings.num_prior,
         num_infused=settings.num_infused,
         num_unseen=settings.num_unseen,
         facts_seed=settings.facts_seed,
-        relations=settings.relations,
         objects_per_relation=settings.objects_per_relation,
         facts_per_block=KINDS[sweep.evaluation.kind].facts_per_block(sweep.evaluation),
         where=where,
@@ -114,6 +115,7 @@ def _drawn_facts(path: Path, sweep: Sweep, settings: FactsSettings) -> tuple[Fac
         statements={r: t.statements for r, t in used.items()},
         questions={r: t.questions for r, t in used.items()},
         reverse={r: t.reverse for r, t in used.items() if t.reverse},
+        descriptions={r: t.description for r, t in used.items() if t.description},
         facts_seed=settings.facts_seed,
         objects=_objects_of(facts, table.objects),
         aliases={name: table.aliases[name] for name in sorted({f.object for f in facts} & {*table.aliases})},
@@ -168,7 +170,7 @@ def check_questions(facts: FactSets, evaluation: EvaluationSettings, where: str)
         size, blocks = len(getattr(facts, name)), facts.blocks(name, evaluation)
         num_asked = len({fact for block in blocks for fact in block.facts})
         requirement = kind.requirement(evaluation)
-        if size and not num_asked:
+        if size and not num_asked and name not in kind.may_be_unasked:
             raise DataError(
                 f"no {name} fact can be asked about: {requirement}.",
                 where=where,

@@ -33,13 +33,15 @@ class QuestionColumns(Section):
 class EvaluationSettings(Section):
     """How runs are scored, and how often."""
 
-    kind: Literal["choice", "own_choices", "rank", "cloze", "reverse", "paraphrase"] = "choice"
+    kind: Literal["choice", "own_choices", "rank", "cloze", "reverse", "paraphrase", "two_hop", "neighbour"] = "choice"
     """Which kind of question is asked."""
     num_choices: Annotated[int, BeforeValidator(parse_count), Field(ge=2, le=26)] = 4
-    """Of `choice`, `reverse` and `paraphrase`."""
+    """Of the kinds that offer the answers of a block."""
     question_template: Count = 0
     """Which of a relation's question templates is asked, counted from 0; `paraphrase` asks all of them."""
     questions_per_fact: Annotated[PositiveCount, up_to(1_000)] = 1
+    neighbour_by: Literal["subject", "object"] = "subject"
+    """What a fact shares with an infused one that it is the `neighbour` of; an object counts within its relation."""
     questions: Text | None = None
     """A table of one's own questions, for `own_choices` and `cloze`."""
     question_columns: QuestionColumns = QuestionColumns()

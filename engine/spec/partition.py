@@ -26,7 +26,6 @@ def partition(
     num_infused: int,
     num_unseen: int,
     facts_seed: int,
-    relations: Sequence[str] | None = None,
     objects_per_relation: int | None = None,
     facts_per_block: int = 1,
     where: str = "",
@@ -43,16 +42,7 @@ def partition(
     """
     pools: dict[str, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
     for fact in facts:
-        if relations is None or fact.relation in relations:
-            pools[fact.relation][fact.object].append(fact)
-    for missing in sorted(set(relations or []) - set(pools)):
-        raise DataError(
-            "no usable fact has this relation.",
-            where=where,
-            key="facts.relations",
-            value=missing,
-            mend=nearest(missing, sorted({fact.relation for fact in facts})),
-        )
+        pools[fact.relation][fact.object].append(fact)
     if objects_per_relation is not None:
         for relation, by_object in pools.items():
             kept = sorted(by_object, key=lambda o: (-len(by_object[o]), o))[:objects_per_relation]
@@ -82,6 +72,20 @@ def partition(
         for name, dealt in _dealt(drawn, of_sets).items():
             sets[name].extend(dealt)
     return Partition(*(tuple(sets[name]) for name in ("prior", "infused", "unseen")))
+
+
+def of_relations(facts: Sequence[Fact], relations: Sequence[str] | None, where: str) -> list[Fact]:
+    """The facts that have one of these relations; all where none are named. DataError for one that no fact has."""
+    known = {fact.relation for fact in facts}
+    for missing in sorted({*(relations or ())} - known):
+        raise DataError(
+            "no usable fact has this relation.",
+            where=where,
+            key="facts.relations",
+            value=missing,
+            mend=nearest(missing, sorted(known)),
+        )
+    return [fact for fact in facts if relations is None or fact.relation in relations]
 
 
 def _shares_of_sets(

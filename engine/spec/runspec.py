@@ -25,6 +25,7 @@ from engine.spec.sweep import (
     TokenizerSettings,
     TrainingSettings,
 )
+from engine.spec.templates import SUBJECT, within
 
 # Raise by hand whenever the same settings would train a different model or write a different stream: it is part of
 # every run's identity. tests/engine/training/test_golden.py fails when numbers move without it.
@@ -36,7 +37,7 @@ def content_id(content: Any) -> str:
     return hashlib.sha256(orjson.dumps(content, default=list, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
-_LATER = ("objects", "aliases", "reverse", "texts", "own_questions")
+_LATER = ("objects", "aliases", "reverse", "texts", "own_questions", "descriptions")
 
 
 class FactSets(Section):
@@ -56,6 +57,8 @@ class FactSets(Section):
     """By relation, the templates that ask for the subject."""
     texts: dict[str, str] = {}
     """By id, texts that are written as they are: each of them is a fact of the relation `text`."""
+    descriptions: dict[str, str] = {}
+    """By relation, what stands for the object of a fact whose subject is known."""
     own_questions: tuple[OwnQuestion, ...] = ()
     """Questions of one's own about facts, by their subject, or texts, by their id."""
 
@@ -75,6 +78,12 @@ class FactSets(Section):
         return tuple(sorted({f.subject for f in self.drawn} | {f.object for f in self.drawn}))
 
     @property
+    def description_texts(self) -> set[str]:
+        """The words of descriptions as they stand in questions: within a sentence, and at its beginning."""
+        texts = {text for given in self.descriptions.values() for text in (given, within(SUBJECT, given))}
+        return {text.replace(SUBJECT, "") for text in texts}
+
+    @property
     def drawn(self) -> tuple[Fact, ...]:
         """All facts of the partition."""
         return (*self.prior, *self.infused, *self.unseen)
@@ -90,7 +99,10 @@ class FactSets(Section):
         own: dict[str, list[OwnQuestion]] = {}
         for question in () if is_verbatim else self.own_questions:
             own.setdefault(question.id, []).append(question)
-        asking = Asking(self.drawn, self.objects, self.aliases, templates, self.facts_seed, own)
+        asking = Asking(
+            self.drawn, self.objects, self.aliases, templates, self.facts_seed, own,
+            descriptions=self.descriptions, fact_set=fact_set, infused=self.infused, prior=self.prior,
+        )  # fmt: skip
         return kind.blocks(self.infused if is_verbatim else getattr(self, fact_set), asking, evaluation)
 
     def asked_in(self, evaluation: EvaluationSettings) -> dict[str, tuple[str, ...]]:
@@ -274,8 +286,9 @@ def evaluation_identity(evaluation: EvaluationSettings, facts: FactSets) -> dict
         questions = {relation: texts[0] for relation, texts in questions.items()}
     else:
         settings["kind"] = evaluation.kind
+    without = () if evaluation.kind == "two_hop" else ("descriptions",)
     return asked | {
         "settings": settings,
-        "facts": facts.content("questions", "statements", "reverse"),
+        "facts": facts.content("questions", "statements", "reverse", *without),
         "questions": questions,
     }

@@ -13,7 +13,7 @@ from engine.spec.files import kind_of, read_toml
 from engine.spec.tables import DELIMITED, JSON_LINES, place, read_rows, values_at
 
 SUBJECT, OBJECT = "{subject}", "{object}"
-_KINDS, _REVERSE = ("statements", "questions"), "reverse"
+_KINDS, _REVERSE, _DESCRIPTION = ("statements", "questions"), "reverse", "description"
 
 
 class RelationTemplates(NamedTuple):
@@ -24,6 +24,8 @@ class RelationTemplates(NamedTuple):
     questions: tuple[str, ...]
     reverse: tuple[str, ...] = ()
     """Questions for the subject, which comes last in them."""
+    description: str = ""
+    """What stands for the object where the subject is known: "the birthplace of {subject}"."""
 
 
 def read_templates(
@@ -80,8 +82,13 @@ def _relation(path: Path, relation: str, table: Any, marks: TemplateMarks) -> Re
     if not isinstance(table, dict):
         raise DataError("expected a table.", where=str(path), key=relation, value=table, mend=f"Write [{relation}].")
     for name in table:
-        if name not in (*_KINDS, _REVERSE, "label"):
-            raise DataError("unknown key.", where=str(path), key=f"{relation}.{name}", mend=nearest(name, _KINDS))
+        if name not in (*_KINDS, _REVERSE, _DESCRIPTION, "label"):
+            raise DataError(
+                "unknown key.",
+                where=str(path),
+                key=f"{relation}.{name}",
+                mend=nearest(name, (*_KINDS, _REVERSE, _DESCRIPTION)),
+            )
     kinds = []
     for kind in (*_KINDS, *([_REVERSE] if _REVERSE in table else [])):
         templates = table.get(kind, [])
@@ -99,7 +106,22 @@ def _relation(path: Path, relation: str, table: Any, marks: TemplateMarks) -> Re
         if len(set(ours)) < len(ours):
             raise DataError("a template stands here twice.", where=str(path), key=f"{relation}.{kind}")
         kinds.append(tuple(ours))
-    return RelationTemplates(*kinds)
+    statements, questions, *others = kinds
+    description = _description(path, relation, table[_DESCRIPTION], marks) if _DESCRIPTION in table else ""
+    return RelationTemplates(statements, questions, others[0] if others else (), description)
+
+
+def _description(path: Path, relation: str, given: Any, marks: TemplateMarks) -> str:
+    text = given.replace(marks.subject, SUBJECT) if isinstance(given, str) else ""
+    if text.count(SUBJECT) != 1 or OBJECT in text or (marks.object and marks.object in text):
+        raise DataError(
+            f"a description holds {marks.subject} once, and stands for the object.",
+            where=str(path),
+            key=f"{relation}.{_DESCRIPTION}",
+            value=given,
+            mend=f'Write it as "the birthplace of {marks.subject}".',
+        )
+    return text
 
 
 def _with_our_marks(template: Any, marks: TemplateMarks) -> str:
@@ -146,6 +168,13 @@ def render(template: str, fact: Fact) -> str:
 def ask(template: str, subject: str) -> str:
     """What stands before the answer, without the blank before it: the context of a question."""
     return template.split(OBJECT)[0].replace(SUBJECT, subject).rstrip(" ")
+
+
+def within(template: str, description: str) -> str:
+    """The template asked of what a description stands for: its subject is the description's."""
+    if template.startswith(SUBJECT):
+        description = description[0].upper() + description[1:]
+    return template.replace(SUBJECT, description)
 
 
 def turned_round(template: str) -> str:

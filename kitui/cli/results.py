@@ -102,7 +102,7 @@ def evaluate(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", help="choice, own_choices, rank, cloze, reverse or paraphrase.", metavar="KIND"),
+        typer.Option("--kind", help="choice, own_choices, rank, cloze, reverse, paraphrase, two_hop or neighbour.", metavar="KIND"),
     ] = None,
     questions: Annotated[
         Path | None,

@@ -62,7 +62,7 @@ FIELDS = (
     Field("training.batch_size", "batch", "value", "Rows a step."),
     Field("training.learning_rate", "learning rate", "value", "A number, or { base, base_width, width_exponent }."),
     Field("training.precision", "precision", "text", "fp32, bf16, or fp64 to check by."),
-    Field("evaluation.kind", "questions", "text", "choice, rank, cloze, reverse or paraphrase."),
+    Field("evaluation.kind", "questions", "text", "choice, rank, cloze, reverse, paraphrase, two_hop or neighbour."),
     Field("evaluation.num_choices", "choices", "value", "Answers offered to each question; chance is 1 in so many."),
     Field("evaluation.every_tokens", "score every", "value", "Tokens between scores during training."),
     Field("analysis.target_retention", "target R", "value", "What counts as acquired."),

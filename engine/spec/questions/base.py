@@ -15,6 +15,7 @@ NO_CHANCE = 1_000_000_000
 
 
 _NO_QUESTIONS: Mapping[str, Sequence[OwnQuestion]] = {}
+_NO_DESCRIPTIONS: Mapping[str, str] = {}
 
 
 class Asking(NamedTuple):
@@ -31,6 +32,12 @@ class Asking(NamedTuple):
     facts_seed: int
     own: Mapping[str, Sequence[OwnQuestion]] = _NO_QUESTIONS
     """By subject or id, the questions of one's own about it."""
+    descriptions: Mapping[str, str] = _NO_DESCRIPTIONS
+    """By relation, what stands for the object of a fact whose subject is known."""
+    fact_set: str = ""
+    """The set asked about."""
+    infused: Sequence[Fact] = ()
+    prior: Sequence[Fact] = ()
 
     def right_for(self, fact: Fact) -> tuple[str, ...]:
         """All objects that are right for the fact's subject."""
@@ -72,6 +79,8 @@ class QuestionKind(NamedTuple):
     mend: str
     is_free: bool = False
     """Whether the model is to say the answer by itself: `choices` are then all that is right."""
+    may_be_unasked: tuple[str, ...] = ()
+    """Sets in which there may be nothing to ask about."""
     facts_per_block: Callable[[EvaluationSettings], int] = lambda settings: 1
     """Of how many facts of a relation and set a multiple is best drawn, so that few are left unasked."""
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.errors import DataError
 from engine.spec.fact_files import read_facts
 from engine.spec.facts import Fact
-from engine.spec.partition import partition
+from engine.spec.partition import of_relations, partition
 
 
 def pool(num_relations: int, num_objects: int, per_object: int) -> list[Fact]:
@@ -73,8 +73,14 @@ def test_only_the_most_frequent_objects() -> None:
 def test_too_few_facts_name_what_there_is() -> None:
     with pytest.raises(DataError, match=r"50 facts are wanted.*only 30"):
         partition(pool(3, 2, 5), num_prior=30, num_infused=10, num_unseen=10, facts_seed=0)
+
+
+def test_a_relation_that_no_fact_has_is_named() -> None:
+    facts = pool(3, 2, 5)
+    assert {fact.relation for fact in of_relations(facts, ["P1"], "here")} == {"P1"}
+    assert of_relations(facts, None, "here") == facts
     with pytest.raises(DataError, match="P9"):
-        partition(pool(3, 2, 5), num_prior=1, num_infused=1, num_unseen=1, facts_seed=0, relations=["P1", "P9"])
+        of_relations(facts, ["P1", "P9"], "here")
 
 
 def test_the_sample_facts_are_what_they_say(samples: Path) -> None:

@@ -320,7 +320,7 @@ def test_torch_is_used_on_one_thread(lab: Lab) -> None:
     assert torch.get_num_threads() == 1
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "own_choices"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("own_choices", "two_hop", "neighbour")])
 def test_every_kind_of_question_is_asked(lab_of: Callable[..., Lab], kind: str) -> None:
     text = sweep_text(num_tokens='["10k"]', prior_rate="1000")
     lab = lab_of(text.replace("num_choices = 4", f'num_choices = 4\nkind = "{kind}"'))
