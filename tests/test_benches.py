@@ -34,6 +34,10 @@ def test_analysis() -> None:
     assert "200 curves" in measured("analysis")
 
 
+def test_contamination() -> None:
+    assert "2,000,000 tokens in" in measured("contamination", "--tokens", "2M")
+
+
 def test_background() -> None:
     assert '"tokens_kept_of_the_killed"' in measured("background", "--bytes", "2M", "--kill-after", 1)
 

@@ -4,21 +4,25 @@ anything."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.corpus.background import fault_in, open_background
+from engine.corpus.contamination import contamination
 from engine.corpus.documents import read_documents
 from engine.corpus.facts import check_distinct
 from engine.corpus.tokenizer import Tokenizer, load_tokenizer, make_tokenizer
-from engine.errors import DataError
+from engine.errors import DamageError, DataError
+from engine.records.plan import Contamination
 from engine.records.workspace import Workspace
 from engine.spec.resolve import ResolvedSweep
 from engine.spec.runspec import CorpusSpec
 
 # Training a tokenizer only to count tokens is worth it up to here.
 _LARGEST_PLANNED_TEXT_BYTES = 64 * 2**20
+_MOST_TOKENS_LOOKED_THROUGH = 10_000_000
 _SAMPLED_DOCUMENTS, _SAMPLED_CHARS = 2_000, 1_000_000
 
 
@@ -29,6 +33,8 @@ class AtHand(NamedTuple):
     background_tokens: int | None
     unknown_in_text: float | None
     """The share of the background's tokens that the tokenizer does not know."""
+    contamination: tuple[Contamination, ...] | None
+    """What stands in the text already."""
     notes: tuple[str, ...]
     """The sweep's own, and why anything is only estimated."""
 
@@ -37,12 +43,15 @@ def look_ahead(resolved: ResolvedSweep, workspace: Workspace) -> AtHand:
     """From the token files, where the sweep is prepared already, or else from what is cheap to make. DataError for
     facts that the tokenizer cannot tell apart."""
     tokens_folder = workspace.tokens(resolved.corpus.tokens_id)
-    tokenizer, background_tokens, unknown_in_text = None, None, None
+    tokenizer, background_tokens, unknown_in_text, contaminated = None, None, None, None
     notes = list(resolved.notes)
     if tokens_folder.exists() and fault_in(tokens_folder, with_text=False) is None:
         tokenizer = load_tokenizer(tokens_folder)
         background = open_background(tokens_folder)
         background_tokens, unknown_in_text = background.num_tokens, background.unknown_share
+        if background_tokens <= _MOST_TOKENS_LOOKED_THROUGH:
+            with suppress(DamageError):  # made anew when its sweep is prepared
+                contaminated = contamination(resolved.facts, tokenizer, background)
     elif _is_cheap(resolved.corpus):
         try:
             tokenizer = make_tokenizer(resolved.corpus, read_documents(resolved.corpus))
@@ -56,7 +65,7 @@ def look_ahead(resolved: ResolvedSweep, workspace: Workspace) -> AtHand:
         notes.append("estimated: the tokenizer is made from the background, which is read when the sweep is prepared")
     if tokenizer is not None:
         check_distinct(resolved.facts, tokenizer)
-    return AtHand(tokenizer, background_tokens, unknown_in_text, tuple(notes))
+    return AtHand(tokenizer, background_tokens, unknown_in_text, contaminated, tuple(notes))
 
 
 def _first_of(documents: Iterable[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from engine.corpus.mixture import planned_prior_exposures, tokens_on_top
 from engine.corpus.schedule import ceiling, fits
 from engine.corpus.tokenizer import Tokenizer
 from engine.errors import DataError, SpecError
-from engine.records.plan import Ceiling, Plan, PlannedAnalysis, PlannedCell
+from engine.records.plan import Ceiling, Contamination, Plan, PlannedAnalysis, PlannedCell
 from engine.spec import fact_sets
 from engine.spec.axes import Axis
 from engine.spec.runspec import FactSets, RunSpec
@@ -35,6 +35,7 @@ def plan_of(
     axes: Sequence[Axis],
     background_tokens: int | None,
     unknown_in_text: float | None,
+    contamination: tuple[Contamination, ...] | None,
 ) -> Plan:
     """The plan of these runs, one a cell. `unknown_in_text`: the share of tokens of the background that the tokenizer
     does not know. SpecError for a dose that does not pack."""
@@ -102,10 +103,15 @@ def plan_of(
         background_tokens=background_tokens,
         unknown_in_facts=unknown,
         unknown_in_background=unknown_in_text,
+        contamination=contamination,
         ceilings=tuple(ceilings.values()),
         analysis=analysis,
         cells=cells,
-        notes=(*notes, *unknown_words(unknown, unknown_in_text)),
+        notes=(
+            *notes,
+            *unknown_words(unknown, unknown_in_text),
+            *contamination_words(contamination or (), "texts" if facts.texts else "facts"),
+        ),
     )
 
 
@@ -164,6 +170,25 @@ def unknown_words(in_facts: float | None, in_text: float | None) -> list[str]:
         for what, share in (("the facts", in_facts), ("the background", in_text))
         if share is not None and share > _MOST_UNKNOWN
     ]
+
+
+def contamination_words(found: Sequence[Contamination], members: str) -> list[str]:
+    """A warning for each set of which something stands in the text already."""
+    words = []
+    for one in found:
+        what = "questions of your own" if one.of == "questions" else f"{one.of} {members}"
+        passages = f", in {one.num_passages:,} passages" if one.num_passages else ""
+        if one.num_in_background:
+            words.append(
+                f"{one.num_in_background:,} of {one.num_looked_for:,} {what} stand in the background as it is"
+                f"{passages}: runs learn of them from there, too"
+            )
+        if one.num_in_heldout:
+            words.append(
+                f"{one.num_in_heldout:,} of {one.num_looked_for:,} {what} stand in the held-out text: its loss falls "
+                "where they are learned"
+            )
+    return words
 
 
 def _check_prior(lengths_FT: np.ndarray, first: RunSpec, num_tokens: int, where: str) -> None:

@@ -17,13 +17,14 @@ import orjson
 
 from engine.corpus.ahead import look_ahead
 from engine.corpus.background import Background, fault_in, open_background
+from engine.corpus.contamination import contamination
 from engine.corpus.facts import check_distinct
 from engine.corpus.plans import plan_of
 from engine.corpus.token_folder import write_token_folder
 from engine.corpus.tokenizer import load_tokenizer
-from engine.errors import NO_ROOM, DataError, KituiError, is_no_room
+from engine.errors import NO_ROOM, DamageError, DataError, KituiError, is_no_room
 from engine.records.bundle import SweepBundle, read_bundle
-from engine.records.plan import Plan, PlannedAnalysis
+from engine.records.plan import Contamination, Plan, PlannedAnalysis, read_plan
 from engine.records.record import encoded, write_record
 from engine.records.workspace import SweepFolder, Workspace
 from engine.spec.axes import OTHER_AXES
@@ -51,6 +52,7 @@ def plan(sweep_path: Path, workspace: Workspace, *, many: bool = False) -> Sweep
         axes=[axis for axis in OTHER_AXES if getattr(resolved.sweep.grid, axis.key)],
         background_tokens=at_hand.background_tokens,
         unknown_in_text=at_hand.unknown_in_text,
+        contamination=at_hand.contamination,
     )
     return SweepBundle(
         sweep_toml=read_text(resolved.path),
@@ -92,6 +94,7 @@ def make(sweep_folder: SweepFolder, workspace: Workspace) -> Plan:
         axes=[axis for axis in OTHER_AXES if axis.field in bundle.plan.cells[0].other_axes],
         background_tokens=background.num_tokens,
         unknown_in_text=background.unknown_share,
+        contamination=_counted_before(sweep_folder, bundle) or contamination(bundle.facts, tokenizer, background),
     )
     if background.num_tokens < bundle.runs[0].training.context_length:
         raise DataError(
@@ -102,6 +105,16 @@ def make(sweep_folder: SweepFolder, workspace: Workspace) -> Plan:
         )
     write_record(sweep_folder.plan, planned)
     return planned
+
+
+def _counted_before(sweep_folder: SweepFolder, bundle: SweepBundle) -> tuple[Contamination, ...] | None:
+    """What was found when a plan of the same facts and text was made: a long text is looked through once."""
+    try:
+        before = read_plan(sweep_folder.plan)
+    except DamageError:
+        return None
+    same = before and (before.facts_id, before.tokens_id) == (bundle.facts.facts_id, bundle.corpus.tokens_id)
+    return before.contamination if before and same else None
 
 
 def _skipped(background: Background) -> list[str]:

@@ -44,6 +44,19 @@ class Ceiling(Record, frozen=True, kw_only=True):
     """None where exposures come on top of the background: then nothing limits them."""
 
 
+class Contamination(Record, frozen=True, kw_only=True):
+    """How much of a fact set, or of the questions of one's own, stands in the background before anything is infused."""
+
+    of: str
+    """The fact set, or `questions`."""
+    num_looked_for: int
+    num_in_background: int
+    """Facts, texts or questions that stand in the text trained on."""
+    num_in_heldout: int
+    num_passages: int | None = None
+    """Passages of the text trained on that have a fact's subject and object; None of texts and questions."""
+
+
 class PlannedAnalysis(Record, frozen=True, kw_only=True):
     """The [analysis] section of the sweep file."""
 
@@ -80,6 +93,8 @@ class Plan(Record, frozen=True, kw_only=True):
     """The share of tokens of all facts and questions that stand for what the tokenizer does not know."""
     unknown_in_background: float | None = None
     """The same of the background; before it is tokenised, of its beginning."""
+    contamination: tuple[Contamination, ...] | None = None
+    """None where the text is not prepared yet, or is too long to look through while planning."""
     ceilings: tuple[Ceiling, ...] = msgspec.field(name="doses")
     analysis: PlannedAnalysis
     cells: tuple[PlannedCell, ...]

@@ -102,7 +102,11 @@ def evaluate(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", help="choice, own_choices, rank, cloze, reverse, paraphrase, two_hop or neighbour.", metavar="KIND"),
+        typer.Option(
+            "--kind",
+            help="choice, own_choices, rank, cloze, reverse, paraphrase, two_hop or neighbour.",
+            metavar="KIND",
+        ),
     ] = None,
     questions: Annotated[
         Path | None,

@@ -15,7 +15,7 @@ from engine.control.ledger.state_file import read_state
 from engine.errors import SpecError
 from engine.records import forecast
 from engine.records.forecast import Probe
-from engine.records.plan import Ceiling, Plan, PlannedCell
+from engine.records.plan import Ceiling, Contamination, Plan, PlannedCell
 from engine.records.record import SCHEMA_VERSION, Record, read_record
 from engine.records.states import Runs, SweepState
 from engine.records.workspace import Workspace
@@ -81,6 +81,7 @@ class PlanDocument(Record, frozen=True, kw_only=True):
     background_tokens: int | None
     unknown_in_facts: float | None
     unknown_in_background: float | None
+    contamination: tuple[Contamination, ...] | None
     ceilings: tuple[Ceiling, ...]
     models: tuple[PlannedModel, ...]
     grid: tuple[GridCell, ...]
@@ -196,6 +197,7 @@ def document_of(planned: PlannedSweep, workspace: Workspace, measured: Probe | N
         background_tokens=plan.background_tokens,
         unknown_in_facts=plan.unknown_in_facts,
         unknown_in_background=plan.unknown_in_background,
+        contamination=plan.contamination,
         ceilings=plan.ceilings,
         models=_models(plan.cells),
         grid=_grid(plan, state.runs),

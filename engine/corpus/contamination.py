@@ -1,0 +1,213 @@
+"""Contamination: which facts, texts and questions stand in the background, or in its held-out part, before anything is
+infused.
+
+A fact stands in a passage that has its subject and its object as whole words, at most `WINDOW` tokens apart in one
+document (co-occurrence as Kandpal et al. 2023, arXiv 2211.08411, count it, who take whole documents). A text, or a
+question of one's own, stands in a corpus that has at least `SHARE` of its n-grams, n = `GRAM` tokens (the rule of
+Chowdhery et al. 2022, arXiv 2204.02311, section 8). The token files are looked through once, whatever their size.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.corpus.background import Background
+from engine.corpus.tokenizer import Tokenizer
+from engine.records.plan import Contamination
+from engine.spec import fact_sets
+from engine.spec.facts import Fact, holds_words
+from engine.spec.runspec import FactSets
+
+WINDOW, GRAM, SHARE = 32, 8, 0.7
+_CHUNK_TOKENS, _MARGIN_TOKENS = 2**22, 2 * WINDOW
+_FILTER_BITS = 22
+
+
+class _Chunk(NamedTuple):
+    """A part of the token stream, with some of what lies before and after it."""
+
+    tokens: np.ndarray
+    is_own: slice
+    """Of which positions the chunk answers for: of others, its neighbours do."""
+    heldout_from: int
+    """The position, in it, at which the held-out text begins."""
+
+
+def contamination(facts: FactSets, tokenizer: Tokenizer, background: Background) -> tuple[Contamination, ...]:
+    """What stands in the text, by fact set; and `questions`, where there are any of one's own. DamageError where the
+    token files are not those that were written."""
+    sets: dict[str, Sequence[Fact]] = {name: getattr(facts, name) for name in fact_sets.DRAWN}
+    members = [fact for of_set in sets.values() for fact in of_set]
+    sizes = [*map(len, sets.values()), len(facts.own_questions)]
+    texts = [facts.texts[fact.subject] for fact in members] if facts.texts else []
+    grams = _Grams([*texts, *(own.question for own in facts.own_questions)], tokenizer)
+    names = _Names([] if facts.texts else members, tokenizer, background)
+    for chunk in _chunks(background):
+        names.look_through(chunk)
+        grams.look_through(chunk)
+    passages_2I = np.concatenate([names.passages_2I, grams.are_there_2I], axis=1)
+    of_sets = np.split(passages_2I, np.cumsum(sizes)[:-1], axis=1)
+    return tuple(
+        Contamination(
+            of=name,
+            num_looked_for=size,
+            num_in_background=int((found_2I[0] > 0).sum()),
+            num_in_heldout=int((found_2I[1] > 0).sum()),
+            num_passages=None if facts.texts or name == "questions" else int(found_2I[0].sum()),
+        )
+        for name, size, found_2I in zip((*sets, "questions"), sizes, of_sets, strict=True)
+        if size
+    )
+
+
+def _chunks(background: Background) -> Iterator[_Chunk]:
+    whole = background.num_tokens + len(background.heldout)
+    for start in range(0, whole, _CHUNK_TOKENS):
+        first, end = max(0, start - _MARGIN_TOKENS), min(whole, start + _CHUNK_TOKENS)
+        tokens = background.read(first, min(whole, end + _MARGIN_TOKENS)).astype(np.int64)
+        yield _Chunk(tokens, slice(start - first, end - first), background.num_tokens - first)
+
+
+class _Form(NamedTuple):
+    """A name in tokens, and the place of its rarest one, by which it is looked for."""
+
+    name: str
+    ids: tuple[int, ...]
+    anchor: int
+
+
+class _Names:
+    """Finds I facts by their names."""
+
+    def __init__(self, facts: Sequence[Fact], tokenizer: Tokenizer, background: Background) -> None:
+        self._facts, self._tokenizer = facts, tokenizer
+        sample = background.read(0, min(_CHUNK_TOKENS, background.num_tokens))
+        counts_V = np.bincount(sample, minlength=tokenizer.vocab_size)
+        names = sorted({name for fact in facts for name in (fact.subject, fact.object)})
+        self._forms = _forms_by_anchor(names, tokenizer, counts_V)
+        self._is_anchor_V = np.zeros(len(counts_V), dtype=bool)
+        self._is_anchor_V[[*self._forms]] = True
+        self.passages_2I = np.zeros((2, len(facts)), dtype=np.int64)
+        """In the training part and in the held-out part."""
+
+    def look_through(self, chunk: _Chunk) -> None:
+        places = _places(self._forms, self._is_anchor_V, chunk.tokens) if self._facts else {}
+        for index, fact in enumerate(self._facts):
+            subjects, objects = places.get(fact.subject), places.get(fact.object)
+            if subjects is None or objects is None:
+                continue
+            subjects = subjects[(subjects >= chunk.is_own.start) & (subjects < chunk.is_own.stop)]
+            firsts = np.searchsorted(objects, subjects - WINDOW)
+            lasts = np.searchsorted(objects, subjects + WINDOW, side="right")
+            for place, first, last in zip(subjects.tolist(), firsts.tolist(), lasts.tolist(), strict=True):
+                if any(self._is_passage(fact, place, other, chunk.tokens) for other in objects[first:last].tolist()):
+                    self.passages_2I[int(place >= chunk.heldout_from), index] += 1
+
+    def _is_passage(self, fact: Fact, subject: int, other: int, tokens: np.ndarray) -> bool:
+        """Whether both names stand there as whole words: a name's tokens may be those of a longer word."""
+        first, last = min(subject, other), max(subject, other)
+        before, between, after = np.split(
+            tokens[max(0, first - 4) : last + WINDOW], [min(first, 4), min(first, 4) + last - first]
+        )
+        bos = self._tokenizer.bos_id
+        if (between == bos).any():
+            return False
+        own = [*before[_after_last(before, bos) :], *between, *after[: _until_first(after, bos)]]
+        text = self._tokenizer.backend.decode([int(token) for token in own], skip_special_tokens=False)
+        return holds_words(text, fact.subject) and holds_words(text, fact.object)
+
+
+def _after_last(tokens: np.ndarray, bos_id: int) -> int:
+    places = np.flatnonzero(tokens == bos_id)
+    return int(places[-1]) + 1 if len(places) else 0
+
+
+def _until_first(tokens: np.ndarray, bos_id: int) -> int:
+    places = np.flatnonzero(tokens == bos_id)
+    return int(places[0]) if len(places) else len(tokens)
+
+
+def _forms_by_anchor(names: Sequence[str], tokenizer: Tokenizer, counts_V: np.ndarray) -> dict[int, list[_Form]]:
+    """Each name as it is cut after a blank, and at the beginning of a line."""
+    forms = defaultdict[int, list[_Form]](list)
+    after_blank, alone = tokenizer.encode_many([f" {name}" for name in names]), tokenizer.encode_many([*names])
+    for name, *cuts in zip(names, after_blank, alone, strict=True):
+        for ids in {tuple(cut) for cut in cuts if cut}:
+            anchor = int(np.argmin(counts_V[[*ids]]))
+            forms[ids[anchor]].append(_Form(name, ids, anchor))
+    return dict(forms)
+
+
+def _places(forms: Mapping[int, list[_Form]], is_anchor_V: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
+    """Where names begin, by name, in order."""
+    places = np.flatnonzero(is_anchor_V[tokens])
+    places = places[np.argsort(tokens[places], kind="stable")]
+    anchors, firsts = np.unique(tokens[places], return_index=True)
+    found = defaultdict[str, list[np.ndarray]](list)
+    for anchor, of_anchor in zip(anchors.tolist(), np.split(places, firsts)[1:], strict=True):
+        for name, ids, offset in forms[anchor]:
+            begins = of_anchor - offset
+            begins = begins[(begins >= 0) & (begins + len(ids) <= len(tokens))]
+            for place, token in enumerate(ids):
+                begins = begins[tokens[begins + place] == token]
+            if len(begins):
+                found[name].append(begins)
+    return {name: np.unique(np.concatenate(begins)) for name, begins in found.items()}
+
+
+class _Grams:
+    """Finds texts by their n-grams of tokens; of one that is shorter, there is a single one."""
+
+    def __init__(self, texts: Sequence[str], tokenizer: Tokenizer) -> None:
+        self._of_text: list[set[int]] = []
+        of_size: dict[int, set[int]] = defaultdict(set)
+        for ids in tokenizer.encode_many([*texts]):
+            size = min(GRAM, len(ids))
+            hashes = {*_hashes(np.array(ids, dtype=np.int64), size).tolist()} if size else set()
+            self._of_text.append(hashes)
+            of_size[size] |= hashes
+        self._wanted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        """By size, the hashes, and which of their first bits there are: most runs of a text have others."""
+        for size, wanted in of_size.items():
+            hashes_H, may_be = np.array(sorted(wanted), dtype=np.uint64), np.zeros(2**_FILTER_BITS, dtype=bool)
+            may_be[_shortened(hashes_H)] = True
+            if size:
+                self._wanted[size] = hashes_H, may_be
+        self._seen: tuple[set[int], set[int]] = (set(), set())
+        """In the training part and in the held-out part."""
+
+    def look_through(self, chunk: _Chunk) -> None:
+        for size, (wanted, may_be) in self._wanted.items():
+            hashes = _hashes(chunk.tokens, size)
+            places = np.flatnonzero(may_be[_shortened(hashes)])
+            places = places[(places >= chunk.is_own.start) & (places < chunk.is_own.stop)]
+            places = places[np.isin(hashes[places], wanted)]
+            for is_heldout, seen in enumerate(self._seen):
+                seen.update(hashes[places[(places >= chunk.heldout_from) == is_heldout]].tolist())
+
+    @property
+    def are_there_2I(self) -> np.ndarray:
+        """Of I texts, whether enough of them was seen in the training part and in the held-out part."""
+        are_there = [
+            [bool(grams) and len(grams & seen) >= SHARE * len(grams) for grams in self._of_text] for seen in self._seen
+        ]
+        return np.array(are_there, dtype=np.int64).reshape(2, len(self._of_text))
+
+
+def _hashes(tokens: np.ndarray, size: int) -> np.ndarray:
+    """A number for each run of so many tokens (int64): a polynomial in an odd base, modulo 2^64."""
+    num_runs = len(tokens) - size + 1
+    hashes = np.zeros(max(0, num_runs), dtype=np.uint64)
+    for offset in range(size if num_runs > 0 else 0):
+        hashes *= np.uint64(0x9E3779B97F4A7C15)
+        hashes += tokens.view(np.uint64)[offset : offset + num_runs]
+    return hashes
+
+
+def _shortened(hashes: np.ndarray) -> np.ndarray:
+    shortened: np.ndarray = (hashes >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)
+    return shortened
