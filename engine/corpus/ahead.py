@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.corpus.background import fault_in, open_background
+from engine.corpus.background import check_heldout, fault_in, open_background
 from engine.corpus.contamination import contamination
 from engine.corpus.documents import read_documents
 from engine.corpus.facts import check_distinct
@@ -42,7 +42,8 @@ class AtHand(NamedTuple):
 def look_ahead(resolved: ResolvedSweep, workspace: Workspace) -> AtHand:
     """From the token files, where the sweep is prepared already, or else from what is cheap to make. DataError for
     facts that the tokenizer cannot tell apart."""
-    tokens_folder = workspace.tokens(resolved.corpus.tokens_id)
+    corpus = resolved.corpus
+    tokens_folder = workspace.tokens(corpus.tokens_id)
     tokenizer, background_tokens, unknown_in_text, contaminated = None, None, None, None
     notes = list(resolved.notes)
     if tokens_folder.exists() and fault_in(tokens_folder, with_text=False) is None:
@@ -52,20 +53,29 @@ def look_ahead(resolved: ResolvedSweep, workspace: Workspace) -> AtHand:
         if background_tokens <= _MOST_TOKENS_LOOKED_THROUGH:
             with suppress(DamageError):  # made anew when its sweep is prepared
                 contaminated = contamination(resolved.facts, tokenizer, background)
-    elif _is_cheap(resolved.corpus):
+    elif _is_cheap(corpus):
         try:
-            tokenizer = make_tokenizer(resolved.corpus, read_documents(resolved.corpus))
-            if resolved.corpus.background.source != "hub":
-                unknown_in_text = tokenizer.unknown_share([*_first_of(read_documents(resolved.corpus))])
+            tokenizer = make_tokenizer(corpus, read_documents(corpus))
         except DataError as error:
-            if resolved.corpus.tokenizer.kind != "hf":
+            if corpus.tokenizer.kind != "hf" or corpus.tokenizer_hash is not None:
                 raise
             notes.append(f"estimated: {error.what}")
+        if tokenizer is not None and corpus.background.source != "hub":
+            unknown_in_text = _unknown_in_beginning(corpus, tokenizer)
     if tokenizer is None and not any(note.startswith("estimated") for note in notes):
         notes.append("estimated: the tokenizer is made from the background, which is read when the sweep is prepared")
     if tokenizer is not None:
         check_distinct(resolved.facts, tokenizer)
     return AtHand(tokenizer, background_tokens, unknown_in_text, contaminated, tuple(notes))
+
+
+def _unknown_in_beginning(corpus: CorpusSpec, tokenizer: Tokenizer) -> float:
+    """The share of unknown tokens at the beginning of the text. DataError where that is all, and too little."""
+    beginning = [*_first_of(read_documents(corpus))]
+    if len(beginning) < _SAMPLED_DOCUMENTS and sum(map(len, beginning)) <= _SAMPLED_CHARS:
+        num_tokens = sum(len(ids) + 1 for ids in tokenizer.encode_many(beginning))
+        check_heldout(num_tokens, corpus.background.heldout_tokens)
+    return tokenizer.unknown_share(beginning)
 
 
 def _first_of(documents: Iterable[str]) -> Iterator[str]:

@@ -124,13 +124,7 @@ def write_background(spec: CorpusSpec, tokenizer: Tokenizer, folder: Path) -> No
                 durable_s = time.monotonic()
         if done.num_chars > _MUCH_CHARS:
             _make_durable(handle, done, folder)
-    if done.num_tokens <= spec.background.heldout_tokens:
-        held_out = spec.background.heldout_tokens
-        raise DataError(
-            f"the background has only {done.num_tokens:,} tokens, of which {held_out:,} are held out.",
-            key="background",
-            mend="Give more text, or lower background.heldout_tokens.",
-        )
+    check_heldout(done.num_tokens, spec.background.heldout_tokens)
     about = _About(
         num_tokens=done.num_tokens,
         heldout_tokens=spec.background.heldout_tokens,
@@ -143,6 +137,16 @@ def write_background(spec: CorpusSpec, tokenizer: Tokenizer, folder: Path) -> No
         while block := tokens.read(_BLOCK_BYTES):
             digests.write(_digest(block))
     write_json(folder / _ABOUT_FILE, msgspec.to_builtins(about))
+
+
+def check_heldout(num_tokens: int, heldout_tokens: int) -> None:
+    """DataError where nothing is left to train on."""
+    if num_tokens <= heldout_tokens:
+        raise DataError(
+            f"the background has only {num_tokens:,} tokens, of which {heldout_tokens:,} are held out.",
+            key="background",
+            mend="Give more text, or lower background.heldout_tokens.",
+        )
 
 
 def _make_durable(handle: BinaryIO, done: Tokenised, folder: Path) -> None:

@@ -42,10 +42,15 @@ _UNTIED_BY_DEFAULT = ("llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2", "gp
 _ENCODERS = ("bert", "roberta", "xlm-roberta", "electra", "camembert", "data2vec-text", "megatron-bert", "roformer")
 
 
-class _Tensor(msgspec.Struct):
-    """In the header of a safetensors file; its other fields say how the tensor is stored."""
+_Size = Annotated[int, msgspec.Meta(ge=0)]
 
-    shape: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+
+class _Tensor(msgspec.Struct):
+    """In the header of a safetensors file."""
+
+    shape: tuple[_Size, ...] = ()
+    data_offsets: tuple[_Size, _Size] = (0, 0)
+    """Its first byte and that after its last, counted from the header's end."""
 
 
 _HEADER = dict[str, _Tensor]
@@ -86,6 +91,7 @@ def _shape(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], nam
     hidden_size, num_layers, vocab_size = found["hidden_size"], found["num_layers"], _first(config, ("vocab_size",))
     if not hidden_size or not num_layers or not vocab_size:
         raise DataError("it does not say its hidden_size, layers and vocab_size.", where=where, key=_KEY)
+    _check_sizes(config, found, vocab_size, shapes, where)
     tied = config.get("tie_word_embeddings", kind not in _UNTIED_BY_DEFAULT) is True
     counted = {key: math.prod(shape) for key, shape in shapes.items() if not key.endswith(_BUFFERS)}
     if tied:  # some files hold them twice
@@ -107,6 +113,29 @@ def _shape(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], nam
         vocab_rows=vocab_size,
         max_positions=found["max_positions"],
     )
+
+
+def _check_sizes(
+    config: Mapping[str, Any],
+    found: Mapping[str, int | None],
+    vocab_size: int,
+    shapes: Mapping[str, tuple[int, ...]],
+    where: str,
+) -> None:
+    """DataError where the weights are not of the sizes that the config says: they could not be loaded."""
+    sizes = {size for shape in shapes.values() for size in shape}
+    wanted: dict[str, tuple[int | None, ...]] = {"hidden_size": (found["hidden_size"],), "vocab_size": (vocab_size,)}
+    if not any("expert" in name for name in config):  # layers of experts may make no use of it
+        width = found["intermediate_size"]
+        wanted["intermediate_size"] = (width, 2 * (width or 0))  # two matrices may be kept as one
+    for name, (size, *doubled) in wanted.items():
+        if size and sizes.isdisjoint({size, *doubled}):
+            what = f"its config says {name} = {size:,}, and none of its weights has that size."
+            raise DataError(what, where=where, key=_KEY, mend="Use the config that belongs to these weights.")
+    layers = {int(part) for key in shapes for part in key.split(".") if part.isdecimal()}
+    if layers and max(layers) + 1 < (found["num_layers"] or 0):
+        what = f"its config says {found['num_layers']} layers, and its weights have {max(layers) + 1}."
+        raise DataError(what, where=where, key=_KEY, mend="Use the config that belongs to these weights.")
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -162,6 +191,10 @@ def _tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
                 header = msgspec.json.decode(handle.read(num_bytes if num_bytes <= _HEADER_BYTES else 0), type=_HEADER)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 raise DataError("not a safetensors file.", where=str(file), key=_KEY) from None
+        wanted_bytes = 8 + num_bytes + max((tensor.data_offsets[1] for tensor in header.values()), default=0)
+        if file.stat().st_size != wanted_bytes:
+            what = f"it has {file.stat().st_size:,} bytes, and its header speaks of {wanted_bytes:,}."
+            raise DataError(what, where=str(file), key=_KEY, mend="Fetch it again.")
         shapes |= {key: tensor.shape for key, tensor in header.items() if key != "__metadata__"}
     index = folder / INDEX
     wanted = {*_config(index)["weight_map"]} if index.exists() else {*shapes}

@@ -173,9 +173,10 @@ def _delimited(path: Path, text: str, delimiter: str, required: Sequence[str], *
     quoting: Literal[0, 3] = csv.QUOTE_NONE if by_tabs else csv.QUOTE_MINIMAL
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     header: list[str] = []
-    faults = []
+    faults, last_line = [], 0
     try:
         for fields in reader:
+            last_line = reader.line_num
             if not fields:
                 continue
             if by_tabs:
@@ -195,7 +196,11 @@ def _delimited(path: Path, text: str, delimiter: str, required: Sequence[str], *
         if not header:
             _check_columns(f"{path}, line 1", header, required)
     except csv.Error as error:
-        faults.append(DataError(f"not a well-formed table: {error}.", where=f"{path}, line {reader.line_num}"))
+        where = f"{path}, after line {last_line}" if "end of data" in str(error) else f"{path}, line {reader.line_num}"
+        what = (
+            "a quote begins that nothing ends" if "end of data" in str(error) else f"not a well-formed table: {error}"
+        )
+        faults.append(DataError(f"{what}.", where=where))
     if faults:
         raise together(faults)
 

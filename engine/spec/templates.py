@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,19 +33,14 @@ def read_templates(
     path: Path, columns: TemplateColumns | None = None, marks: TemplateMarks | None = None
 ) -> dict[str, RelationTemplates]:
     """All relations of a templates file: TOML, or a table of templates, which serve as statements and, as far as they
-    can, as questions. DataError names every relation with a fault, and the template."""
+    can, as questions. DataError names every template with a fault."""
     columns, marks = columns or TemplateColumns(), marks or TemplateMarks()
     is_toml = kind_of(path) not in (*DELIMITED, *JSON_LINES, ".json", ".parquet")
     tables = read_toml(path, "facts.templates") if is_toml else _from_table(path, columns, marks)
-    found, faults = {}, []
-    for relation, table in tables.items():
-        try:
-            found[relation] = _relation(path, relation, table, marks)
-        except DataError as error:
-            faults.append(error)
+    faults = [fault for relation, table in tables.items() for fault in _faults(path, relation, table, marks)]
     if faults:
         raise together(faults)
-    return found
+    return {relation: _relation(table, marks) for relation, table in tables.items()}
 
 
 def _from_table(path: Path, columns: TemplateColumns, marks: TemplateMarks) -> dict[str, dict[str, list[str]]]:
@@ -78,50 +74,67 @@ def _from_table(path: Path, columns: TemplateColumns, marks: TemplateMarks) -> d
     return {r: {kind: list(texts) for kind, texts in kinds.items()} for r, kinds in tables.items()}
 
 
-def _relation(path: Path, relation: str, table: Any, marks: TemplateMarks) -> RelationTemplates:
+def _relation(table: Mapping[str, Any], marks: TemplateMarks) -> RelationTemplates:
+    """Of a table in which nothing is wrong."""
+    statements, questions, reverse = (
+        tuple(_with_our_marks(template, marks) for template in table.get(kind, ())) for kind in (*_KINDS, _REVERSE)
+    )
+    return RelationTemplates(
+        statements, questions, reverse, table.get(_DESCRIPTION, "").replace(marks.subject, SUBJECT)
+    )
+
+
+def _faults(path: Path, relation: str, table: Any, marks: TemplateMarks) -> Iterator[DataError]:
+    """Everything that is wrong with a relation's templates."""
     if not isinstance(table, dict):
-        raise DataError("expected a table.", where=str(path), key=relation, value=table, mend=f"Write [{relation}].")
+        yield DataError("expected a table.", where=str(path), key=relation, value=table, mend=f"Write [{relation}].")
+        return
+    known = (*_KINDS, _REVERSE, _DESCRIPTION)
     for name in table:
-        if name not in (*_KINDS, _REVERSE, _DESCRIPTION, "label"):
-            raise DataError(
-                "unknown key.",
-                where=str(path),
-                key=f"{relation}.{name}",
-                mend=nearest(name, (*_KINDS, _REVERSE, _DESCRIPTION)),
-            )
-    kinds = []
+        if name not in (*known, "label"):
+            mend = nearest(name, known)
+            yield DataError("unknown key.", where=str(path), key=f"{relation}.{name}", mend=mend)
     for kind in (*_KINDS, *([_REVERSE] if _REVERSE in table else [])):
         templates = table.get(kind, [])
         if not isinstance(templates, list) or not templates:
-            raise DataError(
+            yield DataError(
                 f"this relation has no {kind}.",
                 where=str(path),
                 key=f"{relation}.{kind}",
                 mend='Give a list such as ["{subject} lies in {object}."].',
             )
-        ours = [_with_our_marks(template, marks) for template in templates]
-        for index, template in enumerate(ours):
-            key = f"{relation}.{kind}[{index}]"
-            _check(path, key, template, templates[index], marks, kind)
-        if len(set(ours)) < len(ours):
-            raise DataError("a template stands here twice.", where=str(path), key=f"{relation}.{kind}")
-        kinds.append(tuple(ours))
-    statements, questions, *others = kinds
-    description = _description(path, relation, table[_DESCRIPTION], marks) if _DESCRIPTION in table else ""
-    return RelationTemplates(statements, questions, others[0] if others else (), description)
-
-
-def _description(path: Path, relation: str, given: Any, marks: TemplateMarks) -> str:
+            continue
+        for index, given in enumerate(templates):
+            fault = _fault(path, f"{relation}.{kind}[{index}]", given, marks, kind)
+            if fault is not None:
+                yield fault
+        if len({_with_our_marks(given, marks) for given in templates}) < len(templates):
+            yield DataError("a template stands here twice.", where=str(path), key=f"{relation}.{kind}")
+    given = table.get(_DESCRIPTION, SUBJECT)
     text = given.replace(marks.subject, SUBJECT) if isinstance(given, str) else ""
     if text.count(SUBJECT) != 1 or OBJECT in text or (marks.object and marks.object in text):
-        raise DataError(
+        yield DataError(
             f"a description holds {marks.subject} once, and stands for the object.",
             where=str(path),
             key=f"{relation}.{_DESCRIPTION}",
             value=given,
             mend=f'Write it as "the birthplace of {marks.subject}".',
         )
-    return text
+
+
+def _fault(path: Path, key: str, given: Any, marks: TemplateMarks, kind: str) -> DataError | None:
+    template = _with_our_marks(given, marks)
+    if template.count(SUBJECT) != 1 or template.count(OBJECT) != 1:
+        wanted = " and ".join(mark for mark in (marks.subject, marks.object) if mark)
+        what = f"a template holds {wanted} once{' each' * bool(marks.object)}."
+        mend = "facts.template_marks says how your file marks them."
+        return DataError(what, where=str(path), key=key, value=given, mend=mend)
+    asked = {"questions": template, _REVERSE: turned_round(template)}.get(kind)
+    if asked is not None and not can_ask(asked):
+        last, first = ("{object}", "{subject}") if kind == "questions" else ("{subject}", "{object}")
+        what = f"in a question {last} comes after {first} and a blank: the answer is scored as what follows."
+        return DataError(what, where=str(path), key=key, value=given)
+    return None
 
 
 def _with_our_marks(template: Any, marks: TemplateMarks) -> str:
@@ -130,23 +143,6 @@ def _with_our_marks(template: Any, marks: TemplateMarks) -> str:
     if not marks.object:
         return f"{template.replace(marks.subject, SUBJECT).rstrip(' ')} {OBJECT}"
     return template.replace(marks.subject, SUBJECT).replace(marks.object, OBJECT)
-
-
-def _check(path: Path, key: str, template: str, given: Any, marks: TemplateMarks, kind: str) -> None:
-    if template.count(SUBJECT) != 1 or template.count(OBJECT) != 1:
-        wanted = " and ".join(mark for mark in (marks.subject, marks.object) if mark)
-        what = f"a template holds {wanted} once{' each' * bool(marks.object)}."
-        mend = "facts.template_marks says how your file marks them."
-        raise DataError(what, where=str(path), key=key, value=given, mend=mend)
-    asked = {"questions": template, _REVERSE: turned_round(template)}.get(kind)
-    if asked is not None and not can_ask(asked):
-        last, first = ("{object}", "{subject}") if kind == "questions" else ("{subject}", "{object}")
-        raise DataError(
-            f"in a question {last} comes after {first} and a blank: the answer is scored as what follows.",
-            where=str(path),
-            key=key,
-            value=given,
-        )
 
 
 def can_ask(template: str) -> bool:
