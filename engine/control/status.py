@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import msgspec
+
 from engine.control.alerts import disk_alert, run_alerts
 from engine.control.ledger.lock import Holder, Lock
 from engine.control.ledger.state_file import State
@@ -16,6 +18,7 @@ from engine.control.scheduling.caps import going_on_s, used_up
 from engine.errors import KituiError
 from engine.records.hosts import read_hosts
 from engine.records.plan import latest_plan
+from engine.records.preparation import read_preparation
 from engine.records.processes import GuardRecord
 from engine.records.record import read_record
 from engine.records.states import (
@@ -47,6 +50,7 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> Statu
         for name, sweep in sorted(state.sweeps.items())
         if only in (None, name)
     ]
+    sweeps = [with_preparation(row, workspace) for row in sweeps]
     for name in workspace.sweep_names():
         if name not in state.sweeps and only in (None, name):
             plan = latest_plan(workspace.sweep(name))
@@ -106,6 +110,13 @@ def sweep_status(
         eta_spread_s=(max(0.0, between[0] - now_s), max(0.0, between[1] - now_s)) if between else None,
         alerts=tuple(alerts),
     )
+
+
+def with_preparation(row: SweepStatus, workspace: Workspace) -> SweepStatus:
+    """The row with how far its preparation has come, if it is being prepared."""
+    if not row.num(RunStatus.PREPARING):
+        return row
+    return msgspec.structs.replace(row, preparation=read_preparation(workspace, row.name))
 
 
 def _left_alone(holder: Holder | None, sweep: str) -> str:

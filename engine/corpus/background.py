@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal
 import msgspec
 import numpy as np
 
-from engine.corpus.documents import read_documents
+from engine.corpus.documents import Told, read_documents
 from engine.corpus.tokenizer import Tokenizer
 from engine.errors import DamageError, DataError
 from engine.records.seals import check_manifest
@@ -92,13 +92,13 @@ class Background:
         self._is_checked[block] = 1
 
 
-def write_background(spec: CorpusSpec, tokenizer: Tokenizer, folder: Path) -> None:
+def write_background(spec: CorpusSpec, tokenizer: Tokenizer, folder: Path, told: Told | None = None) -> None:
     """Tokenise the background into `folder`, each document after one BOS token. DataError if there is too little.
 
     What is done is made durable every so often: where an earlier attempt was killed, this one goes on from there.
     """
     token_type = np.dtype(np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32)
-    limit, documents = spec.background.max_tokens, read_documents(spec)
+    limit, documents = spec.background.max_tokens, read_documents(spec, told)
     done = _done_in(folder, token_type.itemsize)
     with (folder / _TOKENS_FILE).open("r+b" if done.num_documents else "wb") as handle:
         handle.truncate(done.num_tokens * token_type.itemsize)

@@ -4,8 +4,10 @@ corpus may be larger than the memory by any factor."""
 from __future__ import annotations
 
 import codecs
+import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,49 +28,83 @@ from engine.spec.runspec import CorpusSpec
 from engine.spec.tables import JSON_LINES, place, read_rows
 
 _KEY = "background.path"
+_TOLD_EVERY_S = 1.0
 _PIECE_BYTES, _LINE_BYTES = 2**20, 2**26
 """A text file is read in pieces of so much, each a document; a longer line than the other is refused."""
+
+
+Told = Callable[[float | None], None]
+"""Is told, every second, which share of the text has been read, by the bytes of its files; None of other sources."""
 
 
 class Documents:
     """The texts in order, to be gone through once. Rows without a text (null) are passed over. DataError names file
     and line."""
 
-    def __init__(self, spec: CorpusSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: CorpusSpec, told: Told | None = None) -> None:
+        self._spec, self._told = spec, told
         self.num_skipped = 0
         """Rows passed over so far."""
 
     def __iter__(self) -> Iterator[str]:
-        for text in _texts(self._spec):
+        next_s = time.monotonic()
+        for text, share in _texts(self._spec):
+            if self._told is not None and time.monotonic() >= next_s:
+                self._told(share() if share is not None else None)
+                next_s = time.monotonic() + _TOLD_EVERY_S
             if text is None:
                 self.num_skipped += 1
             else:
                 yield text
 
 
-def read_documents(spec: CorpusSpec) -> Documents:
+def read_documents(spec: CorpusSpec, told: Told | None = None) -> Documents:
     """The background's documents. What is wrong with them is raised where it stands."""
-    return Documents(spec)
+    return Documents(spec, told)
 
 
-def _texts(spec: CorpusSpec) -> Iterator[str | None]:
+class _Reading:
+    """How much of some files has been read."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._sizes = [path.stat().st_size for path in paths]
+        self.num_read = 0
+        """Files that have been read."""
+        self.descriptor: int | None = None
+        """Of the one that is being read, packed or not."""
+
+    def share(self) -> float:
+        num_bytes = sum(self._sizes[: self.num_read])
+        if self.descriptor is not None:
+            num_bytes += os.lseek(self.descriptor, 0, os.SEEK_CUR)
+        return num_bytes / max(1, sum(self._sizes))
+
+
+def _texts(spec: CorpusSpec) -> Iterator[tuple[str | None, Callable[[], float] | None]]:
+    """Each text, and what says how much has been read by then."""
     settings = spec.background
     if settings.source == "builtin":
-        yield from _language_reference()
+        yield from ((text, None) for text in _language_reference())
     elif settings.source == "hub":
-        yield from _hub(spec)
-    for path in map(Path, settings.paths if settings.source == "files" else ()):
-        kind = kind_of(path)
-        if kind in JSON_LINES:
-            yield from _jsonl_file(path, settings.text_field)
-        elif kind == ".parquet":
-            yield from _parquet_file(path, settings.text_field)
-        elif kind in (".json", ".csv", ".tsv"):
-            for number, row in read_rows(path, key=_KEY):
-                yield _text_of(row, settings.text_field, place(path, number))
-        else:
-            yield from _text_file(path)
+        yield from ((text, None) for text in _hub(spec))
+    paths = [Path(path) for path in settings.paths] if settings.source == "files" else []
+    reading = _Reading(paths)
+    for number, path in enumerate(paths, start=1):
+        yield from ((text, reading.share) for text in _texts_of_file(path, settings.text_field, reading))
+        reading.num_read = number
+
+
+def _texts_of_file(path: Path, text_field: str, reading: _Reading) -> Iterator[str | None]:
+    kind = kind_of(path)
+    if kind in JSON_LINES:
+        yield from _jsonl_file(path, text_field, reading)
+    elif kind == ".parquet":
+        yield from _parquet_file(path, text_field)
+    elif kind in (".json", ".csv", ".tsv"):
+        for number, row in read_rows(path, key=_KEY):
+            yield _text_of(row, text_field, place(path, number))
+    else:
+        yield from _text_file(path, reading)
 
 
 _HEADING_OR_GRAMMAR = re.compile(r"^\s*[*=~^-]{3,}\s*$|::=|>>>", re.MULTILINE)
@@ -90,10 +126,10 @@ def _language_reference() -> Iterator[str]:
             yield "\n".join(paragraphs) + "\n"
 
 
-def _text_file(path: Path) -> Iterator[str]:
+def _text_file(path: Path, reading: _Reading) -> Iterator[str]:
     """A text file is one document, read in pieces of many lines so that its size does not matter."""
     piece, num_bytes = [], 0
-    for line in _lines(path):
+    for line in _lines(path, reading):
         piece.append(line)
         num_bytes += len(line)
         if num_bytes > _PIECE_BYTES:
@@ -103,8 +139,8 @@ def _text_file(path: Path) -> Iterator[str]:
         yield b"".join(piece).decode()
 
 
-def _jsonl_file(path: Path, text_field: str) -> Iterator[str | None]:
-    for line_number, line in enumerate(_lines(path), start=1):
+def _jsonl_file(path: Path, text_field: str, reading: _Reading) -> Iterator[str | None]:
+    for line_number, line in enumerate(_lines(path, reading), start=1):
         if line.strip():
             where = f"{path}, line {line_number}"
             try:
@@ -114,11 +150,13 @@ def _jsonl_file(path: Path, text_field: str) -> Iterator[str | None]:
             yield _text_of(row, text_field, where)
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path, reading: _Reading) -> Iterator[bytes]:
     """The lines of a file, each with its end, all of them UTF-8, without the mark that some editors begin with."""
     most = allowed_bytes(_LINE_BYTES)
     with open_file(path, _KEY) as handle:
         line_number = 0
+        if path.suffix.lower() != ".zst":
+            reading.descriptor = handle.fileno()
         try:
             while line := handle.readline(most + 1):
                 line_number += 1
@@ -135,6 +173,8 @@ def _lines(path: Path) -> Iterator[bytes]:
                 yield line
         except UNREADABLE as error:
             raise unreadable(error, path, _KEY) from None
+        finally:
+            reading.num_read, reading.descriptor = reading.num_read + 1, None
 
 
 def _check_utf8(path: Path, line_number: int, line: bytes) -> None:

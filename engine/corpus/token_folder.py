@@ -10,16 +10,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from engine.corpus.background import CHECKED_BY_MANIFEST, TOKENISED_FILE, fault_in, write_background
-from engine.corpus.documents import read_documents
+from engine.corpus.documents import Told, read_documents
 from engine.corpus.tokenizer import TOKENIZER_FILES, Tokenizer, load_tokenizer, make_tokenizer, save_tokenizer
 from engine.errors import DamageError, DataError, is_no_room
+from engine.records.preparation import PROGRESS_FILE, Preparation, folder_of_making, write_preparation
 from engine.records.seals import MANIFEST, check_manifest, write_manifest
 from engine.records.workspace import is_locked, sync_folder, write_json
 from engine.spec.runspec import CorpusSpec
 
-_MAKING = "making"
 _FIRST_MOMENT_S = 60.0
 
 
@@ -27,7 +28,7 @@ def write_token_folder(corpus: CorpusSpec, folder: Path) -> None:
     """Build the token folder of a corpus, in place of one that is damaged. DataError where it cannot be written, or
     there is too little text; OSError where there is no room."""
     _drop_leftovers(folder)
-    building = folder.with_name(f".{folder.name}.{_MAKING}")
+    building = folder_of_making(folder)
     try:
         with _locked(building):
             try:
@@ -38,7 +39,8 @@ def write_token_folder(corpus: CorpusSpec, folder: Path) -> None:
                 if folder.exists():
                     os.replace(folder, damaged)
                 os.replace(building, folder)
-                (folder / TOKENISED_FILE).unlink(missing_ok=True)
+                for name in (TOKENISED_FILE, PROGRESS_FILE):
+                    (folder / name).unlink(missing_ok=True)
                 sync_folder(folder.parent)
                 shutil.rmtree(damaged, ignore_errors=True)
             finally:
@@ -51,7 +53,7 @@ def write_token_folder(corpus: CorpusSpec, folder: Path) -> None:
 
 
 def _fill(corpus: CorpusSpec, building: Path) -> None:
-    write_background(corpus, _tokenizer(corpus, building), building)
+    write_background(corpus, _tokenizer(corpus, building), building, _told(building, "tokens"))
     write_json(building / "corpus.json", corpus.model_dump(mode="json"))
     write_manifest(building, [*TOKENIZER_FILES, *CHECKED_BY_MANIFEST, "corpus.json"])
     for file in building.iterdir():
@@ -64,11 +66,15 @@ def _tokenizer(corpus: CorpusSpec, building: Path) -> Tokenizer:
     """The one that an attempt before made, of which a large text may take long, or a new one."""
     if (building / MANIFEST).exists() and _is_whole(building):
         return load_tokenizer(building)
-    tokenizer = make_tokenizer(corpus, read_documents(corpus))
+    tokenizer = make_tokenizer(corpus, read_documents(corpus, _told(building, "tokenizer")))
     save_tokenizer(tokenizer, building)
     (building / TOKENISED_FILE).unlink(missing_ok=True)  # of tokens of another
     write_manifest(building, [*TOKENIZER_FILES])
     return tokenizer
+
+
+def _told(building: Path, making: Literal["tokenizer", "tokens"]) -> Told:
+    return lambda share: write_preparation(building, Preparation(making=making, share=share))
 
 
 @contextmanager
@@ -98,7 +104,7 @@ def _drop_leftovers(folder: Path) -> None:
     """Remove what preparations of this folder that were killed have left, but for what the next goes on from. One that
     goes on holds a lock on its own, but not yet in its first moment."""
     for leftover in folder.parent.glob(f".{folder.name}.*"):
-        if leftover.name.endswith(f".{_MAKING}"):
+        if leftover == folder_of_making(folder):
             continue
         if time.time() - leftover.stat().st_mtime > _FIRST_MOMENT_S and not is_locked(leftover):
             shutil.rmtree(leftover, ignore_errors=True)

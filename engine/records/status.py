@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from engine.records.preparation import Preparation
 from engine.records.record import SCHEMA_VERSION, Record
 from engine.records.states import RunStatus, StatusCounts
 
@@ -22,6 +23,8 @@ class SweepStatus(Record, frozen=True, kw_only=True):
     eta_spread_s: tuple[float, float] | None = None
     """Nine times in ten its last run ends between these."""
     alerts: tuple[str, ...] = ()
+    preparation: Preparation | None = None
+    """How far its token files have come, where they are being made on this machine."""
 
     def num(self, *statuses: RunStatus) -> int:
         return sum(self.counts[status] for status in statuses)
@@ -97,5 +100,5 @@ def status_json(document: StatusDocument) -> dict[str, object]:
 def _flat(row: SweepStatus) -> dict[str, object]:
     content: dict[str, object] = msgspec.to_builtins(row)
     del content["counts"]
-    ends = {key: content.pop(key) for key in ("eta_s", "eta_spread_s", "alerts")}
+    ends = {key: content.pop(key) for key in ("eta_s", "eta_spread_s", "alerts", "preparation")}
     return content | {status.value: number for status, number in row.counts.items()} | ends

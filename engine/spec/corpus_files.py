@@ -9,7 +9,8 @@ from pathlib import Path
 
 from engine.errors import SpecError
 from engine.spec.facts import JOINERS
-from engine.spec.files import check_file, files_of, folder_of, kind_of
+from engine.spec.file_hashes import hashes_of
+from engine.spec.files import files_of, folder_of, kind_of
 from engine.spec.runspec import CorpusSpec, FactSets
 from engine.spec.sweep import Sweep
 
@@ -102,7 +103,8 @@ def background_hashes(source: str, paths: Sequence[str]) -> dict[str, str]:
 
         digest = hashlib.sha256("\0".join(f"{k}\0{topics[k]}" for k in sorted(topics)).encode())
         return {"pydoc_data.topics": digest.hexdigest()}
-    return {path: hash_of([Path(path)]) for path in paths}
+    hashes = hashes_of([Path(path) for path in paths])
+    return {path: _together([found]) for path, found in zip(paths, hashes, strict=True)}
 
 
 def local_folder(path: Path, name: str, key: str) -> Path | None:
@@ -118,9 +120,8 @@ def local_folder(path: Path, name: str, key: str) -> Path | None:
 
 def hash_of(files: list[Path]) -> str:
     """SHA-256 of the files' contents, one after the other."""
-    digest = hashlib.sha256()
-    for file in files:
-        check_file(file)
-        with file.open("rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
-    return digest.hexdigest()
+    return _together(hashes_of(files))
+
+
+def _together(hashes: Sequence[bytes]) -> str:
+    return hashlib.sha256(b"".join(hashes)).hexdigest()

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from engine.control.commands.queue import Reviver
 from engine.control.ledger.state_file import State, read_state
-from engine.control.status import status, sweep_status
+from engine.control.status import status, sweep_status, with_preparation
 from engine.errors import KituiError, LaunchError
 from engine.records.analysis import AnalysisDocument
 from engine.records.digests import is_law_behind
@@ -179,10 +179,14 @@ class _Bars:
     def __call__(self, last: bool) -> None:
         self.latest.refresh(self.state, self.names)
         wanted: set[str] = set()
-        for row in _rows(self.state, self.names):
+        for row in self.latest.rows(self.state, self.names):
             ended = row.cells - row.num_open
             wanted.add(row.name)
             self._show(row.name, printable(row.name), ended, row.cells, f"{ended}/{row.cells}", _pace_words(row))
+            if row.preparation is not None and row.preparation.share is not None:
+                key, share = f"token files of {row.name}", row.preparation.share
+                wanted.add(key)
+                self._show(key, "  token files", round(1000 * share), 1000, f"{share:.0%}", row.preparation.making)
             for run_id in self.state.sweeps[row.name].run_ids:
                 run = self.state.runs.get(run_id)
                 if run is not None and run.is_running:
@@ -209,7 +213,7 @@ class _Lines:
 
     def __call__(self, last: bool) -> None:
         self.latest.refresh(self.state, self.names)
-        lines = "\n".join(self._line(row) for row in _rows(self.state, self.names))
+        lines = "\n".join(self._line(row) for row in self.latest.rows(self.state, self.names))
         if last or (time.monotonic() >= self._next_s and lines != self._said):
             print(lines, file=sys.stderr, flush=True)
             self._next_s, self._said = time.monotonic() + _LINE_EVERY_S, lines
@@ -308,6 +312,10 @@ class _Latest:
                         elif isinstance(record, RetentionRecord):
                             self._score(run_id, record)
 
+    def rows(self, state: State, names: list[str]) -> list[SweepStatus]:
+        """Each launched sweep's line of the status, with how far its preparation has come."""
+        return [with_preparation(row, self._workspace) for row in _rows(state, names)]
+
     def total_tokens(self, sweep: SweepState, run_id: str) -> int | None:
         """Tokens that a run is trained on in all; None while that is not known."""
         if run_id not in self._totals:
@@ -335,7 +343,7 @@ def _short(run_id: str) -> str:
 
 def _pace_words(row: SweepStatus) -> str:
     if row.num(RunStatus.PREPARING):
-        return "preparing token files"
+        return "preparing token files" + (f": {row.preparation.words}" if row.preparation else "")
     if not row.num_open:
         return "all runs have ended"
     return f"{row.num(RunStatus.RUNNING)} running · ETA {duration(row.eta_s)}"

@@ -51,7 +51,7 @@ class TopBar(Static):
             if row.alerts:
                 text.append(f" ! {len(row.alerts):,}", style="bold")
             if row.num(RunStatus.PREPARING):
-                text.append("  preparing")
+                text.append("  preparing" + (f" {row.preparation.words}" if row.preparation else ""))
             elif row.num_open:
                 text.append(f"  {row.num(RunStatus.RUNNING)} running" + (f", {paused} paused" if paused else ""))
                 text.append(f"  ETA {duration(row.eta_s)}" if row.eta_s is not None else "")
