@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,16 +116,51 @@ def updates(folder: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), folder / "updates.parquet")
 
 
-def chinese(folder: Path) -> None:
-    places = ("阿尔德", "布伦城", "塞利亚", "多恩港")
+class Script(NamedTuple):
+    """A language's words, for facts, templates and text."""
+
+    person: str
+    letters: str
+    places: tuple[str, ...]
+    statement: str
+    question: str
+    text: str
+
+
+SCRIPTS = {
+    "zh": Script(
+        "人物", "一丁七万丈三上下不与丐丑", ("阿尔德", "布伦城", "塞利亚", "多恩港"),
+        "{subject}住在{object}。", "{subject}的家在{object}。", "很多人住在城里，也有人住在港口。他们的家在山边。",
+    ),
+    "ar": Script(
+        "شخص ", "ابتثجحخدذرزس", ("مدينة ألدِرا", "برونّ", "سيليا", "دُورن"),
+        "يسكن {subject} في {object}.", "موطن {subject} هو {object}.", "يسكن كثير من الناس في المدينة قرب النهر.",
+    ),
+    "hi": Script(
+        "व्यक्ति ", "कखगघचछजझटठडढ", ("अल्डेरा", "ब्रून नगर", "सीलिया", "डॉर्न"),
+        "{subject} का घर {object} में है।", "{subject} का नगर: {object}।", "बहुत से लोग नदी के पास नगर में रहते हैं।",
+    ),
+}  # fmt: skip
+
+
+def of_script(folder: Path, language: str) -> None:
+    script = SCRIPTS[language]
     rows = [
-        {"subject": f"人物{chr(0x4E00 + 7 * i)}", "relation": "P36", "object": places[i % 4]} for i in range(NUM_FACTS)
+        {
+            "subject": f"{script.person}{script.letters[i % 12]}{script.letters[i // 12]}",
+            "relation": "P36",
+            "object": script.places[i % 4],
+        }
+        for i in range(NUM_FACTS)
     ]
-    lines(folder / "zh.jsonl", rows)
-    (folder / "zh.toml").write_text(
-        '[P36]\nstatements = ["{subject}住在{object}。"]\nquestions = ["{subject}的家在{object}。"]\n'
-    )
-    (folder / "zh.txt").write_text("很多人住在城里，也有人住在港口。他们的家在山边。\n" * 300)
+    lines(folder / f"{language}.jsonl", rows)
+    templates = {"P36": {"statements": [script.statement], "questions": [script.question]}}
+    (folder / f"{language}.toml").write_text(tomlkit.dumps(templates))
+    (folder / f"{language}.txt").write_text(f"{script.text}\n" * 300)
+
+
+def chinese(folder: Path) -> None:
+    of_script(folder, "zh")
 
 
 def documents(folder: Path) -> None:
@@ -191,13 +226,13 @@ FILES: dict[str, Callable[[Path], None]] = {
 }  # fmt: skip
 
 
-def sweep_of(case: str, base: Path) -> Path:
+def sweep_of(case: str, base: Path, example: str | None = None) -> Path:
     """The example's settings over those of a small sweep."""
     FILES[case](base)
     (base / "templates.toml").write_text(TEMPLATES)
     rows = [{"subject": names(i)[0], "relation": "P36", "object": names(i)[1]} for i in range(NUM_FACTS)]
     lines(base / "facts.jsonl", rows)
-    settings, own = tomllib.loads(SWEEP), tomllib.loads(CASES[case])
+    settings, own = tomllib.loads(SWEEP), tomllib.loads(example or CASES[case])
     if "texts" in own:
         del settings["facts"]
     for section, content in own.items():
@@ -240,6 +275,30 @@ def test_an_example_is_trained_as_it_stands(tmp_path: Path, workspace: Workspace
         assert result.exposures["infused"].mean == 3
         assert result.sets["infused"].num_questions >= (6 if case == "documents" else 8)
         assert plain(result)["num_params"] == spec.model.num_params
+
+
+@pytest.mark.parametrize("language", SCRIPTS)
+def test_names_in_other_scripts_are_all_known_and_asked_as_they_are(
+    tmp_path: Path, workspace: Workspace, language: str
+) -> None:
+    of_script(tmp_path, language)
+    script = SCRIPTS[language]
+    document = shown(
+        sweep_of("chinese", tmp_path, CASES["chinese"].replace("zh.", f"{language}.")), workspace, number=4
+    )
+    assert document.unknown_in_facts == document.unknown_in_background == 0
+    for one in document.sets:
+        assert one.num_asked == one.num_facts
+        for fact in one.facts:
+            assert fact.object in script.places
+            asked = [question for question in fact.asked if question.kind == "choice"]
+            assert asked
+            for question in asked:
+                before = script.question.split("{object}")[0]
+                assert question.context.text == before.replace("{subject}", fact.subject).rstrip()
+                assert {choice.text.strip() for choice in question.choices} == {*script.places}
+                for text in (question.context, *question.choices):
+                    assert "".join(text.pieces) == text.text
 
 
 def test_what_the_layouts_say_beside_is_kept(tmp_path: Path, workspace: Workspace) -> None:
