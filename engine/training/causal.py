@@ -59,7 +59,9 @@ class CausalDecoder(Decoder):
         if self._is_plain:
             return summed_cross_entropy(self.model.get_output_embeddings().weight, hidden_TD, targets_T)
         pieces = zip(hidden_TD.split(LOSS_CHUNK_TOKENS), targets_T.split(LOSS_CHUNK_TOKENS), strict=True)
-        losses = [F.cross_entropy(self.logits(h).float(), targets, reduction="sum") for h, targets in pieces]
+        # Of half precision in single, as transformers does; of double precision in double.
+        wide = torch.promote_types(hidden_TD.dtype, torch.float32)
+        losses = [F.cross_entropy(self.logits(h).to(wide), targets, reduction="sum") for h, targets in pieces]
         return torch.stack(losses).sum()
 
     @torch.no_grad()

@@ -4,16 +4,20 @@ rounding, and a state that goes on by another number of processes."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine.errors import STOPPED_AFTER_CHECKPOINT
 from engine.records.metrics import RetentionRecord, StepRecord, read_metrics
 from engine.records.workspace import RunFolder
+from engine.spec.checkpoints import read_checkpoint
 from engine.spec.runspec import RunSpec
 from engine.training.ranks import Ranks, first_row
+from tests.checkpoints import save
 from tests.conftest import wait_until
 from tests.engine.training.conftest import Lab
 
@@ -132,3 +136,19 @@ def test_rows_are_dealt_out_as_torch_chunk_does() -> None:
 def test_shares_are_of_one_length() -> None:
     shares = [Ranks(rank, 3).own([1, 2, 3, 4], filled_with=0) for rank in range(3)]
     assert shares == [[1, 4], [2, 0], [3, 0]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["fsdp", "ddp"])
+@pytest.mark.parametrize("architecture", ["gpt2", "gpt_neox", "gemma2"])
+def test_checkpoints_of_other_architectures_are_trained_by_two_processes(
+    lab_of: Callable[..., Lab], tmp_path: Path, architecture: str, kind: str
+) -> None:
+    save(tmp_path / "start", architecture, rows=4096, dtype=torch.float64)
+    lab = lab_of(num_tokens='["20480"]', batch_size="8", every_tokens='"10k"', prior_rate="1000")
+    update = {"model": read_checkpoint(tmp_path / "start", "start"), "init_from": str(tmp_path / "start")}
+    spec = with_precision(lab.spec(data_parallel=kind), "fp64", **update)
+    one, two = lab.train("one", spec), lab.train_by(2, "two", spec)
+    assert largest_difference(lab, spec, "one", "two") <= 1e-10
+    assert two.questions == one.questions
+    assert two.exposures == one.exposures
