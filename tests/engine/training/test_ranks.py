@@ -140,15 +140,16 @@ def test_shares_are_of_one_length() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fsdp", "ddp"])
-@pytest.mark.parametrize("architecture", ["gpt2", "gpt_neox", "gemma2"])
+# transformers' Gemma 2 normalises in single precision, whatever the model's.
+@pytest.mark.parametrize(("architecture", "rounding"), [("gpt2", 1e-10), ("gpt_neox", 1e-10), ("gemma2", 1e-6)])
 def test_checkpoints_of_other_architectures_are_trained_by_two_processes(
-    lab_of: Callable[..., Lab], tmp_path: Path, architecture: str, kind: str
+    lab_of: Callable[..., Lab], tmp_path: Path, architecture: str, rounding: float, kind: str
 ) -> None:
     save(tmp_path / "start", architecture, rows=4096, dtype=torch.float64)
     lab = lab_of(num_tokens='["20480"]', batch_size="8", every_tokens='"10k"', prior_rate="1000")
     update = {"model": read_checkpoint(tmp_path / "start", "start"), "init_from": str(tmp_path / "start")}
     spec = with_precision(lab.spec(data_parallel=kind), "fp64", **update)
     one, two = lab.train("one", spec), lab.train_by(2, "two", spec)
-    assert largest_difference(lab, spec, "one", "two") <= 1e-10
+    assert largest_difference(lab, spec, "one", "two") <= rounding
     assert two.questions == one.questions
     assert two.exposures == one.exposures
