@@ -41,6 +41,7 @@ settings.load_profile("kitui")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-inputs", type=int, default=300, help="How many inputs each reader is given.")
     parser.addoption("--soak-seconds", type=float, default=10.0, help="How long each mode of tests/soak lasts.")
+    parser.addoption("--soak-seed", type=int, default=1, help="Of the harm that tests/soak does; 0 draws one.")
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +166,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
-def in_full_disk(folder: Path, size: str, argv: list[str]) -> subprocess.CompletedProcess[str]:
+def in_full_disk(
+    folder: Path, size: str, argv: list[str], timeout_s: float | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command that sees a file system of `size` mounted at `folder`; skips where users may not mount one."""
     if shutil.which("unshare") is None:
         pytest.skip("needs util-linux's unshare")
@@ -175,6 +178,7 @@ def in_full_disk(folder: Path, size: str, argv: list[str]) -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
+        timeout=timeout_s,
     )
     if done.returncode == 99 or done.stderr.startswith("unshare"):
         pytest.skip(f"this machine lets no user mount a tmpfs: {done.stderr.strip()}")

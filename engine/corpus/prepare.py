@@ -26,7 +26,7 @@ from engine.errors import NO_ROOM, DamageError, DataError, KituiError, is_no_roo
 from engine.records.bundle import SweepBundle, read_bundle
 from engine.records.plan import Contamination, Plan, PlannedAnalysis, read_plan
 from engine.records.record import encoded, write_record
-from engine.records.workspace import SweepFolder, Workspace
+from engine.records.workspace import SweepFolder, Workspace, write_json
 from engine.spec.axes import OTHER_AXES
 from engine.spec.corpus_files import background_hashes
 from engine.spec.files import read_text
@@ -146,6 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     planning.add_argument("--yes-many", action="store_true")
     making = commands.add_parser("make")
     making.add_argument("folder", type=Path)
+    making.add_argument("--attempt", type=int, help="is written to prepared.json at the end")
     options = parser.parse_args(arguments)
     try:
         if options.command == "plan":
@@ -156,6 +157,8 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
             folder = options.folder.resolve()
             make(SweepFolder(folder), Workspace(folder.parent.parent))
+            if options.attempt is not None:
+                write_json(SweepFolder(folder).prepared, {"attempt": options.attempt})
     except KituiError as error:
         sys.stdout.buffer.write(orjson.dumps(error.to_json()) + b"\n")
         return error.exit_code

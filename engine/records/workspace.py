@@ -91,6 +91,7 @@ class SweepFolder:
         self.law = root / "law.json"
         self.results = root / "results.parquet"
         self.archived = root / "archived"
+        self.prepared = root / "prepared.json"
         self.prepare_log = root / "prepare.log"
         self.prepare_error = root / "prepare-error.json"
 

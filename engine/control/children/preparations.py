@@ -9,9 +9,9 @@ import orjson
 
 from engine.control.children.child import Child
 from engine.control.log import put_aside
-from engine.errors import NO_ROOM, KituiError, StateError
+from engine.errors import NO_ROOM, DamageError, KituiError, StateError
 from engine.records.plan import read_plan
-from engine.records.workspace import Workspace
+from engine.records.workspace import Workspace, read_json
 
 _AFTER_NO_ROOM_S = 10.0
 _MOST_KILLS = 3
@@ -27,8 +27,8 @@ class Ending(NamedTuple):
 
 
 class Preparations:
-    """`python -m engine.corpus.prepare make SWEEP`, whose last act is to write the plan: a supervisor that comes later
-    does not make again what it finds made."""
+    """`python -m engine.corpus.prepare make SWEEP`, whose last act is to write which attempt it was: a supervisor that
+    comes later does not make again what it finds made."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -51,8 +51,9 @@ class Preparations:
         folder = self._workspace.sweep(name)
         put_aside(folder.prepare_log)
         child = Child(
-            "engine.corpus.prepare", "make", str(folder.root), log=folder.prepare_log, output=folder.prepare_error
-        )
+            "engine.corpus.prepare", "make", str(folder.root), "--attempt", str(attempt),
+            log=folder.prepare_log, output=folder.prepare_error,
+        )  # fmt: skip
         self._running[name] = (attempt, child)
 
     def ending(self, name: str) -> Ending | None:
@@ -84,12 +85,12 @@ class Preparations:
             child.ask_to_end()
 
     def _is_made(self, name: str, attempt: int) -> bool:
-        """Whether the plan was written since it was asked for, and its token files are here."""
-        path = self._workspace.sweep(name).plan
+        """Whether this attempt has come to its end, and its token files are here. Times are no witness: clocks are set
+        back."""
+        folder = self._workspace.sweep(name)
         try:
-            made_ms = path.stat().st_mtime_ns // 1_000_000
-            plan = read_plan(path) if made_ms >= attempt else None
-        except (OSError, StateError):
+            plan = read_plan(folder.plan) if read_json(folder.prepared) == {"attempt": attempt} else None
+        except (DamageError, StateError):
             return False
         return plan is not None and self._workspace.tokens(plan.tokens_id).exists()
 

@@ -16,17 +16,20 @@ from tests.conftest import SAMPLES, prepare, wait_until
 def test_what_a_supervisor_before_has_made_is_not_made_again(workspace: Workspace) -> None:
     asked_ms = time.time_ns() // 1_000_000
     prepare(SAMPLES / "smoke.toml", workspace)
+    before = Preparations(workspace)
+    before.keep("smoke", asked_ms)
+    wait_until(lambda: before.ending("smoke"), 60)
     made = workspace.sweep("smoke").plan.stat().st_mtime_ns
     preparations = Preparations(workspace)
     preparations.keep("smoke", asked_ms)
     assert preparations.ending("smoke") == Ending(asked_ms, "")
     assert workspace.sweep("smoke").plan.stat().st_mtime_ns == made
 
-    later_ms = made // 1_000_000 + 1  # asked for again since
-    preparations.keep("smoke", later_ms)
+    back_ms = asked_ms - 36_000_000  # asked for again since, by a clock that was set back
+    preparations.keep("smoke", back_ms)
     assert preparations.ending("smoke") is None
     wait_until(lambda: preparations.ending("smoke"), 60)
-    assert preparations.ending("smoke") == Ending(later_ms, "")
+    assert preparations.ending("smoke") == Ending(back_ms, "")
     assert workspace.sweep("smoke").plan.stat().st_mtime_ns > made
 
 
