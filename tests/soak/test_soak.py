@@ -1,4 +1,4 @@
-"""A little of the soak in each of its modes. Longer: `pytest -m slow tests/soak --soak-seconds 600 -s`."""
+"""A little of the soak in each of its modes. For longer: `--soak-seconds 600 --soak-seed 0 -s`."""
 
 from __future__ import annotations
 
