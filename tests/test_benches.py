@@ -34,6 +34,10 @@ def test_analysis() -> None:
     assert "200 curves" in measured("analysis")
 
 
+def test_memory() -> None:
+    assert "| gpt2 | fp32 | 32" in measured("memory", "--architectures", "gpt2")
+
+
 def test_contamination() -> None:
     assert "2,000,000 tokens in" in measured("contamination", "--tokens", "2M")
 

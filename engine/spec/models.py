@@ -7,6 +7,15 @@ from pydantic import BaseModel, ConfigDict
 from engine.errors import SpecError
 
 LOSS_CHUNK_TOKENS = 4096
+KEPT_BYTES = {
+    "llama": (32, 16, 0), "olmo": (32, 16, 0), "gpt2": (33, 20, 0), "gpt_neox": (41, 8, 0), "qwen2": (40, 16, 0),
+    "qwen3": (57, 16, 0), "gemma2": (57, 16, 8),
+}  # fmt: skip
+"""By architecture, the bytes that a layer keeps in fp32 for a token's backward pass: for each of its width, of the
+feed-forward width, and of heads · context where attention scores are kept, which flash kernels do not. Measured by
+`python -m tests.bench.memory`; in bf16 three to eight tenths of it are kept."""
+MOST_KEPT_BYTES = (64, 24, 12)
+"""Of an architecture that was not measured."""
 """Positions whose logits exist at once in training: 4,096 of 50k logits in fp32 are 0.8 GB."""
 
 
@@ -66,23 +75,31 @@ class ModelShape(BaseModel):
         multiplied = self.num_params + (self.vocab_rows or vocab_size) * self.hidden_size
         return 6.0 * multiplied + 6.0 * self.num_layers * self.hidden_size * context_length
 
-    def train_memory_bytes(self, vocab_size: int, context_length: int, num_rows: int, *, divided_by: int = 1) -> int:
-        """A forecast of one process's memory for `num_rows` rows a forward pass, in bytes: fp32 weights, gradients and
-        both Adam moments (16 a parameter), activations (about 34 bytes a width, layer and token: Korthikanti et al.
-        2022, table 2, without the attention scores that a flash kernel never stores), and two copies of the logits
-        that exist at once, in fp32.
+    def train_memory_bytes(
+        self, vocab_size: int, context_length: int, num_rows: int, *, precision: str = "fp32", divided_by: int = 1
+    ) -> int:
+        """A forecast of one process's memory for `num_rows` rows a forward pass, in bytes, meant to be rather more than
+        less: weights, gradients and both Adam moments (16 a parameter in fp32), what each layer keeps for its backward
+        pass, once more for the layer that it is in, and two copies of the logits that exist at once, in fp32.
 
         `divided_by`: processes among which FSDP divides the 16 bytes; each then gathers the weights, with gradients, of
         two layers and of all that is no layer.
         """
-        tokens = context_length * num_rows
-        rows = self.vocab_rows or vocab_size
-        activations = 34 * self.hidden_size * self.num_layers * tokens + 8 * rows * min(tokens, LOSS_CHUNK_TOKENS)
+        tokens, rows = context_length * num_rows, self.vocab_rows or vocab_size
+        of_width, of_feed_forward, of_scores = KEPT_BYTES.get(self.architecture, MOST_KEPT_BYTES)
+        kept = of_width * self.hidden_size + of_feed_forward * self.intermediate_size
+        kept += of_scores * self.num_heads * context_length
         total = self.num_params_total(vocab_size)
+        factor = {"bf16": 0.8, "fp32": 1.0, "fp64": 2.0}[precision]
+        activations = round(factor * kept * (self.num_layers + 1) * tokens) + 8 * rows * min(tokens, LOSS_CHUNK_TOKENS)
+        if precision == "bf16":  # the weights that autocast keeps beside those in fp32
+            activations += 2 * total // divided_by
+        per_param = 32 if precision == "fp64" else 16
         if divided_by == 1:
-            return 16 * total + activations
+            return per_param * total + activations
         outermost = total - self.num_params
-        return 16 * -(-total // divided_by) + 8 * (outermost + 2 * self.num_params // self.num_layers) + activations
+        gathered = outermost + 2 * self.num_params // self.num_layers
+        return per_param * -(-total // divided_by) + per_param // 2 * gathered + activations
 
 
 def usual_intermediate_size(hidden_size: int) -> int:

@@ -181,6 +181,7 @@ class RunSpec(Section):
             vocab_size,
             self.training.context_length,
             min(share, self.micro_batch_size or share),
+            precision=self.training.precision,
             divided_by=num_processes if data_parallel == "fsdp" else 1,
         )
 

@@ -20,7 +20,13 @@ from engine.records.record import SCHEMA_VERSION, Record, read_record
 from engine.records.states import Runs, SweepState
 from engine.records.workspace import Workspace
 from engine.spec.axes import AxisValue
-from engine.spec.hardware import ASSUMED_FLOPS_UTILISATION, ASSUMED_GPU, GPU_MEMORY_BYTES, PEAK_FLOPS_PER_S
+from engine.spec.hardware import (
+    ASSUMED_FLOPS_UTILISATION,
+    ASSUMED_GPU,
+    CPU_MEMORY_SLACK,
+    GPU_MEMORY_BYTES,
+    PEAK_FLOPS_PER_S,
+)
 from engine.spec.sweep import MIN_DOSES, MIN_OBSERVED_SIZES
 from kitui.services.engine_commands import PlannedSweep, plan_sweep, probe
 from kitui.services.format import counted, number, size_of_bytes
@@ -303,12 +309,13 @@ def _relaunch(plan: Plan, sweep: SweepState | None) -> Relaunch | None:
 
 
 def memory_words(document: PlanDocument) -> str:
-    """What one run takes where it trains: on a CPU, PyTorch's own memory counts too, and is most of it."""
+    """What one run takes where it trains: on a CPU, PyTorch's own memory counts too, and what is freed in pieces."""
     model, process = document.memory_bytes_per_run, document.process_bytes
     number_of = document.processes_per_run
     several = f" in each of {number_of} processes" if number_of > 1 else ""
     if document.on_gpu:
         return f"{size_of_bytes(model)} of the GPU{several}"
+    model = round(CPU_MEMORY_SLACK * model)
     return (size_of_bytes(model + process) if process else f"{size_of_bytes(model)} + PyTorch") + several
 
 

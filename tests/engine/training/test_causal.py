@@ -15,6 +15,7 @@ from engine.corpus.tokenizer import load_tokenizer
 from engine.errors import DataError
 from engine.records.metrics import MetricsWriter, StepRecord, read_metrics
 from engine.spec.checkpoints import read_checkpoint
+from engine.spec.models import KEPT_BYTES
 from engine.spec.runspec import RunSpec
 from engine.training.causal import CausalDecoder
 from engine.training.decoder import IGNORED
@@ -23,6 +24,7 @@ from engine.training.model import decoder_of, tensors
 from engine.training.optim import learning_rate_at
 from engine.training.scoring import answer
 from engine.training.trainer import Trainer
+from tests.bench.memory import kept_bytes
 from tests.checkpoints import KINDS, save
 from tests.engine.training.conftest import Lab
 
@@ -147,3 +149,15 @@ def test_dropout_is_off(lab: Lab, tmp_path: Path) -> None:
     save(tmp_path / "start", "gpt2", rows=4096)
     spec = spec_from(lab, tmp_path / "start", 12)
     assert losses_of(lab, "one", spec) == losses_of(lab, "two", spec)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("kind", KEPT_BYTES)
+def test_no_layer_keeps_more_than_is_forecast(kind: str, precision: str) -> None:
+    shape = width, feed_forward, heads, context = 128, 512, 4, 64
+    of_width, of_feed_forward, of_scores = KEPT_BYTES[kind]
+    forecast = of_width * width + of_feed_forward * feed_forward + of_scores * heads * context
+    kept = kept_bytes(kind, shape, precision)
+    assert kept <= 1.01 * forecast
+    if precision == "fp32":
+        assert kept >= 0.9 * forecast
