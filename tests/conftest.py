@@ -66,7 +66,7 @@ def write_sweep(tmp_path: Path) -> Callable[..., Path]:
     def write(text: str | None = None, *, name: str = "sweep.toml", **changes: str) -> Path:
         for file in ("facts.jsonl", "templates.toml"):
             if not (tmp_path / file).exists():
-                (tmp_path / file).symlink_to(SAMPLES / file)
+                shutil.copyfile(SAMPLES / file, tmp_path / file)  # no link: tests write their own in its place
         path = tmp_path / name
         path.write_text(sweep_text(**changes) if text is None else text)
         return path
