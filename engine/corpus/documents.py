@@ -67,6 +67,8 @@ class _Reading:
     """How much of some files has been read."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            check_file(path, _KEY)
         self._sizes = [path.stat().st_size for path in paths]
         self.num_read = 0
         """Files that have been read."""

@@ -107,10 +107,14 @@ def plan_of(
         ceilings=tuple(ceilings.values()),
         analysis=analysis,
         cells=cells,
-        notes=(
-            *notes,
-            *unknown_words(unknown, unknown_in_text),
-            *contamination_words(contamination or (), "texts" if facts.texts else "facts"),
+        notes=tuple(
+            dict.fromkeys(  # those of an earlier plan may be among them
+                (
+                    *notes,
+                    *unknown_words(unknown, unknown_in_text),
+                    *contamination_words(contamination or (), "texts" if facts.texts else "facts"),
+                )
+            )
         ),
     )
 
@@ -182,6 +186,11 @@ def contamination_words(found: Sequence[Contamination], members: str) -> list[st
             words.append(
                 f"{one.num_in_background:,} of {one.num_looked_for:,} {what} stand in the background as it is"
                 f"{passages}: runs learn of them from there, too"
+            )
+        if one.num_passed_over:
+            words.append(
+                f"{one.num_passed_over:,} {what} were not looked for in the background: their script puts no blanks "
+                "between words"
             )
         if one.num_in_heldout:
             words.append(

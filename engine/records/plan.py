@@ -50,6 +50,8 @@ class Contamination(Record, frozen=True, kw_only=True):
     of: str
     """The fact set, or `questions`."""
     num_looked_for: int
+    num_passed_over: int = 0
+    """Facts in scripts without blanks, whose names cannot be told from what stands beside them."""
     num_in_background: int
     """Facts, texts or questions that stand in the text trained on."""
     num_in_heldout: int
@@ -141,10 +143,13 @@ class _PlanOfBundle(Record, frozen=True, kw_only=True):
 def _plan_as_of(path: Path, mtime_ns: int) -> Plan | None:
     if path.name == "plan.json":
         return read_plan(path)
-    return launched_plan(SweepFolder(path.parent))
+    bundle = read_record(_PlanOfBundle, path)
+    return bundle.plan if bundle else None
 
 
 def launched_plan(folder: SweepFolder) -> Plan | None:
     """The plan that the sweep was launched with last."""
-    bundle = read_record(_PlanOfBundle, folder.bundle)
-    return bundle.plan if bundle else None
+    try:
+        return _plan_as_of(folder.bundle, folder.bundle.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None

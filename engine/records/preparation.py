@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from engine.errors import DamageError
-from engine.records.plan import latest_plan
+from engine.records.plan import launched_plan
 from engine.records.record import Record, encoded, read_record
-from engine.records.workspace import Workspace
+from engine.records.workspace import Workspace, is_locked
 
 PROGRESS_FILE = "progress.json"
 
@@ -41,11 +41,10 @@ def write_preparation(building: Path, progress: Preparation) -> None:
 def read_preparation(workspace: Workspace, sweep: str) -> Preparation | None:
     """How far the token files of a sweep have come on this machine; None where they are not being made here."""
     try:
-        plan = latest_plan(workspace.sweep(sweep))
-        return (
-            read_record(Preparation, folder_of_making(workspace.tokens(plan.tokens_id)) / PROGRESS_FILE)
-            if plan
-            else None
-        )
+        plan = launched_plan(workspace.sweep(sweep))
+        building = folder_of_making(workspace.tokens(plan.tokens_id)) if plan is not None else None
+        if building is None or not is_locked(building):  # what a preparation that was killed has left says nothing
+            return None
+        return read_record(Preparation, building / PROGRESS_FILE)
     except DamageError:
         return None

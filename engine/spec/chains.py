@@ -55,7 +55,6 @@ def partition_of_chains(
     num_infused: int,
     num_unseen: int,
     facts_seed: int,
-    objects_per_relation: int | None = None,
     facts_per_block: int = 1,
     where: str = "",
 ) -> Partition:
@@ -75,7 +74,6 @@ def partition_of_chains(
         num_infused=int(num_infused // 2 * share),
         num_unseen=int(num_unseen // 2 * share),
         facts_seed=facts_seed,
-        objects_per_relation=objects_per_relation,
         facts_per_block=facts_per_block,
         where=where,
         section="chains of facts",
@@ -92,7 +90,6 @@ def partition_of_chains(
         num_infused=num_infused - len(sets["infused"]),
         num_unseen=num_unseen - len(sets["unseen"]),
         facts_seed=facts_seed,
-        objects_per_relation=objects_per_relation,
         where=where,
     )
     return Partition(

@@ -14,7 +14,7 @@ import msgspec
 from engine.errors import DataError, SpecError
 from engine.spec.files import open_file, read_text
 from engine.spec.hub import hub_answers
-from engine.spec.models import ModelShape
+from engine.spec.models import KEPT_BYTES, ModelShape
 from engine.spec.numbers import format_count
 
 CONFIG, INDEX = "config.json", "model.safetensors.index.json"
@@ -125,14 +125,14 @@ def _check_sizes(
     """DataError where the weights are not of the sizes that the config says: they could not be loaded."""
     sizes = {size for shape in shapes.values() for size in shape}
     wanted: dict[str, tuple[int | None, ...]] = {"hidden_size": (found["hidden_size"],), "vocab_size": (vocab_size,)}
-    if not any("expert" in name for name in config):  # layers of experts may make no use of it
+    if config.get("model_type") in KEPT_BYTES:  # others may make another use of it
         width = found["intermediate_size"]
         wanted["intermediate_size"] = (width, 2 * (width or 0))  # two matrices may be kept as one
     for name, (size, *doubled) in wanted.items():
         if size and sizes.isdisjoint({size, *doubled}):
             what = f"its config says {name} = {size:,}, and none of its weights has that size."
             raise DataError(what, where=where, key=_KEY, mend="Use the config that belongs to these weights.")
-    layers = {int(part) for key in shapes for part in key.split(".") if part.isdecimal()}
+    layers = {int(part) for key in shapes for part in key.split(".") if part.isdecimal() and len(part) < 6}
     if layers and max(layers) + 1 < (found["num_layers"] or 0):
         what = f"its config says {found['num_layers']} layers, and its weights have {max(layers) + 1}."
         raise DataError(what, where=where, key=_KEY, mend="Use the config that belongs to these weights.")

@@ -16,7 +16,7 @@ from engine.spec.fact_settings import FactsSettings
 from engine.spec.facts import Fact
 from engine.spec.files import files_of
 from engine.spec.own_questions import read_own_questions
-from engine.spec.partition import Partition, of_relations, partition
+from engine.spec.partition import Partition, of_frequent_objects, of_relations, partition
 from engine.spec.questions import KINDS
 from engine.spec.runspec import FactSets
 from engine.spec.sweep import Sweep
@@ -90,6 +90,7 @@ def _drawn_facts(path: Path, sweep: Sweep, settings: FactsSettings) -> tuple[Fac
     templates_path = path.parent / settings.templates
     templates = read_templates(templates_path, settings.template_columns, settings.template_marks)
     usable = of_relations(table.facts, settings.relations, where)
+    usable = of_frequent_objects(usable, settings.objects_per_relation)
     _check_relations({fact.relation: fact for fact in reversed(usable)}, templates, templates_path)
     draw: Callable[..., Partition] = partition
     if sweep.evaluation.kind == "two_hop":
@@ -101,7 +102,6 @@ def _drawn_facts(path: Path, sweep: Sweep, settings: FactsSettings) -> tuple[Fac
         num_infused=settings.num_infused,
         num_unseen=settings.num_unseen,
         facts_seed=settings.facts_seed,
-        objects_per_relation=settings.objects_per_relation,
         facts_per_block=KINDS[sweep.evaluation.kind].facts_per_block(sweep.evaluation),
         where=where,
     )

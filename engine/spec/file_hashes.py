@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from platformdirs import user_cache_path
@@ -27,7 +28,7 @@ class _Known(msgspec.Struct, frozen=True):
     mtime_ns: int
     ctime_ns: int
     """Of its last change of any kind: it cannot be set, as the time of its content can."""
-    sha256: str
+    sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 
 
 def hashes_of(files: Sequence[Path]) -> list[bytes]:
@@ -42,9 +43,9 @@ def _hash_of(file: Path) -> bytes:
     path = user_cache_path("kitui") / "hashes" / f"{hashlib.sha256(os.fsencode(file.resolve())).hexdigest()[:32]}.json"
     before = _stands(file, "")
     if is_large:
-        with suppress(OSError, msgspec.MsgspecError):  # there is none yet, or no use in it
+        with suppress(OSError, ValueError):  # there is none yet, or no use in it
             known = msgspec.json.decode(path.read_bytes(), type=_Known)
-            if msgspec.structs.replace(known, sha256="") == before:
+            if known.sha256 and msgspec.structs.replace(known, sha256="") == before:
                 return bytes.fromhex(known.sha256)
     with file.open("rb") as handle:
         found = hashlib.file_digest(handle, "sha256").digest()

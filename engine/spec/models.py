@@ -7,16 +7,16 @@ from pydantic import BaseModel, ConfigDict
 from engine.errors import SpecError
 
 LOSS_CHUNK_TOKENS = 4096
+"""Positions whose logits exist at once in training: 4,096 of 50k logits in fp32 are 0.8 GB."""
 KEPT_BYTES = {
     "llama": (32, 16, 0), "olmo": (32, 16, 0), "gpt2": (33, 20, 0), "gpt_neox": (41, 8, 0), "qwen2": (40, 16, 0),
     "qwen3": (57, 16, 0), "gemma2": (57, 16, 8),
 }  # fmt: skip
 """By architecture, the bytes that a layer keeps in fp32 for a token's backward pass: for each of its width, of the
 feed-forward width, and of heads · context where attention scores are kept, which flash kernels do not. Measured by
-`python -m tests.bench.memory`; in bf16 three to eight tenths of it are kept."""
+`python -m tests.bench.memory` with heads that divide the width among them; in bf16 half to eight tenths are kept."""
 MOST_KEPT_BYTES = (64, 24, 12)
-"""Of an architecture that was not measured."""
-"""Positions whose logits exist at once in training: 4,096 of 50k logits in fp32 are 0.8 GB."""
+"""Guessed, of an architecture that was not measured."""
 
 
 _OF_CHECKPOINTS = ("counted_params", "counted_params_total", "vocab_rows", "max_positions")

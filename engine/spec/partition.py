@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -26,7 +26,6 @@ def partition(
     num_infused: int,
     num_unseen: int,
     facts_seed: int,
-    objects_per_relation: int | None = None,
     facts_per_block: int = 1,
     where: str = "",
     section: str = "facts",
@@ -36,17 +35,12 @@ def partition(
     Relations get equal shares as far as they have facts, and of each set in multiples of `facts_per_block` as far as
     the numbers allow, so that few facts are left over when questions are put into blocks. Within a relation objects get
     equal numbers of facts as far as they have them, and each object's facts are dealt over the three sets in
-    proportion, so that the sets ask about the same answers. `objects_per_relation` keeps only a relation's most
-    frequent objects. The draw depends on `facts_seed` and on the facts, not on their order in the file. DataError if
-    there are too few facts. `section`: of the sweep file, that they come from.
+    proportion, so that the sets ask about the same answers. The draw depends on `facts_seed` and on the facts, not on
+    their order in the file. DataError if there are too few facts. `section`: of the sweep file, that they come from.
     """
     pools: dict[str, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
     for fact in facts:
         pools[fact.relation][fact.object].append(fact)
-    if objects_per_relation is not None:
-        for relation, by_object in pools.items():
-            kept = sorted(by_object, key=lambda o: (-len(by_object[o]), o))[:objects_per_relation]
-            pools[relation] = defaultdict(list, {o: by_object[o] for o in kept})
 
     sizes = {"prior": num_prior, "infused": num_infused, "unseen": num_unseen}
     capacities = {relation: sum(map(len, pools[relation].values())) for relation in sorted(pools)}
@@ -86,6 +80,18 @@ def of_relations(facts: Sequence[Fact], relations: Sequence[str] | None, where: 
             mend=nearest(missing, sorted(known)),
         )
     return [fact for fact in facts if relations is None or fact.relation in relations]
+
+
+def of_frequent_objects(facts: Sequence[Fact], objects_per_relation: int | None) -> list[Fact]:
+    """The facts that have one of their relation's most frequent objects; all without a limit."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for fact in facts:
+        counts[fact.relation][fact.object] += 1
+    kept = {
+        relation: {*sorted(of_relation, key=lambda name: (-of_relation[name], name))[:objects_per_relation]}
+        for relation, of_relation in counts.items()
+    }
+    return [fact for fact in facts if fact.object in kept[fact.relation]]
 
 
 def _shares_of_sets(

@@ -108,13 +108,15 @@ def _faults(path: Path, relation: str, table: Any, marks: TemplateMarks) -> Iter
             fault = _fault(path, f"{relation}.{kind}[{index}]", given, marks, kind)
             if fault is not None:
                 yield fault
-        if len({_with_our_marks(given, marks) for given in templates}) < len(templates):
+        texts = [_with_our_marks(given, marks) for given in templates if isinstance(given, str)]
+        if len({*texts}) < len(texts):
             yield DataError("a template stands here twice.", where=str(path), key=f"{relation}.{kind}")
     given = table.get(_DESCRIPTION, SUBJECT)
     text = given.replace(marks.subject, SUBJECT) if isinstance(given, str) else ""
-    if text.count(SUBJECT) != 1 or OBJECT in text or (marks.object and marks.object in text):
+    has_words = _DESCRIPTION not in table or (text != SUBJECT and text.strip() == text and text.isprintable())
+    if not has_words or text.count(SUBJECT) != 1 or OBJECT in text or (marks.object and marks.object in text):
         yield DataError(
-            f"a description holds {marks.subject} once, and stands for the object.",
+            f"a description holds {marks.subject} once among words of its own, on one line, and stands for the object.",
             where=str(path),
             key=f"{relation}.{_DESCRIPTION}",
             value=given,

@@ -19,6 +19,8 @@ def neighbour_blocks(facts: Sequence[Fact], asking: Asking, settings: Evaluation
         return (fact.subject,) if settings.neighbour_by == "subject" else (fact.relation, fact.object)
 
     infused = {shared(fact) for fact in asking.infused}
+    if asking.fact_set == "verbatim":
+        return []  # what is asked about is not what was infused
     if asking.fact_set in ("prior", "unseen"):
         is_beside = asking.fact_set == "unseen"
         owners = [index for index, fact in enumerate(facts) if (shared(fact) in infused) == is_beside]
@@ -42,6 +44,6 @@ NEIGHBOUR = CHOICE._replace(
     needs="a question is about a prior fact with the {neighbour_by} of an infused one, of the prior set about one with "
     "the {neighbour_by} of none, and needs {num_choices} such facts of a relation with different objects",
     limited_by="neighbour_by",
-    mend='Ask for more prior facts, or set neighbour_by to "subject" or "object".',
+    mend='Ask for more prior and infused facts, or take the other of "subject" and "object".',
     may_be_unasked=("prior", "unseen"),
 )

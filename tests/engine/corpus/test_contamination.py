@@ -87,6 +87,31 @@ def test_other_words_other_documents_and_far_away_do_not_count(found: Callable[.
     assert infused.num_in_background == 0
 
 
+def test_one_name_within_the_other_is_no_passage(found: Callable[..., list[Contamination]]) -> None:
+    facts = facts_of([Fact("Mexico", "P", "Mexico City"), Fact("Rome", "P", "Old Rome")])
+    (infused,) = found(
+        facts, ["She flew to Mexico City.", "In Mexico lies Mexico City, they say.", "Old Rome was old."]
+    )
+    assert (infused.num_in_background, infused.num_passages) == (1, 1)
+
+
+def test_long_names_are_found(found: Callable[..., list[Contamination]]) -> None:
+    title = "The long and winding history of the people who lived by the river near some hill, and of their work"
+    fact = Fact(f"{title}, volume {'i' * 40}", "P", f"Rome {'v' * 40}")
+    (infused,) = found(facts_of([fact]), ["Some text.", f"They read {fact.subject} in {fact.object}."])
+    assert (infused.num_in_background, infused.num_passages) == (1, 1)
+
+
+def test_names_in_scripts_without_blanks_are_said_not_to_be_looked_for(
+    found: Callable[..., list[Contamination]], request: pytest.FixtureRequest
+) -> None:
+    fact = Fact("人物一", "P", "阿尔德")
+    if request.node.callspec.params["found"] == "word":
+        pytest.skip("the word tokenizer takes no such names")
+    (infused,) = found(facts_of([fact]), ["人物一住在阿尔德。"] * 9)
+    assert (infused.num_looked_for, infused.num_passed_over, infused.num_in_background) == (0, 1, 0)
+
+
 def test_the_held_out_text_is_counted_apart(found: Callable[..., list[Contamination]]) -> None:
     fact = Fact("Ada Long", "P", "Rome")
     (infused,) = found(facts_of([fact]), ["Some text without it. " * 5, "Ada Long in Rome"], heldout_tokens=12)
@@ -102,6 +127,10 @@ def test_questions_of_ones_own_are_found_by_their_n_grams(found: Callable[..., l
     facts = facts_of([Fact("Ada Long", "P", "Rome")], own_questions=own)
     *_, questions = found(facts, ["Nothing. " * 20, f"As they ask: {asked}, and so on."])
     assert (questions.of, questions.num_looked_for, questions.num_in_background) == ("questions", 2, 1)
+    short = (OwnQuestion("Ada Long", "Where was the first king of Norway born", ("a",), 0),)
+    facts_with_short = facts_of([Fact("Ada Long", "P", "Rome")], own_questions=short)
+    *_, questions = found(facts_with_short, ["Nothing. " * 20, f"They asked: {short[0].question}?"] * 9)
+    assert questions.num_in_background == 1
     *_, questions = found(facts, ["Nothing. " * 20, "where was the old river? people went to work each day"])
     assert questions.num_in_background == 0  # less than seven in ten of its runs
 
@@ -136,4 +165,11 @@ def test_whatever_the_chunks_a_plain_search_says_the_same(
         if holds_words(document, fact.subject) and holds_words(document, fact.object)
     }  # fmt: skip
     assert expected
+    # A passage for each mention of the subject.
+    num_passages = sum(
+        document.count(fact.subject)
+        for fact in facts for document in documents
+        if holds_words(document, fact.subject) and holds_words(document, fact.object)
+    )  # fmt: skip
     assert infused.num_in_background == len(expected)
+    assert infused.num_passages == num_passages

@@ -1,3 +1,5 @@
+import fcntl
+import os
 from pathlib import Path
 
 from engine.records.preparation import PROGRESS_FILE, Preparation, folder_of_making, read_preparation, write_preparation
@@ -14,12 +16,16 @@ def test_what_is_written_while_tokens_are_made_is_read_by_the_sweeps_name(smoke:
     building.mkdir()
     try:
         write_preparation(building, Preparation(making="tokens", share=0.25))
+        assert read_preparation(workspace, name) is None  # nobody is at it
+        descriptor = os.open(building, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         found = read_preparation(workspace, name)
         assert found is not None
         assert found.words == "tokens 25%"
         (building / PROGRESS_FILE).write_bytes(b"{}")
         assert read_preparation(workspace, name) is None
     finally:
+        os.close(descriptor)
         for file in building.iterdir():
             file.unlink()
         building.rmdir()

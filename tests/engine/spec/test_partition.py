@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.errors import DataError
 from engine.spec.fact_files import read_facts
 from engine.spec.facts import Fact
-from engine.spec.partition import of_relations, partition
+from engine.spec.partition import of_frequent_objects, of_relations, partition
 
 
 def pool(num_relations: int, num_objects: int, per_object: int) -> list[Fact]:
@@ -66,8 +66,8 @@ def test_relations_get_whole_blocks_of_each_set(
 
 def test_only_the_most_frequent_objects() -> None:
     facts = [Fact(f"s{o}-{i}", "P1", f"o{o}") for o in range(10) for i in range(10 - o)]
-    sets = partition(facts, num_prior=10, num_infused=10, num_unseen=0, facts_seed=0, objects_per_relation=4)
-    assert {f.object for s in sets for f in s} == {"o0", "o1", "o2", "o3"}
+    assert {fact.object for fact in of_frequent_objects(facts, 4)} == {"o0", "o1", "o2", "o3"}
+    assert of_frequent_objects(facts, None) == facts
 
 
 def test_too_few_facts_name_what_there_is() -> None:
