@@ -15,6 +15,7 @@ from engine.spec.fact_files import read_facts
 from engine.spec.fact_settings import FactsSettings
 from engine.spec.facts import Fact
 from engine.spec.files import files_of
+from engine.spec.neighbours import partition_of_neighbours
 from engine.spec.own_questions import read_own_questions
 from engine.spec.partition import Partition, of_frequent_objects, of_relations, partition
 from engine.spec.questions import KINDS
@@ -96,6 +97,8 @@ def _drawn_facts(path: Path, sweep: Sweep, settings: FactsSettings) -> tuple[Fac
     if sweep.evaluation.kind == "two_hop":
         described = {relation for relation, of_relation in templates.items() if of_relation.description}
         draw = partial(partition_of_chains, chains(usable, table.objects, described))
+    elif sweep.evaluation.kind == "neighbour":
+        draw = partial(partition_of_neighbours, sweep.evaluation.neighbour_by)
     drawn = draw(
         usable,
         num_prior=settings.num_prior,

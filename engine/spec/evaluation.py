@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from engine.spec.neighbours import NeighbourBy
 from engine.spec.numbers import parse_count
 from engine.spec.section import Count, PositiveCount, Section, Text, up_to
 
@@ -40,7 +41,7 @@ class EvaluationSettings(Section):
     question_template: Count = 0
     """Which of a relation's question templates is asked, counted from 0; `paraphrase` asks all of them."""
     questions_per_fact: Annotated[PositiveCount, up_to(1_000)] = 1
-    neighbour_by: Literal["subject", "object"] = "subject"
+    neighbour_by: NeighbourBy = "subject"
     """What a fact shares with an infused one that it is the `neighbour` of; an object counts within its relation."""
     questions: Text | None = None
     """A table of one's own questions, for `own_choices` and `cloze`."""
