@@ -28,6 +28,8 @@ _NAMES = {
     "num_kv_heads": ("num_key_value_heads",),
     "intermediate_size": ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"),
     "max_positions": ("max_position_embeddings", "n_positions", "max_sequence_length"),
+    "head_size": ("head_dim",),
+    "num_experts_at_once": ("num_experts_per_tok", "experts_per_token", "moe_top_k"),
 }
 _EMBEDDINGS = (
     "embed_tokens.weight", "embed_in.weight", "embed_out.weight", "lm_head.weight", "lm_head.bias", "wte.weight",
@@ -112,6 +114,8 @@ def _shape(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], nam
         counted_params_total=sum(counted.values()),
         vocab_rows=vocab_size,
         max_positions=found["max_positions"],
+        head_size=found["head_size"],
+        num_experts_at_once=found["num_experts_at_once"] or 1,
     )
 
 

@@ -15,11 +15,15 @@ KEPT_BYTES = {
 """By architecture, the bytes that a layer keeps in fp32 for a token's backward pass: for each of its width, of the
 feed-forward width, and of heads · context where attention scores are kept, which flash kernels do not. Measured by
 `python -m tests.bench.memory` with heads that divide the width among them; in bf16 half to eight tenths are kept."""
+_KEPT_OF_HEADS_BYTES = 32
+"""Of the width's bytes, those that grow with the heads where these are wider than it: at most eight fp32 numbers."""
 MOST_KEPT_BYTES = (64, 24, 12)
 """Guessed, of an architecture that was not measured."""
 
 
-_OF_CHECKPOINTS = ("counted_params", "counted_params_total", "vocab_rows", "max_positions")
+_OF_CHECKPOINTS = (
+    "counted_params", "counted_params_total", "vocab_rows", "max_positions", "head_size", "num_experts_at_once",
+)  # fmt: skip
 
 
 class ModelShape(BaseModel):
@@ -42,6 +46,10 @@ class ModelShape(BaseModel):
     vocab_rows: int | None = None
     """Of a checkpoint's embedding: at least the tokenizer's vocabulary, usually padded."""
     max_positions: int | None = None
+    head_size: int | None = None
+    """Where it is another than the heads' share of the width."""
+    num_experts_at_once: int = 1
+    """Of a mixture of experts, those that a token goes through."""
 
     def identity(self) -> dict[str, object]:
         """What of it a run's identity holds. What a checkpoint adds is in the checkpoint's own hash."""
@@ -87,7 +95,9 @@ class ModelShape(BaseModel):
         """
         tokens, rows = context_length * num_rows, self.vocab_rows or vocab_size
         of_width, of_feed_forward, of_scores = KEPT_BYTES.get(self.architecture, MOST_KEPT_BYTES)
-        kept = of_width * self.hidden_size + of_feed_forward * self.intermediate_size
+        kept = of_width * self.hidden_size + of_feed_forward * self.intermediate_size * self.num_experts_at_once
+        if self.head_size is not None:
+            kept += _KEPT_OF_HEADS_BYTES * max(0, self.num_heads * self.head_size - self.hidden_size)
         kept += of_scores * self.num_heads * context_length
         total = self.num_params_total(vocab_size)
         factor = {"bf16": 0.8, "fp32": 1.0, "fp64": 2.0}[precision]

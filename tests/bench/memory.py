@@ -31,7 +31,9 @@ SHAPES = ((128, 512, 4, 64), (128, 256, 4, 64), (256, 512, 4, 64), (128, 512, 8,
 """Width, feed-forward width, heads, context."""
 
 
-def model_of(kind: str, width: int, feed_forward: int, heads: int, context: int, layers: int, vocab: int) -> Any:
+def model_of(
+    kind: str, width: int, feed_forward: int, heads: int, context: int, layers: int, vocab: int, head_size: int | None
+) -> Any:
     usual = {
         "hidden_size": width, "intermediate_size": feed_forward, "num_hidden_layers": layers,
         "num_attention_heads": heads, "vocab_size": vocab, "max_position_embeddings": context,
@@ -42,7 +44,7 @@ def model_of(kind: str, width: int, feed_forward: int, heads: int, context: int,
         )
     else:
         grouped = {} if kind == "gpt_neox" else {"num_key_value_heads": heads}
-        sized = {"head_dim": width // heads} if kind in ("qwen3", "gemma2") else {}
+        sized = {"head_dim": head_size or width // heads} if kind in ("qwen3", "gemma2") else {}
         config = transformers.AutoConfig.for_model(kind, **usual, **grouped, **sized)
     return transformers.AutoModelForCausalLM.from_config(config)
 
@@ -54,11 +56,11 @@ def loss_of(decoder: Decoder, rows: int, context: int, vocab: int, precision: st
     return loss
 
 
-def kept_bytes(kind: str, shape: tuple[int, int, int, int], precision: str) -> float:
+def kept_bytes(kind: str, shape: tuple[int, int, int, int], precision: str, head_size: int | None = None) -> float:
     """Of a layer and token: the difference between models of two and of four layers."""
     kept = []
     for layers in (2, 4):
-        model = model_of(kind, *shape, layers, 512)
+        model = model_of(kind, *shape, layers, 512, head_size)
         decoder = decoder_of(model, shape[-1])
         own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
         sizes: dict[int, int] = {}
@@ -86,7 +88,7 @@ def peak_bytes() -> int:
 
 def peak_over_forecast(kind: str, precision: str, rows: int) -> str:
     context, vocab = 256, 4096
-    model = model_of(kind, 256, 1024, 8, context, 8, vocab)
+    model = model_of(kind, 256, 1024, 8, context, 8, vocab, None)
     with TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         shape = read_checkpoint(Path(folder), kind)
