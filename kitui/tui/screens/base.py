@@ -15,6 +15,8 @@ from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.widgets.key_bar import KeyBar
 from kitui.tui.widgets.top_bar import TopBar
 
+_SOON_S = 0.005
+
 
 class KituiScreen(Screen[None]):
     """A mode of the app. `show_snapshot` draws; it is called for each new snapshot while the screen is shown."""
@@ -23,6 +25,9 @@ class KituiScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]
 
     _rest: Timer | None = None
+    _is_whole = False
+    """Whether all that it is composed of has been mounted: what stands in a container is mounted after it. What comes
+    later, as notifications do, may be on its way out at any time, and is not waited for."""
 
     @property
     def kitui(self) -> Application:
@@ -52,11 +57,16 @@ class KituiScreen(Screen[None]):
             self._draw(snapshot)
 
     def _draw(self, snapshot: Snapshot) -> None:
-        if not all(widget.is_mounted for widget in self.walk_children(Widget)):
-            self.call_after_refresh(self._draw, snapshot)  # what stands in a container is mounted after it
+        self._is_whole = self._is_whole or all(widget.is_mounted for widget in self.walk_children(Widget))
+        if not self._is_whole:
+            self.set_timer(_SOON_S, self._draw_latest)
             return
         self.show_top()
         self.show_snapshot(snapshot)
+
+    def _draw_latest(self) -> None:
+        if self.kitui.snapshot is not None:
+            self.take(self.kitui.snapshot)
 
     def show_top(self) -> None:
         if self.kitui.snapshot is not None:

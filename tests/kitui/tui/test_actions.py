@@ -946,3 +946,28 @@ async def test_with_room_both_plots_are_there(screens: Workspace, columns: int) 
         await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
         for name in ("#retention-plot", "#learning-plot"):
             await hand.until(lambda name=name: hand.plot(name).size.width > columns // 3)
+
+
+async def test_what_never_comes_to_be_mounted_holds_up_nothing(screens: Workspace) -> None:
+    """A notification may be on its way out as soon as it comes; the app had waited for it without end, and spun."""
+
+    class Never(Static):
+        @property
+        def is_mounted(self) -> bool:
+            return False
+
+    app = KituiApp(screens)
+    async with app.run_test(size=(80, 24)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and getattr(app.screen, "_is_whole", True))
+        await app.screen.mount(Never())
+        num_drawn = 0
+
+        def counted() -> None:
+            nonlocal num_drawn
+            num_drawn += 1
+
+        app.screen.show_top = counted  # type: ignore[attr-defined]
+        app.screen.on_screen_resume()  # type: ignore[attr-defined]
+        await pilot.pause(0.2)
+        assert num_drawn >= 1
