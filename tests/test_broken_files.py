@@ -273,7 +273,16 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("name", BROKEN)
+# Making a checkpoint takes seconds: the default suite has two of these.
+OF_CHECKPOINTS = {name for name, case in BROKEN.items() if "own" in case.files} - {
+    "an encoder",
+    "weights of another width",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in OF_CHECKPOINTS)) for name in BROKEN]
+)
 def test_a_broken_file_is_refused_while_planning(name: str, tmp_path: Path) -> None:
     case = BROKEN[name]
     path = write(case, tmp_path)
