@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.corpus.background import Background
+from engine.corpus.rolling_hash import window_hashes
 from engine.corpus.tokenizer import Tokenizer
 from engine.records.plan import Contamination
 from engine.spec import fact_sets
@@ -193,7 +194,7 @@ class _Grams:
             hashes_of_cuts = []
             for ids in filter(None, cuts):
                 size = min(GRAM, len(ids))
-                hashes_of_cuts.append({*_hashes(np.array(ids, dtype=np.int64), size).tolist()})
+                hashes_of_cuts.append({*window_hashes(np.array(ids, dtype=np.int64))(size).tolist()})
                 of_size[size] |= hashes_of_cuts[-1]
             self._cuts_of.append(tuple(hashes_of_cuts))
         self._wanted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -206,8 +207,11 @@ class _Grams:
         """In the training part and in the held-out part."""
 
     def look_through(self, chunk: _Chunk) -> None:
+        if not self._wanted:
+            return
+        hashes_of = window_hashes(chunk.tokens)
         for size, (wanted, may_be) in self._wanted.items():
-            hashes = _hashes(chunk.tokens, size)
+            hashes = hashes_of(size)
             places = np.flatnonzero(may_be[_shortened(hashes)])
             places = places[(places >= chunk.is_own.start) & (places < chunk.is_own.stop)]
             places = places[np.isin(hashes[places], wanted)]
@@ -222,16 +226,6 @@ class _Grams:
             for seen in self._seen
         ]
         return np.array(are_there, dtype=np.int64).reshape(2, len(self._cuts_of))
-
-
-def _hashes(tokens: np.ndarray, size: int) -> np.ndarray:
-    """A number for each run of so many tokens (int64): a polynomial in an odd base, modulo 2^64."""
-    num_runs = len(tokens) - size + 1
-    hashes = np.zeros(max(0, num_runs), dtype=np.uint64)
-    for offset in range(size if num_runs > 0 else 0):
-        hashes *= np.uint64(0x9E3779B97F4A7C15)
-        hashes += tokens.view(np.uint64)[offset : offset + num_runs]
-    return hashes
 
 
 def _shortened(hashes: np.ndarray) -> np.ndarray:

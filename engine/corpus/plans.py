@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,30 +56,10 @@ def plan_of(
         _check_vocabularies(runs, tokenizer, where)
         _check_questions(facts, first, tokenizer, where)
 
-    ceilings = {}
-    for num_tokens in sorted({run.num_tokens for run in runs}):
-        if tokenizer:
+        for num_tokens in sorted({run.num_tokens for run in runs}):
             _check_prior(prior.lengths_FT, first, num_tokens, where)
-        for templates in sorted({run.num_templates for run in runs}):
-            top = None
-            if first.mixture.kind == "displace" and tokenizer:
-                top = ceiling(infused.lengths_FT[:, :templates], num_tokens // length, length)
-            elif first.mixture.kind == "displace":
-                top = int(num_tokens / (tokens_per_fact * len(facts.infused)))
-            ceilings[num_tokens, templates] = Ceiling(
-                num_tokens=num_tokens, num_templates=templates, ceiling_frequency=top
-            )
-    for run in runs:
-        top = ceilings[run.num_tokens, run.num_templates].ceiling_frequency
-        if top is not None and run.frequency > top:
-            raise SpecError(
-                f"above the ceiling: {run.num_tokens:,} tokens hold {len(facts.infused):,} facts of "
-                f"{tokens_per_fact:.1f} tokens at most {top:,} times each.",
-                where=where,
-                key="grid.infusion_frequency",
-                value=run.frequency,
-                mend=f"Use {top:,} or less, more tokens, or fewer infused facts.",
-            )
+    ceilings = _ceilings(runs, infused.lengths_FT if tokenizer else None, tokens_per_fact * len(facts.infused))
+    _check_below(ceilings, runs, len(facts.infused), tokens_per_fact, where)
     unknown = None if tokenizer is None else unknown_in_facts(facts, tokenizer)
     costs = {run.model.name: _costs_of_size(run, vocab_size or _GUESSED_VOCAB_SIZE) for run in _one_a_size(runs)}
     cells = tuple(
@@ -117,6 +97,48 @@ def plan_of(
             )
         ),
     )
+
+
+def _ceilings(
+    runs: Sequence[RunSpec], lengths_FT: np.ndarray | None, tokens_per_dose: float
+) -> dict[tuple[int, int], Ceiling]:
+    """By D and number of templates. `lengths_FT`: of the infused renderings; without them, the ceiling is a guess by
+    the tokens that writing each fact once takes."""
+    first = runs[0]
+    ceilings = {}
+    for num_tokens in sorted({run.num_tokens for run in runs}):
+        for templates in sorted({run.num_templates for run in runs}):
+            top = None
+            if first.mixture.kind == "displace" and lengths_FT is not None:
+                length = first.training.context_length
+                top = ceiling(lengths_FT[:, :templates], num_tokens // length, length)
+            elif first.mixture.kind == "displace":
+                top = int(num_tokens / tokens_per_dose)
+            ceilings[num_tokens, templates] = Ceiling(
+                num_tokens=num_tokens, num_templates=templates, ceiling_frequency=top
+            )
+    return ceilings
+
+
+def _check_below(
+    ceilings: Mapping[tuple[int, int], Ceiling],
+    runs: Sequence[RunSpec],
+    num_infused: int,
+    tokens_per_fact: float,
+    where: str,
+) -> None:
+    """SpecError for a dose above its ceiling."""
+    for run in runs:
+        top = ceilings[run.num_tokens, run.num_templates].ceiling_frequency
+        if top is not None and run.frequency > top:
+            raise SpecError(
+                f"above the ceiling: {run.num_tokens:,} tokens hold {num_infused:,} facts of "
+                f"{tokens_per_fact:.1f} tokens at most {top:,} times each.",
+                where=where,
+                key="grid.infusion_frequency",
+                value=run.frequency,
+                mend=f"Use {top:,} or less, more tokens, or fewer infused facts.",
+            )
 
 
 def _check_vocabularies(runs: Sequence[RunSpec], tokenizer: Tokenizer, where: str) -> None:

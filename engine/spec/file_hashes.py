@@ -41,7 +41,7 @@ def _hash_of(file: Path) -> bytes:
     check_file(file)
     is_large = file.stat().st_size >= _LARGE_BYTES
     path = user_cache_path("kitui") / "hashes" / f"{hashlib.sha256(os.fsencode(file.resolve())).hexdigest()[:32]}.json"
-    before = _stands(file, "")
+    before = _as_it_is(file)
     if is_large:
         with suppress(OSError, ValueError):  # there is none yet, or no use in it
             known = msgspec.json.decode(path.read_bytes(), type=_Known)
@@ -49,7 +49,7 @@ def _hash_of(file: Path) -> bytes:
                 return bytes.fromhex(known.sha256)
     with file.open("rb") as handle:
         found = hashlib.file_digest(handle, "sha256").digest()
-    if is_large and _stands(file, "") == before:  # not written to meanwhile
+    if is_large and _as_it_is(file) == before:  # not written to meanwhile
         with suppress(OSError):  # without a cache, it is read again
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(f".{os.getpid()}.tmp")
@@ -58,6 +58,7 @@ def _hash_of(file: Path) -> bytes:
     return found
 
 
-def _stands(file: Path, sha256: str) -> _Known:
+def _as_it_is(file: Path) -> _Known:
+    """Without its hash."""
     status = file.stat()
-    return _Known(str(file.resolve()), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, sha256)
+    return _Known(str(file.resolve()), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, "")
