@@ -23,5 +23,6 @@ class EarlyModes(_App):
         return next(iter(self._screen_stacks.get(mode, [])), None)
 
     async def mount_mode(self, mode: str) -> None:
-        if self.mounted(mode) is None:
+        # An app that closes goes through its modes, and breaks where one more comes meanwhile.
+        if self.is_running and self.mounted(mode) is None:
             await self._init_mode(mode)

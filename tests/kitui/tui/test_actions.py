@@ -948,6 +948,14 @@ async def test_with_room_both_plots_are_there(screens: Workspace, columns: int) 
             await hand.until(lambda name=name: hand.plot(name).size.width > columns // 3)
 
 
+async def test_an_app_that_has_closed_mounts_no_more_modes(screens: Workspace) -> None:
+    app = KituiApp(screens)
+    async with app.run_test(size=(80, 24)):
+        pass
+    await app.mount_mode("law")
+    assert app.mounted("law") is None
+
+
 async def test_what_never_comes_to_be_mounted_holds_up_nothing(screens: Workspace) -> None:
     """A notification may be on its way out as soon as it comes; the app had waited for it without end, and spun."""
 
