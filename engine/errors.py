@@ -122,14 +122,17 @@ def together(errors: Sequence[KituiError]) -> KituiError:
     return all_of_it
 
 
-def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
+def nearest(name: str, known: Sequence[str]) -> str:
     """'Did you mean X?' for the closest known name, or the list of all of them where none is close; '' of no names."""
+    return near(name, known) or (f"Known: {', '.join(known)}." if known else "")
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """'Did you mean X?' for the closest known name; '' where none is close."""
     from difflib import get_close_matches  # only needed once something has gone wrong
 
     close = get_close_matches(str(name).lower(), [k.lower() for k in known], n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean {next(k for k in known if k.lower() == close[0])}?"
-    return f"Known: {', '.join(known)}." if known else ""
+    return f"Did you mean {next(k for k in known if k.lower() == close[0])}?" if close else ""
 
 
 def _shown(value: Any) -> str:

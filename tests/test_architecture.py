@@ -20,7 +20,7 @@ from tests.conftest import ROOT
     "check",
     [
         ["importlinter.cli", "lint_imports_command"],
-        ["mypy"],
+        pytest.param(["mypy"], marks=pytest.mark.slow),
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
     ],

@@ -28,9 +28,15 @@ class LettersOnly(Console):
                 yield Segment(printable(segment.text), segment.style)
 
 
+_NO_LIMIT = 100_000
+"""Columns, where nobody looks at it line by line: more than any table has."""
+
+
 def out() -> Console:
-    """For results. Made anew so that redirection and NO_COLOR are seen as they are now."""
-    return LettersOnly(highlight=False, markup=False, soft_wrap=False)
+    """For results: as wide as the terminal, and where stdout is none, as wide as they are. Made anew so that a pipe
+    and NO_COLOR are seen as they are now."""
+    width = None if sys.stdout.isatty() else _NO_LIMIT
+    return LettersOnly(highlight=False, markup=False, soft_wrap=False, width=width)
 
 
 def err() -> Console:

@@ -13,7 +13,9 @@ from kitui.cli.base import (
     JsonOption,
     MapOption,
     MeasureOption,
+    OptionalSweepArgument,
     SweepArgument,
+    WhereOption,
     WorkspaceOption,
     app,
     workspace_of,
@@ -27,6 +29,8 @@ def curves(
     over: Annotated[
         str, typer.Option("--over", help="frequency, exposures (of prior facts) or share (of tokens).", metavar="AXIS")
     ] = "frequency",
+    fact_set: FactSetOption = "all",
+    where: WhereOption = None,
     measure: MeasureOption = "retention",
     checkpoints: CheckpointsOption = 1,
     json: JsonOption = False,
@@ -37,14 +41,16 @@ def curves(
     from kitui.cli.console import print_json
     from kitui.cli.printing import print_curves
     from kitui.cli.progress import fitting_bar
+    from kitui.services.conditions import curves_where
     from kitui.services.dose_axes import dose_axis
     from kitui.services.engine_commands import analysis
-    from kitui.services.report import checked_measure, curves_document
+    from kitui.services.report import checked_fact_set, checked_measure, curves_document
 
     axis, measured = dose_axis(over), checked_measure(measure, checkpoints)
+    chosen = None if fact_set == "all" else checked_fact_set(fact_set)
     with fitting_bar() as report:
         found = analysis(workspace_of(context, workspace), sweep, measured=measured, report=report)
-    document = curves_document(found)
+    document = curves_where(curves_document(found), where, chosen)
     places = [axis.of(point) for curve in document.curves for point in curve.points if point.n]
     if places and all(place is None for place in places):
         raise FitError(f"the {axis.label} of these runs is not known.", key="--over", value=over)
@@ -54,10 +60,9 @@ def curves(
 @app.command()
 def law(
     context: typer.Context,
-    sweep: Annotated[
-        str | None, typer.Argument(metavar="[SWEEP]", help="A sweep file, or the name of a launched sweep.")
-    ] = None,
+    sweep: OptionalSweepArgument = None,
     fact_set: FactSetOption = "overall",
+    where: WhereOption = None,
     measure: MeasureOption = "retention",
     checkpoints: CheckpointsOption = 1,
     loss: Annotated[
@@ -73,20 +78,24 @@ def law(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Print collapse points with their verdicts and the infusion law with its checks; or a law of losses."""
+    import msgspec
+
     from engine.errors import SpecError
     from engine.records.analysis import law_json, laws_json
     from kitui.cli.console import print_json
     from kitui.cli.printing import print_law, print_laws, print_loss_law
     from kitui.cli.progress import fitting_bar
     from kitui.services.columns_given import column_mapping
+    from kitui.services.conditions import law_where
     from kitui.services.engine_commands import analysis, laws_of_sets, loss_law
     from kitui.services.report import checked_fact_set, checked_measure
 
     if (sweep is None) == (loss is None):
         raise SpecError("expected either a sweep or a table of losses.", key="SWEEP, --loss")
     if loss is not None:
-        if (fact_set, measure, checkpoints) != ("overall", "retention", 1):
-            raise SpecError("belongs to a sweep, not to a table of losses.", key="--fact-set, --measure, --checkpoints")
+        if (fact_set, where, measure, checkpoints) != ("overall", None, "retention", 1):
+            options = "--fact-set, --where, --measure, --checkpoints"
+            raise SpecError("belongs to a sweep, not to a table of losses.", key=options)
         with fitting_bar("laws") as report:
             of_losses = loss_law(loss, column_mapping(columns or []), report)
         print_json(of_losses) if json else print_loss_law(of_losses)
@@ -100,6 +109,7 @@ def law(
     if fact_set == "all":
         with fitting_bar() as report:
             laws = laws_of_sets(workspace_of(context, workspace), sweep, measured=measured, report=report)
+        laws = msgspec.structs.replace(laws, fact_sets=tuple(law_where(one, where) for one in laws.fact_sets))
         print_json(laws_json(laws)) if json else print_laws(laws)
         if not any(one.laws for one in laws.fact_sets):
             raise typer.Exit(4)
@@ -107,6 +117,7 @@ def law(
     chosen = checked_fact_set(fact_set)
     with fitting_bar() as report:
         document = analysis(workspace_of(context, workspace), sweep, chosen, measured=measured, report=report).law
+    document = law_where(document, where)
     print_json(law_json(document)) if json else print_law(document)
     if not document.laws:
         raise typer.Exit(4)
@@ -124,7 +135,8 @@ def predict(
         float | None,
         typer.Option("--target-retention", help="What counts as acquired; the sweep's by default.", metavar="R"),
     ] = None,
-    where: Annotated[str | None, typer.Option("--where", help='One condition, such as "templates=1".')] = None,
+    fact_set: FactSetOption = "overall",
+    where: WhereOption = None,
     lock: Annotated[
         bool, typer.Option("--lock", help="Keep it, to be scored by kitui law once that size is trained.")
     ] = False,
@@ -136,6 +148,7 @@ def predict(
     from kitui.cli.printing import print_prediction
     from kitui.cli.progress import fitting_bar
     from kitui.services.prediction import predict as predict_at
+    from kitui.services.report import checked_fact_set
 
     with fitting_bar() as report:
         document = predict_at(
@@ -144,6 +157,7 @@ def predict(
             params=params,
             tokens=tokens,
             target_retention=target_retention,
+            fact_set=checked_fact_set(fact_set),
             where=where,
             is_locked=lock,
             report=report,

@@ -97,7 +97,7 @@ def print_summary(workspace: Workspace, name: str, analysis: AnalysisDocument) -
     """What a sweep has shown, at its end: retention, collapse points, the law or why there is none, and the files."""
     console = out()
     law = analysis.law
-    console.rule(f"{name}{simulated_label(analysis)}")
+    console.print(f"── {name}{simulated_label(analysis)} ──")
     console.print("Retention R, mean over seeds (0 chance, 1 perfect; * runs missing)")
     for fact_set in ("prior", "infused", "overall"):
         curves = [c for c in analysis.curves if c.fact_set == fact_set]

@@ -10,6 +10,7 @@ import typer
 from kitui.cli.base import (
     ManyOption,
     MapOption,
+    RunArgument,
     SweepArgument,
     WorkspaceOption,
     app,
@@ -143,7 +144,7 @@ def evaluate(
 @app.command("export-model")
 def export_model(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it begins.")],
+    run: RunArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder to make.")],
     workspace: WorkspaceOption = None,
 ) -> None:

@@ -13,6 +13,8 @@ from kitui.cli.base import (
     JsonOption,
     ManyOption,
     NamesArgument,
+    OptionalSweepArgument,
+    RunArgument,
     SlotsOption,
     SweepArgument,
     SweepNameArgument,
@@ -22,7 +24,9 @@ from kitui.cli.base import (
     order,
     session_of,
     workspace_of,
+    workspace_to_look_at,
 )
+from kitui.cli.completion import complete_sweeps
 from kitui.services.orders import VERBS, Verb
 
 
@@ -136,9 +140,7 @@ def launch(
 @app.command()
 def watch(
     context: typer.Context,
-    sweep: Annotated[
-        str | None, typer.Argument(metavar="[SWEEP]", help="One sweep; all active ones by default.")
-    ] = None,
+    sweep: OptionalSweepArgument = None,
     once: Annotated[bool, typer.Option("--once", help="Print how things stand and return.")] = False,
     plain: Annotated[
         bool, typer.Option("--plain", help="Sentences, a line each, and nothing redrawn: for screen readers.")
@@ -148,13 +150,13 @@ def watch(
     """Show live progress as plain text until the sweeps have ended."""
     from kitui.cli.watch import watch_sweeps
 
-    watch_sweeps(workspace_of(context, workspace), sweep, once=once, plain=plain)
+    watch_sweeps(workspace_to_look_at(context, workspace), sweep, once=once, plain=plain)
 
 
 @app.command()
 def status(
     context: typer.Context,
-    sweep: Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="One sweep; all by default.")] = None,
+    sweep: OptionalSweepArgument = None,
     json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -164,7 +166,7 @@ def status(
     from kitui.cli.status_table import print_status
     from kitui.services.report import status_document
 
-    document = status_document(workspace_of(context, workspace), sweep)
+    document = status_document(workspace_to_look_at(context, workspace), sweep)
     print_json(status_json(document)) if json else print_status(document)
 
 
@@ -198,7 +200,7 @@ def runs(
 @app.command()
 def logs(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it begins.")],
+    run: RunArgument,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines come.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -226,7 +228,8 @@ for _verb in VERBS.values():
 def verify(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps by name; all by default.")
+        list[str] | None,
+        typer.Argument(metavar="[SWEEP]...", help="Sweeps by name; all by default.", autocompletion=complete_sweeps),
     ] = None,
     mend: Annotated[bool, typer.Option("--mend", help="Have what is damaged made anew.")] = False,
     json: JsonOption = False,
@@ -271,7 +274,11 @@ def clean(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SWEEP]...", help="With --weights: of these sweeps; of all by default."),
+        typer.Argument(
+            metavar="[SWEEP]...",
+            help="With --weights: of these sweeps; of all by default.",
+            autocompletion=complete_sweeps,
+        ),
     ] = None,
     weights: Annotated[bool, typer.Option("--weights", help="The weights of ended runs, too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what could go.")] = False,

@@ -1,7 +1,7 @@
 """The filter language of run lists: `params>1M and frequency>=64 and state=running`.
 
 Comparisons of a column with a number (3B, 100k, 1e6), a word or a quoted text, joined by and, or, not and parentheses;
-`~` asks for a part of a text. An empty value fits no comparison but `!=`.
+`~` asks for a part of a text. An empty value fits no comparison but `!=`. A word alone asks for a part of a name.
 """
 
 from __future__ import annotations
@@ -65,11 +65,16 @@ class _Token(NamedTuple):
     position: int
 
 
-def parse_filter(expression: str, values: Mapping[str, Getter], aliases: Mapping[str, str] = _NO_ALIASES) -> Predicate:
-    """The expression as a function of a row. `values`: how a column's value is read from a row. SpecError points at
-    what is wrong."""
+def parse_filter(
+    expression: str,
+    values: Mapping[str, Getter],
+    aliases: Mapping[str, str] = _NO_ALIASES,
+    names: Sequence[str] = (),
+) -> Predicate:
+    """The expression as a function of a row. `values`: how a column's value is read from a row; `names`: the columns in
+    which a word alone is looked for. SpecError points at what is wrong."""
     tokens = _tokenise(expression)
-    parser = _Parser(expression, tokens, values, aliases)
+    parser = _Parser(expression, tokens, values, aliases, names)
     predicate = parser.any_of()
     if parser.place < len(tokens):
         parser.complain("expected and, or, or the end here")
@@ -94,9 +99,15 @@ class _Parser:
     """Recursive descent: any_of → all_of → one_of → comparison."""
 
     def __init__(
-        self, expression: str, tokens: list[_Token], values: Mapping[str, Getter], aliases: Mapping[str, str]
+        self,
+        expression: str,
+        tokens: list[_Token],
+        values: Mapping[str, Getter],
+        aliases: Mapping[str, str],
+        names: Sequence[str],
     ) -> None:
         self.expression, self.tokens, self.values, self.aliases = expression, tokens, values, aliases
+        self.names = names
         self.place, self.depth = 0, 0
 
     def any_of(self) -> Predicate:
@@ -130,7 +141,13 @@ class _Parser:
             if self.next("a closing parenthesis").text != ")":
                 self.complain("expected a closing parenthesis here", back=1)
             return inside
+        if self.names and token.kind in ("word", "text") and not self.has_comparison():
+            return _naming([self.values[name] for name in self.names], token.text.strip("\"'"))
         return self.comparison(token)
+
+    def has_comparison(self) -> bool:
+        """Whether one comes next, or a mistake that is told best as one."""
+        return self.place < len(self.tokens) and self.tokens[self.place].text.lower() not in ("and", "or", ")")
 
     def comparison(self, column: _Token) -> Predicate:
         name = self.aliases.get(column.text, column.text)
@@ -169,6 +186,12 @@ class _Parser:
             value=self.expression,
             mend="Such as: params>1M and frequency>=64 and state=running.",
         )
+
+
+def _naming(getters: Sequence[Getter], part: str) -> Predicate:
+    """Whether one of the names holds the text."""
+    sought = part.lower()
+    return lambda row: any(sought in str(get(row) or "").lower() for get in getters)
 
 
 def _comparison(get: Getter, symbol: str, text: str) -> Predicate:

@@ -12,8 +12,8 @@ from engine.records.conditions import Condition
 from engine.records.workspace import Workspace
 from engine.spec.models import PRESETS
 from engine.spec.numbers import LARGEST_COUNT, format_count, parse_number
+from kitui.services.conditions import condition_filter
 from kitui.services.engine_commands import Report, analysis
-from kitui.services.filters import Getter, parse_filter
 from kitui.services.locked import lock_prediction
 
 
@@ -24,6 +24,7 @@ def predict(
     params: str,
     tokens: str | None,
     target_retention: float | None = None,
+    fact_set: str = "overall",
     where: str | None = None,
     is_locked: bool = False,
     report: Report | None = None,
@@ -33,7 +34,7 @@ def predict(
     size = float(PRESETS[params].num_params) if params in PRESETS else _count(params, "--params")
     if target_retention is not None and not 0 < target_retention < 1:
         raise SpecError("expected a retention between 0 and 1.", key="--target-retention", value=target_retention)
-    document = analysis(workspace, sweep, target_retention=target_retention, report=report)
+    document = analysis(workspace, sweep, fact_set, target_retention=target_retention, report=report)
     law, name = document.law, None
     if not law.laws:
         prediction = _refusal(size, _count(tokens, "--tokens") if tokens else None, law.reason)
@@ -83,22 +84,13 @@ def _refusal(size: float, budget: float | None, reason: str | None) -> Predictio
 
 def _choose(laws: Sequence[SweepLaw], where: str | None) -> SweepLaw:
     if where:
-        keep = parse_filter(where, _condition_values(laws))
+        keep = condition_filter(where, [one.condition for one in laws])
         laws = [one for one in laws if keep(one.condition)]
     if len(laws) == 1:
         return laws[0]
     choices = "; ".join(one.condition.words() for one in laws)
     what = "several conditions have laws." if laws else "no condition with a law fits."
     raise SpecError(what, key="--where", value=where or "", mend=f"Choose one: {choices}." if choices else "")
-
-
-def _condition_values(laws: Sequence[SweepLaw]) -> dict[str, Getter]:
-    """What a condition can be chosen by: its own fields, and the other axes of these laws."""
-
-    def of(name: str) -> Getter:
-        return lambda condition: condition.by_field().get(name)
-
-    return {name: of(name) for one in laws for name in one.condition.by_field()}
 
 
 def _count(text: str, option: str) -> float:

@@ -19,6 +19,16 @@ def default_workspace() -> Path:
     return Path(os.environ.get("KITUI_WORKSPACE") or user_data_path("kitui"))
 
 
+def check_is_there(workspace: Workspace) -> None:
+    """SpecError for a workspace that somebody has named and that is not there. The usual one may still be to come."""
+    if not workspace.root.is_dir() and workspace.root != user_data_path("kitui"):
+        raise SpecError(
+            "there is no workspace here.",
+            where=str(workspace.root),
+            mend="Is the name right? mkdir makes an empty one, and so does kitui launch SWEEP.toml.",
+        )
+
+
 def sweep_name(sweep: str) -> str:
     """The name of SWEEP, which is a sweep file or a name already."""
     path = Path(sweep)

@@ -16,7 +16,7 @@ from kitui.services.columns import CELL_VALUES, RUN_VALUES
 from kitui.services.format import counted
 from kitui.services.orders import VERBS, question
 from kitui.services.rows import Cells, Row, RunRow
-from kitui.services.runs import arranged, run_filter
+from kitui.services.runs import arranged, complete_filter, run_filter
 from kitui.tui.bindings import bindings
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.plot.series import (
@@ -150,6 +150,8 @@ class MonitorScreen(KituiScreen):
     def _filtered(self, event: FilterBar.Changed) -> None:
         """Apply the filter as it is typed; one that is not finished leaves the table as it is."""
         bar = self.query_one(FilterBar)
+        if complete_filter(event.expression) is not None:  # the name of a column, half typed, and no run's name
+            return
         try:
             if event.expression:
                 run_filter(event.expression)

@@ -102,7 +102,9 @@ def test_what_sees_what_comes_after_is_refused(tmp_path: Path) -> None:
         decoder_of(BertLMHeadModel(config), 24)
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "gpt_neox", "olmo"])
+@pytest.mark.parametrize(
+    "kind", ["gpt2", *(pytest.param(k, marks=pytest.mark.slow) for k in ("llama", "qwen2", "gpt_neox", "olmo"))]
+)
 def test_going_on_from_a_checkpoint_is_a_plain_loop(lab: Lab, tmp_path: Path, kind: str) -> None:
     """200 steps from a sharded checkpoint in bf16 with a padded vocabulary: losses as a loop without kitui's model has
     them, and the export is loaded again with the same values."""

@@ -80,6 +80,7 @@ def test_kept_weights_are_scored_with_other_questions_and_nothing_is_trained(
     assert (refused.returncode, "no weights were kept" in refused.stderr) == (3, True), refused.stderr
 
 
+@pytest.mark.slow
 def test_only_what_nothing_refers_to_is_removed_and_as_much_as_was_said(
     kitui: CommandLine, write_sweep: Callable[..., Path]
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pytest
 
 from engine.records.metrics import RetentionRecord, read_metrics
 from engine.records.plan import read_plan
@@ -45,6 +46,7 @@ def test_a_prediction_is_locked_and_scored_when_its_size_is_there(kitui: Command
     assert "nothing left to predict" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_locked_prediction_outlives_its_sweep_and_is_believed_only_as_it_was_written(kitui: CommandLine) -> None:
     assert kitui("simulate", *SMALL, "--name", "small", "--sizes", "7k,15k,30k,60k").returncode == 0
     assert kitui("predict", "small", "--params", "100k", "--lock").returncode == 0
@@ -58,6 +60,7 @@ def test_a_locked_prediction_outlives_its_sweep_and_is_believed_only_as_it_was_w
     assert any("a locked prediction is damaged" in warning for warning in document["warnings"])
 
 
+@pytest.mark.slow
 def test_what_is_known_already_is_not_locked_and_round_sizes_are_meant_as_such(kitui: CommandLine) -> None:
     assert kitui("simulate", *SMALL, "--name", "small", "--sizes", "7k,15k,30k,60k").returncode == 0
     assert kitui("simulate", *SMALL, "--name", "other", "--sizes", "100k").returncode == 0
@@ -100,6 +103,7 @@ def test_without_a_law_nothing_is_locked(kitui: CommandLine) -> None:
     assert not list(kitui.workspace.predictions.glob("*"))
 
 
+@pytest.mark.slow
 def test_a_table_of_losses_has_a_law_of_its_own(kitui: CommandLine, tmp_path: Path) -> None:
     table, rng = tmp_path / "losses.csv", np.random.default_rng(0)
     rows = ["config.n,flops,val_loss"]

@@ -350,3 +350,73 @@ def test_a_cap_names_a_host_of_the_sweep_and_an_amount(kitui: CommandLine) -> No
     with pytest.raises(SpecError, match="what a GPU-hour costs there is not known"):
         caps_of(kitui.workspace, ["gpu1=$5"])
     assert "Known" not in kitui("cancel", "nothing").stderr
+
+
+def test_tables_in_a_pipe_are_as_wide_as_they_are(simulated: CommandLine) -> None:
+    """A pipe has no width: digits were lost to 80 columns."""
+    argv = [sys.executable, "-m", "kitui", "curves", "sim"]
+    environment = simulated.environment(COLUMNS="40")
+    piped = subprocess.run(argv, capture_output=True, text=True, env=environment, check=True).stdout
+    assert "…" not in piped
+    assert max(map(len, piped.splitlines())) > 80
+    heads = next(line for line in piped.splitlines() if line.startswith("N"))
+    assert heads.split()[1:] == [f"F={DOSES.split(',')[0]}", *DOSES.split(",")[1:]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("law", "sim", "--where", "params=7k"), ["7k"]),
+        (("curves", "sim", "--where", "params<20k", "--fact-set", "prior"), ["7k", "15k"]),
+    ],
+)
+def test_conditions_are_chosen_alike(simulated: CommandLine, arguments: tuple[str, ...], words: list[str]) -> None:
+    done = simulated(*arguments)
+    assert done.returncode == 0, done.stderr
+    named = re.findall(r"^ *(\d+k) ", done.stdout, re.MULTILINE)
+    assert named == words
+
+
+def test_a_prediction_is_of_the_fact_set_that_is_asked_for(simulated: CommandLine) -> None:
+    of_all, of_infused = (
+        simulated.json("predict", "sim", "--params", "1M", "--fact-set", fact_set) for fact_set in ("overall", "prior")
+    )
+    assert of_all["frequency"] != of_infused["frequency"]
+    done = simulated("predict", "sim", "--params", "1M", "--fact-set", "other")
+    assert done.returncode == 2
+    assert "no such fact set" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("simm",), "Did you mean sim?"),
+        (("lawx",), "Did you mean law?"),
+        (("sim", "more"), "expected nothing after"),
+        (("sim",), "the app needs a terminal"),
+        (("runs",), "SWEEP: is missing."),
+        (("runs", "sim", "--sorted"), "--sorted: no such option. Did you mean --sort?"),
+        (("launch", "x.toml", "--slots", "0"), "--slots: expected a value greater than or equal to 1."),
+        (("runs", "a", "b"), "got unexpected extra argument"),
+    ],
+)
+def test_calls_that_are_not_understood_are_told_as_all_faults_are(
+    simulated: CommandLine, arguments: tuple[str, ...], words: str
+) -> None:
+    done = simulated(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["status", "watch"])
+def test_a_mistyped_workspace_is_told(kitui: CommandLine, command: str) -> None:
+    done = kitui(command, "--workspace", kitui.folder / "nowhere")
+    assert done.returncode == 2
+    assert "there is no workspace here" in done.stderr
+    assert not (kitui.folder / "nowhere").exists()
+
+
+def test_the_version_has_a_short_option(kitui: CommandLine) -> None:
+    assert kitui("-V").stdout == kitui("--version").stdout != ""

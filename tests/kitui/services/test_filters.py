@@ -89,3 +89,16 @@ def test_comparisons_are_those_of_numbers(value: int, sign: str) -> None:
 )
 def test_a_word_is_completed(typed: str, completed: str | None) -> None:
     assert completion(typed, COLUMNS, {"state": ("done", "running")}) == completed
+
+
+@pytest.mark.parametrize(
+    ("expression", "kept"),
+    [("run", True), ("'RUNN'", True), ("zzz", False), ("not zzz", True), ("zzz or params>0", True), ("(run)", True)],
+)
+def test_a_word_alone_is_looked_for_in_the_names(expression: str, kept: bool) -> None:
+    assert parse_filter(expression, VALUES, ALIASES, names=("state",))(ROW) is kept
+
+
+def test_a_word_before_a_mistake_is_told_as_a_mistake() -> None:
+    with pytest.raises(SpecError, match="no column 'parms'"):
+        parse_filter("parms>1", VALUES, ALIASES, names=("state",))
