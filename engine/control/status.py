@@ -17,7 +17,7 @@ from engine.control.onhost import guard
 from engine.control.scheduling.caps import going_on_s, used_up
 from engine.errors import KituiError
 from engine.records.hosts import read_hosts
-from engine.records.plan import latest_plan
+from engine.records.plan import Plan, latest_plan
 from engine.records.preparation import read_preparation
 from engine.records.processes import GuardRecord
 from engine.records.record import read_record
@@ -35,7 +35,7 @@ from engine.records.states import (
     no_counts,
 )
 from engine.records.status import CappedSweep, HostStatus, StatusDocument, SupervisorStatus, SweepStatus
-from engine.records.workspace import Workspace
+from engine.records.workspace import SweepFolder, Workspace
 
 
 def status(workspace: Workspace, state: State, only: str | None = None) -> StatusDocument:
@@ -55,18 +55,25 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> Statu
         if name not in state.sweeps and only in (None, name):
             plan = latest_plan(workspace.sweep(name))
             if plan is not None and plan.is_foreign:
-                archived = workspace.sweep(name).archived.exists()
-                num = len(plan.cells)
-                counts = no_counts() | {RunStatus.DONE: num}
-                sweeps.append(
-                    SweepStatus(name=name, simulated=plan.simulated, archived=archived, cells=num, counts=counts)
-                )
+                sweeps.append(_foreign_status(workspace.sweep(name), plan))
     supervisor = SupervisorStatus(
         alive=holder is not None,
         pid=holder.pid if holder else None,
         stopped=holder is not None and holder.is_stopped,
     )
     return StatusDocument(sweeps=tuple(sweeps), supervisor=supervisor, hosts=_host_rows(workspace, state, unseen))
+
+
+def _foreign_status(folder: SweepFolder, plan: Plan) -> SweepStatus:
+    """How a sweep stands that was imported or simulated: it has ended."""
+    return SweepStatus(
+        name=plan.sweep,
+        simulated=plan.simulated,
+        archived=folder.archived.exists(),
+        launched_s=folder.plan.stat().st_mtime,
+        cells=len(plan.cells),
+        counts=no_counts() | {RunStatus.DONE: len(plan.cells)},
+    )
 
 
 def sweep_status(
@@ -104,6 +111,7 @@ def sweep_status(
     return SweepStatus(
         name=sweep.name,
         archived=sweep.archived,
+        launched_s=sweep.launched_s or None,
         cells=len(sweep.run_ids),
         counts=counts,
         eta_s=max(0.0, eta_at_s - now_s) if eta_at_s else None,

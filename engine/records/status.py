@@ -17,6 +17,8 @@ class SweepStatus(Record, frozen=True, kw_only=True):
     name: str
     simulated: bool = False
     archived: bool = False
+    launched_s: float | None = None
+    """When it was launched last, or imported; seconds since 1970."""
     cells: int
     counts: StatusCounts
     eta_s: float | None = None

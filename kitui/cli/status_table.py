@@ -17,7 +17,11 @@ def print_status(document: StatusDocument) -> None:
         console.print("No sweeps yet. kitui demo shows one; kitui init writes a sweep file to start from.")
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("sweep", "cells", "done", "running", "queued", "failed", "ETA"):
+    # Of what there is seldom, a column only where there is some.
+    seldom = [
+        status for status in (RunStatus.PAUSED, RunStatus.CANCELLED) if any(r.num(status) for r in document.sweeps)
+    ]
+    for column in ("sweep", "cells", "done", "running", "queued", "failed", *seldom, "ETA"):
         table.add_column(column, justify="left" if column == "sweep" else "right")
     for row in document.sweeps:
         table.add_row(
@@ -27,6 +31,7 @@ def print_status(document: StatusDocument) -> None:
             f"{row.num(RunStatus.RUNNING):,}",
             f"{row.num_waiting:,}",
             f"{row.num_in_trouble:,}",
+            *(f"{row.num(status):,}" for status in seldom),
             duration(row.eta_s) if row.eta_s is not None else "–",
         )
     console.print(table)

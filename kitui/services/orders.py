@@ -3,10 +3,11 @@ The command line and the app both read this list."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import SpecError
+from engine.records.states import RunStatus
 from kitui.services.format import counted, size_of_bytes
 
 if TYPE_CHECKING:  # the words alone are wanted by help
@@ -109,6 +110,18 @@ _VERBS = (
     ),
 )  # fmt: skip
 VERBS = {verb.name: verb for verb in _VERBS}
+
+
+def verbs_of(statuses: Collection[RunStatus]) -> dict[str, bool]:
+    """Which of the verbs for runs mean something where the runs stand so."""
+    is_open = any(status.is_open for status in statuses)
+    is_held = RunStatus.PAUSED in statuses
+    return {
+        "cancel": is_open or is_held,
+        "pause": is_open,
+        "resume": is_held,
+        "retry": any(status.is_trouble for status in statuses) or RunStatus.CANCELLED in statuses,
+    }
 
 
 def give(workspace: Workspace, verb: str, names: Sequence[str], **details: object) -> str:

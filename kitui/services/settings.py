@@ -9,6 +9,7 @@ from typing import NamedTuple
 from platformdirs import user_config_path
 
 from engine.errors import DataError, SpecError, nearest
+from engine.records.workspace import write_atomically
 from engine.spec.files import as_spec_error, read_toml
 from kitui.services.actions import ACTIONS
 
@@ -45,6 +46,21 @@ def read_settings() -> Settings:
     if isinstance(refresh_s, bool) or not isinstance(refresh_s, (int, float)) or not 0.1 <= refresh_s <= 60:
         raise SpecError("expected seconds, 0.1 to 60.", where=str(settings_path()), key="refresh_s", value=refresh_s)
     return Settings(theme, float(refresh_s), not remote, _keymap(content.get("keys", {})))
+
+
+def remember_theme(theme: str) -> None:
+    """Write it into the file; all else in it stays as it is, comments too. SpecError or OSError where that fails."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    path = settings_path()
+    try:
+        document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    except (TOMLKitError, UnicodeDecodeError) as error:
+        raise SpecError(f"not valid TOML: {error}.", where=str(path)) from None
+    document["theme"] = theme
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, document.as_string().encode(), mode=0o666)
 
 
 def _read(path: Path) -> dict[str, object]:

@@ -29,7 +29,7 @@ from engine.records.plan import Plan
 from engine.records.workspace import Workspace
 from kitui.services.actions import ACTIONS, EVERYWHERE, key_name
 from kitui.services.orders import give
-from kitui.services.settings import THEMES, Settings, read_settings
+from kitui.services.settings import THEMES, Settings, read_settings, remember_theme
 from kitui.tui.bindings import bindings
 from kitui.tui.live.reader import Reader
 from kitui.tui.live.snapshot import Snapshot
@@ -340,7 +340,12 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
 
     def action_next_theme(self) -> None:
         self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)] if self.theme in THEMES else THEMES[0]
-        self.notify(self.theme, timeout=2)
+        try:
+            remember_theme(self.theme)
+        except (KituiError, OSError) as error:
+            self.notify(f"{self.theme}, until kitui ends: {error}", severity="warning", markup=False)
+        else:
+            self.notify(self.theme, timeout=2)
 
     def action_freeze(self) -> None:
         self.frozen = not self.frozen

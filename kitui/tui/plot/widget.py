@@ -95,6 +95,10 @@ class CurvePlot(Widget, can_focus=True):
             self._redraw()
             self.refresh()
 
+    def on_mount(self) -> None:
+        # A new theme's styles are worked out after this is told of it.
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.call_after_refresh(self.notify_style_update))
+
     def _read_styles(self) -> dict[str, Style]:
         """Working out a style takes Textual longer than drawing a curve with it: once for all."""
         plain = self.rich_style
@@ -133,9 +137,9 @@ class CurvePlot(Widget, can_focus=True):
         self._redraw()
 
     def action_leave(self) -> None:
-        """Leave the value cursor; without one, the plot."""
+        """Leave the value cursor; without one, the plot, for where the screen begins."""
         if self.figure.cursor_x is None:
-            self.screen.focus_next()
+            self.screen.query_one(str(self.screen.AUTO_FOCUS)).focus()
         else:
             self.action_toggle_value_cursor()
 

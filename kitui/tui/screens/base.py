@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -74,6 +74,14 @@ class KituiScreen(Screen[None]):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         raise AssertionError("each screen shows a snapshot")
+
+    def verbs(self) -> Mapping[str, bool]:
+        """Which actions mean something for what is chosen now, and which do not; others are as the registry says."""
+        return {}
+
+    def show_keys(self) -> None:
+        """Bring the line of keys up to date with what is chosen."""
+        self.query_one(KeyBar).draw(self.verbs())
 
     def copy_text(self) -> str:
         """What the copy action copies here."""

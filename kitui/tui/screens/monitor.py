@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on
@@ -14,7 +15,7 @@ from engine.records.states import RunStatus
 from engine.spec.numbers import format_count
 from kitui.services.columns import CELL_VALUES, RUN_VALUES
 from kitui.services.format import counted
-from kitui.services.orders import VERBS, question
+from kitui.services.orders import VERBS, question, verbs_of
 from kitui.services.rows import Cells, Row, RunRow
 from kitui.services.runs import arranged, complete_filter, run_filter
 from kitui.tui.bindings import bindings
@@ -58,7 +59,7 @@ class MonitorScreen(KituiScreen):
 
     def compose_body(self) -> ComposeResult:
         with Vertical(id="run-list"):
-            yield FilterBar()
+            yield FilterBar("runs", "params>1M and frequency>=64 and state=running", complete_filter)
             yield RunTable(id="runs")
         yield CurvePlot("Retention over infusion frequency", log_x=True, id="retention-plot")
         yield CurvePlot("Learning curves", id="learning-plot")
@@ -122,6 +123,7 @@ class MonitorScreen(KituiScreen):
             empty="no learning curves: not trained here" if _foreign(snapshot) else "not scored yet",
         )
         self.query_one(Pane).show(snapshot, table.current_runs[:1])
+        self.show_keys()
 
     def _groups(self, followed: list[str]) -> list[tuple[str, ...]]:
         """The runs to draw, one curve a group: a cell's seeds together where cells are shown."""
@@ -170,6 +172,14 @@ class MonitorScreen(KituiScreen):
         if self.kitui.snapshot is not None:
             self._arrange(self.kitui.snapshot)
             self._moved()
+
+    def verbs(self) -> Mapping[str, bool]:
+        snapshot = self.kitui.snapshot
+        if snapshot is None:
+            return {}
+        chosen = set(self.query_one(RunTable).chosen)
+        held = {row.status for row in snapshot.rows if row.run_id in chosen}
+        return verbs_of(held)
 
     # Actions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -15,28 +16,24 @@ from engine.records.states import RunStatus
 from engine.records.status import SweepStatus
 from kitui.services.format import counted, duration
 from kitui.services.hosts import host_line
-from kitui.services.orders import VERBS, question
+from kitui.services.orders import VERBS, question, verbs_of
 from kitui.services.report import OUTDATED, law_lines
+from kitui.services.sweep_list import SORTS, sweep_columns, sweep_list
 from kitui.services.text import printable
 from kitui.tui.bindings import bindings
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.confirm import Confirm
+from kitui.tui.widgets.filter_bar import FilterBar
 from kitui.tui.widgets.line_table import Column, LineTable
 
 if TYPE_CHECKING:
     from kitui.tui.plot.widget import CurvePlot
 
-_COLUMNS = (
-    Column("marked", " ", 1),
-    Column("name", "sweep", 20),
-    Column("progress", "progress", 10),
-    Column("done", "done", 13, right=True),
-    Column("running", "run", 4, right=True),
-    Column("waiting", "wait", 6, right=True),
-    Column("failed", "fail", 5, right=True),
-    Column("eta", "ETA", 10, right=True),
-)
+_MARK = Column("marked", " ", 1)
+_NEED_A_SWEEP = (
+    "open_sweep", "edit_sweep", "compare", "cancel", "retry", "pause", "resume", "archive", "delete", "search", "sort",
+)  # fmt: skip
 _WELCOME = """No sweeps yet.
 
   n                          design one here, see what it costs, launch it
@@ -56,18 +53,20 @@ class SweepsScreen(KituiScreen):
         self._said = ""
         self._plot: CurvePlot | None = None
         self._news: tuple[str, ...] = ()
+        self._words, self._sort = "", SORTS[0]
+        self._columns = sweep_columns((), 80)
 
     def compose_body(self) -> ComposeResult:
         yield Static("", id="news", markup=False)
-        yield LineTable(_COLUMNS, self._texts, lambda row: row.name, look=_look, id="sweeps")
+        yield FilterBar("sweeps", "a part of a name")
+        yield LineTable((), self._texts, lambda row: row.name, look=_look, id="sweeps")
         with Horizontal(id="below"), VerticalScroll(id="sweep-detail", can_focus=False):
             yield Static("", id="sweep-words", markup=False)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        rows = [r for r in snapshot.status.sweeps if self._with_archived or not r.archived]
         table = self.query_one(LineTable)
         first = not table.rows
-        table.show(rows)
+        self._list(snapshot)
         if first and snapshot.sweep is not None:
             table.go_to(snapshot.sweep)
         news = self.query_one("#news", Static)
@@ -76,6 +75,51 @@ class SweepsScreen(KituiScreen):
             self._news = snapshot.news
             news.update("\n".join(printable(line) for line in snapshot.news))
         self._show_detail()
+
+    def _list(self, snapshot: Snapshot) -> None:
+        """The sweeps that are asked for, in columns for the room that there is."""
+        everything = snapshot.status.sweeps
+        rows = sweep_list(everything, words=self._words, sort=self._sort, with_archived=self._with_archived)
+        table = self.query_one(LineTable)
+        self._columns = sweep_columns(rows, max(self.size.width, 80) - _MARK.width - 2)
+        columns = [Column(c.key, c.label, c.width, right=c.right) for c in self._columns]
+        table.sorted_by = (self._sort, False) if self._sort != SORTS[0] else None
+        table.show(rows, columns=[_MARK, *columns])
+        self.query_one(FilterBar).count(len(rows), len(everything))
+
+    def _list_again(self) -> None:
+        if self.kitui.snapshot is not None:
+            self._list(self.kitui.snapshot)
+            self._show_detail()
+
+    def on_resize(self) -> None:
+        self._list_again()
+
+    @on(FilterBar.Changed)
+    def _sought(self, event: FilterBar.Changed) -> None:
+        self._words = event.expression
+        self._list_again()
+
+    @on(FilterBar.Left)
+    def _left_search(self) -> None:
+        self.query_one(LineTable).focus()
+
+    @on(LineTable.HeaderClicked)
+    def _header(self, event: LineTable.HeaderClicked) -> None:
+        if event.column in SORTS:
+            self._sort = event.column
+            self._list_again()
+
+    def verbs(self) -> Mapping[str, bool]:
+        row = self._row
+        if row is None:
+            return dict.fromkeys(_NEED_A_SWEEP, False)
+        found = verbs_of([status for status in RunStatus if row.num(status)])
+        return found | {
+            "archive": not row.num_open,
+            "delete": not row.num(RunStatus.RUNNING),
+            "compare": len(self._marked) == 2,
+        }
 
     def add_plot(self) -> None:
         """Beside the words, where there is room: the curves of the sweep at hand. Later than the rest, for the first
@@ -90,17 +134,18 @@ class SweepsScreen(KituiScreen):
         snapshot = self.kitui.snapshot
         if snapshot is None:
             return
+        self.show_keys()
         row = self._row
         if row is None:
-            self._say(_WELCOME)
+            self._say("No sweep has this in its name." if self._words else _WELCOME)
             return
         lines = [f"! {printable(alert)}" for alert in row.alerts[:5]]
         if len(row.alerts) > 5:
             lines.append(f"! and {len(row.alerts) - 5:,} more (pane b of the monitor)")
         if row.eta_s is not None:
             lines.append(_eta_words(row))
-        if row.num(RunStatus.CANCELLED):
-            lines.append(f"{counted(row.num(RunStatus.CANCELLED), 'run')} cancelled")
+        held = (RunStatus.PAUSED, RunStatus.CANCELLED)
+        lines.extend(f"{counted(row.num(status), 'run')} {status}" for status in held if row.num(status))
         if row.num_open:
             lines.extend(printable(host_line(host)) for host in snapshot.status.hosts)
         if row.name == snapshot.sweep and snapshot.analysis is not None:
@@ -170,6 +215,25 @@ class SweepsScreen(KituiScreen):
             table = self.query_one(LineTable)
             table.redraw()
             table.action_move(1)
+            self.show_keys()
+
+    def action_search(self) -> None:
+        self.query_one(FilterBar).open()
+
+    def action_unmark_all(self) -> None:
+        if self._marked:
+            self._marked.clear()
+        else:
+            self.query_one(FilterBar).clear()
+        table = self.query_one(LineTable)
+        table.redraw()
+        table.focus()
+        self.show_keys()
+
+    def action_sort(self) -> None:
+        self._sort = SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)]
+        self.notify(f"sorted by {self._sort}", timeout=2)
+        self._list_again()
 
     def action_compare(self) -> None:
         if len(self._marked) != 2:
@@ -238,20 +302,7 @@ class SweepsScreen(KituiScreen):
             self.kitui.order(verb, [self._current])
 
     def _texts(self, row: SweepStatus) -> list[str]:
-        ended = row.cells - row.num_open - row.num(RunStatus.PAUSED)
-        filled = 10 * ended // max(1, row.cells)
-        label = " (sim.)" if row.simulated else " (arch.)" if row.archived else ""
-        eta = duration(row.eta_s) if row.eta_s is not None else "paused" if row.num(RunStatus.PAUSED) else ""
-        return [
-            "●" if row.name in self._marked else "",
-            printable(row.name)[: 20 - len(label)] + label,
-            "█" * filled + "░" * (10 - filled),
-            f"{row.num(RunStatus.DONE):,}/{row.cells:,}",
-            f"{row.num(RunStatus.RUNNING) or ''}{'?' if row.num(RunStatus.UNREACHABLE, RunStatus.INTERRUPTED) else ''}",
-            str(row.num_waiting or ""),
-            f"! {row.num_in_trouble}" if row.num_in_trouble else "",
-            eta,
-        ]
+        return ["●" if row.name in self._marked else "", *(column.text(row) for column in self._columns)]
 
 
 def _look(row: SweepStatus) -> str:

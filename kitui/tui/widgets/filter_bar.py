@@ -1,7 +1,8 @@
-"""The line in which runs are filtered: it completes words, and says at once what it does not understand."""
+"""The line in which a table is filtered: it completes words, and says at once what it does not understand."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on
@@ -12,17 +13,17 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from kitui.services.runs import complete_filter
 from kitui.tui.bindings import bindings
 from kitui.tui.widgets.line_input import LineInput
 
 
 class _Completion(Suggester):
-    def __init__(self) -> None:
+    def __init__(self, complete: Callable[[str], str | None]) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
+        self._complete = complete
 
     async def get_suggestion(self, value: str) -> str | None:
-        return complete_filter(value)
+        return self._complete(value)
 
 
 class FilterBar(Vertical):
@@ -43,13 +44,15 @@ class FilterBar(Vertical):
     class Left(Message):
         """The keys belong to the table again."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: str, example: str, complete: Callable[[str], str | None] | None = None) -> None:
+        """`of`: what is filtered, in the plural; `complete`: what is typed with its last word completed, or None."""
         super().__init__()
+        self._of, self._example, self._complete = of, example, complete
         self._counts = ""
         self._complaint = ""
 
     def compose(self) -> ComposeResult:
-        yield LineInput(placeholder="params>1M and frequency>=64 and state=running", suggester=_Completion())
+        yield LineInput(placeholder=self._example, suggester=_Completion(self._complete) if self._complete else None)
         yield Static("", markup=False)
 
     def open(self) -> None:
@@ -61,7 +64,8 @@ class FilterBar(Vertical):
         self.remove_class("-open")
 
     def count(self, shown: int, total: int) -> None:
-        self._counts = f"{shown:,} of {total:,} runs · → completes · enter: table · esc esc: all"
+        completes = "→ completes · " if self._complete else ""
+        self._counts = f"{shown:,} of {total:,} {self._of} · {completes}enter: table · esc esc: all"
         self._say()
 
     def complain(self, words: str) -> None:

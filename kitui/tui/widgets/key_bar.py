@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.text import Text
 from textual import events
 from textual.widgets import Input, Static
@@ -21,6 +23,7 @@ class KeyBar(Static):
         self._places: list[tuple[int, int, str]] = []
         self._shown: tuple[object, ...] = ()
         self._typing = False
+        self._verbs: Mapping[str, bool] = {}
 
     def on_mount(self) -> None:
         self.watch(self.screen, "focused", self._focused)
@@ -31,16 +34,18 @@ class KeyBar(Static):
     def on_resize(self) -> None:
         self.draw()
 
-    def draw(self) -> None:
+    def draw(self, verbs: Mapping[str, bool] | None = None) -> None:
+        """`verbs`: which actions mean something now and which do not, where that is not always the same."""
+        self._verbs = self._verbs if verbs is None else verbs
         focused = self.screen.focused
         within = "plot" if type(focused).__name__ == "CurvePlot" else self._where
         self._typing = isinstance(focused, Input)
-        shown = (within, self._typing, self.size.width)
+        shown = (within, self._typing, self.size.width, tuple(self._verbs.items()))
         if shown == self._shown:
             return
         self._shown, self._places = shown, []
         text = Text(no_wrap=True)
-        first = [a for a in ACTIONS if a.where == within and (a.show or (self._typing and a.name == "leave_field"))]
+        first = [a for a in ACTIONS if a.where == within and self._is_shown(a)]
         last = [a for a in ACTIONS if a.show and a.where == EVERYWHERE and "show_mode" not in a.name]
         room = sum(len(words[1]) for a in last if (words := self._words(a)))
         for action in first:
@@ -48,6 +53,11 @@ class KeyBar(Static):
         for action in last:
             self._add(text, action, max(20, self.size.width))
         self.update(text)
+
+    def _is_shown(self, action: Action) -> bool:
+        if self._typing and action.name == "leave_field":
+            return True
+        return self._verbs.get(action.name, action.show) if action.where == self._where else action.show
 
     def _words(self, action: Action) -> tuple[str, str] | None:
         """The key, and what is shown of the action; nothing where in a field the key is a letter like others."""

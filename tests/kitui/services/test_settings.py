@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SpecError
-from kitui.services.settings import read_settings
+from kitui.services.settings import read_settings, remember_theme
 from tests.conftest import CommandLine
 
 
@@ -57,3 +57,20 @@ def test_keys_are_listed_as_they_are_set(kitui: CommandLine) -> None:
     path.write_text('theme = "none"\n')
     done = kitui("keys")
     assert (done.returncode, "no such theme" in done.stderr) == (2, True)
+
+
+def test_a_theme_is_remembered_and_the_rest_of_the_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new" / "config.toml"
+    monkeypatch.setenv("KITUI_CONFIG", str(path))
+    remember_theme("ansi-dark")
+    assert read_settings().theme == "ansi-dark"
+    path.write_text('# mine\nrefresh_s = 2  # slow line\n[keys]\n"monitor.cancel" = "x"\n')
+    remember_theme("high-contrast")
+    assert read_settings().theme == "high-contrast"
+    assert read_settings().keymap == {"monitor.cancel": "x"}
+    assert "# mine" in path.read_text()
+    assert "# slow line" in path.read_text()
+    path.write_text("theme = [")
+    with pytest.raises(SpecError, match="not valid TOML"):
+        remember_theme("ansi-dark")
+    assert path.read_text() == "theme = ["

@@ -229,7 +229,9 @@ async def leave(hand: Hand) -> None:
 
 @case("sweeps.open")
 async def open_sweep(hand: Hand) -> None:
-    await hand.press("1", "down", "enter")
+    await hand.press("1")
+    hand.sweeps.go_to("simulated")
+    await hand.press("enter")
     await hand.until(lambda: hand.app.current_mode == "monitor" and len(hand.table.rows) == 120)
 
 
@@ -246,6 +248,28 @@ async def edit_sweep(hand: Hand) -> None:
     await hand.until(lambda: isinstance(hand.screen, DesignerScreen) and hand.screen.draft is not None)
     await hand.until(lambda: hand.screen.draft.name == "smoke")
     assert hand.screen.query_one("#grid-seed", Input).value == "0, 1"
+
+
+@case("sweeps.search")
+@case("sweeps.sort")
+@case("sweeps.unmark")
+async def search_and_sort(hand: Hand) -> None:
+    await hand.press("1")
+    assert [row.name for row in hand.sweeps.rows] == ["simulated", "smoke"]
+    await hand.press("slash", *"MULA")
+    await hand.until(lambda: [row.name for row in hand.sweeps.rows] == ["simulated"])
+    await hand.press("enter", "space", "escape", "escape")
+    assert len(hand.sweeps.rows) == 2
+    assert hand.sweeps.has_focus
+    await hand.press("o", "o")
+    assert hand.sweeps.sorted_by == ("done", False)
+    assert [row.name for row in hand.sweeps.rows] == ["smoke", "simulated"]
+
+
+@case("everywhere.suspend")
+async def suspend(hand: Hand) -> None:
+    """For real in test_terminal.py: here there is no shell to go back to."""
+    assert hand.app.active_bindings["ctrl+z"].binding.action == "suspend_process"
 
 
 @case("sweeps.mark", "sweeps.compare")
@@ -355,7 +379,7 @@ async def leave_plot(hand: Hand) -> None:
     await hand.press("escape")
     assert hand.plot().figure.cursor_x is None
     await hand.press("escape")
-    assert not isinstance(hand.screen.focused, CurvePlot) or hand.screen.focused.id != "retention-plot"
+    assert hand.table.has_focus  # not the other plot, and no field
     assert hand.table.marked  # what was marked stays
 
 
@@ -946,6 +970,66 @@ async def test_with_room_both_plots_are_there(screens: Workspace, columns: int) 
         await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
         for name in ("#retention-plot", "#learning-plot"):
             await hand.until(lambda name=name: hand.plot(name).size.width > columns // 3)
+
+
+@pytest.mark.parametrize("keys", [["tab"], ["tab", "tab"], ["shift+tab"]])
+async def test_escape_in_a_plot_of_the_law_leads_to_the_words(screens: Workspace, keys: list[str]) -> None:
+    app = KituiApp(screens, "simulated")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.press("4")
+        await hand.until(lambda: isinstance(hand.screen, LawScreen) and hand.screen.focused)
+        for plot in ("#collapse-plot", "#law-plot"):
+            hand.plot(plot).focus()
+            await hand.press("escape")
+            assert hand.screen.focused.id == "law-words"
+
+
+async def test_a_new_theme_is_drawn_everywhere_and_remembered(screens: Workspace) -> None:
+    app = KituiApp(screens, "simulated")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and hand.table.rows and hand.plot().figure.content.series)
+
+        def axis_colour() -> object:
+            """As the screen has it: of the first cell of the axis below the plot."""
+            plot = hand.plot()
+            styles = [segment.style for segment in plot.render_line(plot.size.height - 2) if segment.text.strip()]
+            return styles[0] and styles[0].color
+
+        before = axis_colour()
+        await hand.press("f2")
+        assert app.theme == "textual-light"
+        await hand.until(lambda: axis_colour() != before)
+        assert axis_colour() == hand.plot().get_component_rich_style("plot--axis").color
+    assert KituiApp(screens).theme == "textual-light"
+
+
+async def test_the_line_of_keys_shows_what_can_be_done_with_what_is_chosen(screens: Workspace) -> None:
+    app = KituiApp(screens, "smoke")
+    async with app.run_test(size=(160, 40)) as pilot:
+        hand = Hand(pilot, screens)
+        await hand.until(lambda: app.snapshot is not None and app.snapshot.rows and hand.table.rows)
+
+        def keys() -> str:
+            return str(hand.screen.query_one(KeyBar).render())
+
+        verbs = {"failed": ["Retry"], "running": ["Cancel", "Pause"], "done": []}
+        for state, offered in verbs.items():
+            row = next(row for row in hand.table.rows if row.status == state)
+            hand.table.go_to((row.run_id,))
+            await hand.until(lambda offered=offered: all(word in keys() for word in offered))
+            await hand.until(
+                lambda offered=offered: (
+                    not any(word in keys() for word in {"Cancel", "Pause", "Resume", "Retry"} - set(offered))
+                )
+            )
+        await hand.press("1")
+        hand.sweeps.go_to("simulated")
+        await hand.until(lambda: "Delete" in keys() and "Archive" in keys())
+        assert not any(word in keys() for word in ("Cancel", "Pause", "Resume", "Retry"))
+        hand.sweeps.go_to("smoke")
+        await hand.until(lambda: "Cancel" in keys() and "Delete" not in keys())
 
 
 async def test_an_app_that_has_closed_mounts_no_more_modes(screens: Workspace) -> None:

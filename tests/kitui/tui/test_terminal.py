@@ -57,6 +57,23 @@ def test_a_closed_terminal_ends_the_app_at_once(staged: Workspace, tmp_path: Pat
     assert list(tmp_path.glob("kitui/seen/*.json"))  # this moment is the last that was seen
 
 
+def test_suspended_it_leaves_the_shell_and_comes_back(staged: Workspace, tmp_path: Path) -> None:
+    env = environment(staged, tmp_path) | {"PS1": "prompt> "}
+    with Terminal(["bash", "--norc", "--noprofile", "-i"], env, 120, 40) as terminal:
+        wait_until(lambda: "prompt>" in terminal.text, 30, lambda: terminal.text)
+        terminal.send(f"{sys.executable} -m kitui\r")
+        wait_until(lambda: "Monitor" in terminal.text and "smoke" in terminal.text, 30, lambda: terminal.text)
+        terminal.send("\x1a")
+        wait_until(lambda: "Stopped" in terminal.text, 10, lambda: terminal.text)
+        assert terminal.written.count("\x1b[?1049l") == 1  # the alternate screen is left
+        terminal.send("fg\r")
+        wait_until(lambda: terminal.written.count("\x1b[?1049h") == 2, 10, lambda: terminal.text)
+        terminal.send("3")
+        wait_until(lambda: "nano-7k" in terminal.text, 10, lambda: terminal.text)
+        terminal.send("q")
+        wait_until(lambda: terminal.written.rstrip().endswith("prompt>"), 10, lambda: terminal.written[-500:])
+
+
 def test_a_request_to_end_leaves_the_terminal_in_order(staged: Workspace, tmp_path: Path) -> None:
     with Terminal(APP, environment(staged, tmp_path), 120, 40) as terminal:
         wait_until(lambda: "smoke" in terminal.text, 30, lambda: terminal.text)
