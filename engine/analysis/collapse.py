@@ -15,6 +15,7 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from engine.analysis.curves import Curve
+from engine.analysis.fitted_curve import fitted_curve
 from engine.analysis.fitting import CLIFF, Fits, fit
 from engine.analysis.gate import DosePart, GateResult, collapse_test
 from engine.analysis.goodness import goodness_of_fit
@@ -29,6 +30,7 @@ from engine.records.analysis import (
     OTHER_SHARES,
     CellResidual,
     CollapsePoint,
+    FittedCurve,
     ShareFrequency,
     Verdict,
 )
@@ -198,6 +200,7 @@ def _collapse(
         p_value_no_collapse=one.test.p_value,
         p_value_fit=fit.p_value,
         residuals=_residuals(one, fit.residuals),
+        fitted=_fitted_curve(one, reading, scatter),
         acquisition_frequency=_frequency(acquired),
         acquisition_interval=acquisition.interval if acquisition else (None, None),
         dead_runs=_dead_runs(one.curve, scatter),
@@ -248,7 +251,7 @@ def _drop_at(level: float, df: int) -> float:
 
 def _part(curve: Curve, scatter: Scatter) -> Part:
     observations = [o for o in curve.observations if o.frequency > 0]
-    is_counted = all(o.correct is not None and o.num_questions and o.num_choices for o in observations)
+    is_counted = _is_counted(curve)
     values = [(o.correct, o.num_questions, o.num_choices) if is_counted else (o.retention, 1, 0) for o in observations]
     columns = np.array(values, dtype=float).reshape(-1, 3).T
     # Values of a measure that is no share are fitted as shares of its largest: where they fall does not depend on it.
@@ -262,6 +265,11 @@ def _part(curve: Curve, scatter: Scatter) -> Part:
         rho=scatter.rho.get(curve.fact_set, _UNKNOWN_RHO),
         sd=max(scatter.sd[curve.fact_set] / scale, 1e-6),
     )
+
+
+def _is_counted(curve: Curve) -> bool:
+    positive = (o for o in curve.observations if o.frequency > 0)
+    return all(o.correct is not None and o.num_questions and o.num_choices for o in positive)
 
 
 def _dose_part(part: Part, dose: float) -> DosePart:
@@ -285,6 +293,13 @@ def _other_shares(reading: Reading, doses: Array) -> tuple[ShareFrequency, ...]:
 
 def _parts(curve: Curve) -> tuple[Curve, ...]:
     return curve.parts or (curve,)
+
+
+def _fitted_curve(one: _Prepared, reading: Reading, scatter: Scatter) -> FittedCurve | None:
+    """None where the parts were fitted as shares of their largest values: their mean is none of the curve's own."""
+    if not all(_is_counted(c) or max(o.retention for o in c.observations) <= 1 for c in _parts(one.curve)):
+        return None
+    return fitted_curve(reading.fit, one.doses, one.by_dose, dispersion=one.dispersion, residual_df=scatter.df)
 
 
 def _residuals(one: _Prepared, residuals_PJ: Array) -> tuple[CellResidual, ...]:

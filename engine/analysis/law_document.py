@@ -12,9 +12,9 @@ from engine.analysis.collapse import Collapse
 from engine.analysis.curves import Curve
 from engine.analysis.law import MIN_POINTS_TO_RANK, LawResult, LeftOut, fit_law
 from engine.analysis.law import Candidate as FormCandidate
-from engine.analysis.law_fit import Law, parameters, predict, residuals
+from engine.analysis.law_fit import Law, parameters, residuals
 from engine.analysis.law_points import LawPoint, Profile
-from engine.analysis.predictions import as_interval, equation, finite, law_record, prediction_at
+from engine.analysis.predictions import as_interval, equation, finite, law_band, law_record, prediction_at
 from engine.analysis.scatter import Scatter
 from engine.analysis.template import template_effect
 from engine.errors import FitError
@@ -33,7 +33,6 @@ from engine.records.analysis import (
     SweepLaw,
 )
 from engine.records.conditions import Condition, LawCondition
-from engine.records.intervals import Interval
 from engine.records.plan import Plan
 from engine.spec.models import next_size_up
 
@@ -252,18 +251,18 @@ def _next_size(
     tokens = {c.num_tokens for c in conditions}
     if len(tokens) != 1:
         return None
-    next_up = next_size_up(law.largest_params)
+    num_params, model = next_size_up(max(c.num_params for c in conditions))
     try:
         return prediction_at(
             law,
             acquisition.law,
             others=result.others,
-            num_params=next_up.num_params,
+            num_params=num_params,
             num_tokens=next(iter(tokens)),
             condition=condition,
             ceiling=conditions[0].ceiling_frequency,
             acquisition_reason=acquisition.reason,
-            model=next_up.name,
+            model=model,
         )
     except FitError:  # the form needs a ceiling that is not known
         return None
@@ -272,21 +271,17 @@ def _next_size(
 def _band(
     result: LawResult, law: Law, conditions: list[Condition], next_size: Prediction | None
 ) -> tuple[BandPoint, ...]:
-    """The law and its prediction band over the sizes and up to the next one, for drawing: one budget only."""
+    """The law and its prediction band over all sizes and up to the next one, for drawing: one budget only."""
     if next_size is None or next_size.collapse_frequency is None or next_size.interval is None:
         return ()
-    tokens, ceiling = conditions[0].num_tokens, conditions[0].ceiling_frequency
-    low, high = min(c.num_params for c in conditions), next_size.condition.num_params
-    rows = []
-    for i in range(_NUM_BAND_POINTS - 1):
-        size = low * (high / low) ** (i / (_NUM_BAND_POINTS - 1))
-        p = predict(law, size, tokens, ceiling, result.others)
-        rows.append(_band_point(size, p.frequency, as_interval(p.interval)))
-    return (*rows, _band_point(high, next_size.collapse_frequency, next_size.interval))
-
-
-def _band_point(size: float, frequency: float, interval: Interval) -> BandPoint:
-    return BandPoint(num_params=size, collapse_frequency=frequency, low=interval[0], high=interval[1])
+    return law_band(
+        law,
+        result.others,
+        num_tokens=conditions[0].num_tokens,
+        ceiling=conditions[0].ceiling_frequency,
+        ends=(min(c.num_params for c in conditions), next_size.condition.num_params),
+        num_points=_NUM_BAND_POINTS,
+    )
 
 
 def _design_words(curves: Sequence[Curve]) -> list[str]:

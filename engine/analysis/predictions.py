@@ -11,7 +11,7 @@ import numpy as np
 from engine.analysis.forms import FORMS
 from engine.analysis.law_fit import Law, predict
 from engine.analysis.law_points import LawPoint, Profile
-from engine.records.analysis import FittedLaw, FittedPoint, Prediction, TargetCondition
+from engine.records.analysis import BandPoint, FittedLaw, FittedPoint, Prediction, TargetCondition
 from engine.records.conditions import LawCondition
 from engine.records.intervals import Interval
 from engine.spec.numbers import format_count
@@ -63,6 +63,27 @@ def prediction_at(
         warnings=tuple(warnings),
         model=model,
     )
+
+
+def law_band(
+    law: Law,
+    others: Sequence[Law],
+    *,
+    num_tokens: float,
+    ceiling: float | None,
+    ends: tuple[float, float],
+    num_points: int,
+) -> tuple[BandPoint, ...]:
+    """The law and its prediction interval at so many sizes between these two, evenly in log N: for drawing. FitError as
+    of `predict`."""
+    low, high = ends
+    rows = []
+    for i in range(num_points):
+        size = low * (high / low) ** (i / (num_points - 1)) if i < num_points - 1 else high
+        found = predict(law, size, num_tokens, ceiling, others)
+        low_end, high_end = as_interval(found.interval)
+        rows.append(BandPoint(num_params=size, collapse_frequency=found.frequency, low=low_end, high=high_end))
+    return tuple(rows)
 
 
 def target_condition(

@@ -6,6 +6,7 @@ in the program; in JSON it is `frequency` beside its condition.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -83,6 +84,29 @@ class CellResidual(Record, frozen=True, kw_only=True):
     residual: float
 
 
+class FittedCurve(Record, frozen=True, kw_only=True):
+    """The best curve and its pointwise 95 % band, at equal distances in log F from the first dose to the last."""
+
+    first: float
+    last: float
+    retention: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @property
+    def frequencies(self) -> tuple[float, ...]:
+        num = len(self.retention)
+        return tuple(self.first * (self.last / self.first) ** (i / (num - 1)) for i in range(num))
+
+    def at(self, frequency: float) -> float:
+        """Retention there, between the two nearest places; that of the nearer end outside."""
+        num = len(self.retention)
+        place = math.log(frequency / self.first) / math.log(self.last / self.first) * (num - 1)
+        before = max(0, min(num - 2, math.floor(place)))
+        share = max(0.0, min(1.0, place - before))
+        return (1 - share) * self.retention[before] + share * self.retention[before + 1]
+
+
 class CollapsePoint(Record, frozen=True, kw_only=True):
     """What one curve says of its collapse."""
 
@@ -104,6 +128,8 @@ class CollapsePoint(Record, frozen=True, kw_only=True):
     p_value_fit: float | None = None
     """Of a misfit as large as that of the best curve, where it is true: small, no shape fits."""
     residuals: tuple[CellResidual, ...] = ()
+    fitted: FittedCurve | None = None
+    """None where nothing was fitted, or a measure that is no share was."""
     acquisition_frequency: float | None
     acquisition_interval: Interval = (None, None)
     dead_runs: tuple[str, ...] = ()
@@ -240,6 +266,8 @@ class PredictionDocument(Prediction, frozen=True, kw_only=True):
     sweep: str
     simulated: bool
     locked: LockedName | None = None
+    band: tuple[BandPoint, ...] = ()
+    """The law and its interval over the sweep's sizes and up to this one, for drawing."""
 
 
 class SweepLaw(Record, frozen=True, kw_only=True):

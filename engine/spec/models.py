@@ -175,7 +175,11 @@ def preset(name: str, key: str = "grid.model_size") -> ModelShape:
         raise SpecError("no model size of this name.", key=key, value=name, mend=mend) from None
 
 
-def next_size_up(num_params: float) -> ModelShape:
-    """The smallest preset with more than `num_params` parameters by a quarter, or else the largest preset."""
+def next_size_up(num_params: float) -> tuple[float, str | None]:
+    """The smallest preset with more than `num_params` parameters by a quarter, as its number and name; above all of
+    them, twice as many."""
     bigger = [shape for shape in PRESETS.values() if shape.num_params > 1.25 * num_params]
-    return min(bigger, key=lambda s: s.num_params) if bigger else max(PRESETS.values(), key=lambda s: s.num_params)
+    if not bigger:
+        return 2.0 * num_params, None
+    smallest = min(bigger, key=lambda shape: shape.num_params)
+    return smallest.num_params, smallest.name

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.errors import FitError, SpecError
-from engine.records.analysis import LockedName, Prediction, PredictionDocument, SweepLaw, TargetCondition
+from engine.records.analysis import BandPoint, LockedName, Prediction, PredictionDocument, SweepLaw, TargetCondition
 from engine.records.conditions import Condition
 from engine.records.workspace import Workspace
 from engine.spec.models import PRESETS
@@ -15,6 +15,8 @@ from engine.spec.numbers import LARGEST_COUNT, format_count, parse_number
 from kitui.services.conditions import condition_filter
 from kitui.services.engine_commands import Report, analysis
 from kitui.services.locked import lock_prediction
+
+_NUM_BAND_POINTS = 13
 
 
 def predict(
@@ -36,17 +38,19 @@ def predict(
         raise SpecError("expected a retention between 0 and 1.", key="--target-retention", value=target_retention)
     document = analysis(workspace, sweep, fact_set, target_retention=target_retention, report=report)
     law, name = document.law, None
+    band: tuple[BandPoint, ...] = ()
     if not law.laws:
         prediction = _refusal(size, _count(tokens, "--tokens") if tokens else None, law.reason)
     else:
         one = _choose(law.laws, where)
         members = [p.condition for p in law.collapse_points if p.condition.law_condition() == one.condition]
         prediction = _predict(one, members, size, tokens)
+        band = _band(one, members, prediction)
         if is_locked and prediction.collapse_frequency is not None:
             locked = lock_prediction(workspace, document, one, prediction)
             name = LockedName(id=locked.id, locked_at=locked.locked_at)
     values = msgspec.structs.asdict(prediction)
-    return PredictionDocument(sweep=law.sweep, simulated=law.simulated, locked=name, **values)
+    return PredictionDocument(sweep=law.sweep, simulated=law.simulated, locked=name, band=band, **values)
 
 
 def _predict(one: SweepLaw, members: Sequence[Condition], size: float, tokens: str | None) -> Prediction:
@@ -76,6 +80,24 @@ def _predict(one: SweepLaw, members: Sequence[Condition], size: float, tokens: s
         return _refusal(size, budget, str(error))
     # What speaks against the law speaks against what it predicts.
     return msgspec.structs.replace(found, warnings=(*found.warnings, *one.warnings))
+
+
+def _band(one: SweepLaw, members: Sequence[Condition], prediction: Prediction) -> tuple[BandPoint, ...]:
+    """Over all sizes of the law and the one predicted for, at its budget."""
+    from engine.analysis.predictions import law_band, law_of
+
+    budget = prediction.condition.num_tokens
+    if prediction.collapse_frequency is None or budget is None:
+        return ()
+    sizes = [*(float(c.num_params) for c in members), prediction.condition.num_params]
+    return law_band(
+        law_of(one.fit),
+        [law_of(other) for other in one.other_fits],
+        num_tokens=budget,
+        ceiling=prediction.condition.ceiling_frequency,
+        ends=(min(sizes), max(sizes)),
+        num_points=_NUM_BAND_POINTS,
+    )
 
 
 def _refusal(size: float, budget: float | None, reason: str | None) -> Prediction:

@@ -57,5 +57,5 @@ def test_names_in_any_case_and_a_list_of_them() -> None:
 
 
 def test_the_next_size_up() -> None:
-    assert next_size_up(preset("nano-49k").num_params).name == "nano-78k"
-    assert next_size_up(1e12).name == "3B"
+    assert next_size_up(preset("nano-49k").num_params)[1] == "nano-78k"
+    assert next_size_up(1e12) == (2e12, None)  # above all presets: never back among the data
