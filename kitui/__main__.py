@@ -20,11 +20,9 @@ def main() -> None:
         if len(sys.argv) == 1 and sys.stdout.isatty():
             # Without typer, which takes a tenth of a second to load: the app is what people wait for.
             from engine.records.workspace import Workspace
-            from kitui.services.sweeps import check_is_there, default_workspace
+            from kitui.services.sweeps import default_workspace
 
-            workspace = Workspace(default_workspace())
-            check_is_there(workspace)
-            _open_app(workspace)
+            _open_app(Workspace(default_workspace()))
         else:
             from kitui.cli.main import run
 

@@ -27,7 +27,7 @@ from engine.records.workspace import SweepFolder, Workspace
 from engine.spec import fact_sets
 from engine.spec.axes import OTHER_AXES
 from engine.spec.names import check_name
-from engine.spec.numbers import parse_number
+from engine.spec.numbers import format_count, parse_number
 from engine.spec.tables import columns_of, mapped, read_rows
 
 REQUIRED = ("num_params", "num_tokens", "frequency")
@@ -213,7 +213,7 @@ def _plan(observations: Iterable[Observation], name: str, *, simulated: bool) ->
     cells = tuple(
         PlannedCell(
             run_id=run_id,
-            model=f"N={condition.num_params}",
+            model=format_count(condition.num_params),
             num_params=condition.num_params,
             num_params_total=condition.num_params_total,
             num_tokens=condition.num_tokens,

@@ -25,6 +25,7 @@ from engine.records.analysis import (
     LawDocument,
     LawResidual,
     LeaveOut,
+    NamedSize,
     OtherLaw,
     Parameter,
     Prediction,
@@ -35,6 +36,7 @@ from engine.records.analysis import (
 from engine.records.conditions import Condition, LawCondition
 from engine.records.plan import Plan
 from engine.spec.models import next_size_up
+from engine.spec.numbers import format_count
 
 _NUM_BAND_POINTS = 7
 _FEW_SEEDS = 3
@@ -108,12 +110,23 @@ def law_document(
         sweep=plan.sweep,
         simulated=plan.simulated,
         fact_set=fact_set,
+        sizes=named_sizes(plan),
         collapse_points=points,
         laws=tuple(laws),
         template_effect=templates.effect,
         warnings=(*warnings, *templates.warnings, *([dilution] if is_diluted else [])),
         notes=tuple(notes),
         reason=None if laws else "; ".join(reasons) or "there are no results yet",
+    )
+
+
+def named_sizes(plan: Plan) -> tuple[NamedSize, ...]:
+    """The sizes of a sweep that have names; those of imported tables go by their numbers."""
+    names = {cell.num_params: cell.model for cell in plan.cells}
+    return tuple(
+        NamedSize(num_params=num_params, name=name)
+        for num_params, name in sorted(names.items())
+        if name not in (f"N={num_params}", format_count(num_params))
     )
 
 

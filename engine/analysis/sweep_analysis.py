@@ -118,6 +118,7 @@ class SweepAnalysis:
             num_unsettled=self.num_unsettled,
             curves=records,
             measure=measured.words(),
+            sizes=law.sizes,
             law=msgspec.structs.replace(
                 law,
                 measure=measured.words(),

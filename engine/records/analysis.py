@@ -7,6 +7,7 @@ in the program; in JSON it is `frequency` beside its condition.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -327,6 +328,17 @@ class LockedScore(Record, frozen=True, kw_only=True):
     """Why it is no true prediction, where it is none."""
 
 
+class NamedSize(Record, frozen=True, kw_only=True):
+    """A model size that has a name: of a preset, or of the sweep's own."""
+
+    num_params: int
+    name: str
+
+
+def size_names(sizes: Sequence[NamedSize]) -> dict[int, str]:
+    return {size.num_params: size.name for size in sizes}
+
+
 class LawDocument(Record, frozen=True, kw_only=True):
     """`kitui law --json`."""
 
@@ -336,6 +348,7 @@ class LawDocument(Record, frozen=True, kw_only=True):
     fact_set: str
     measure: str = "retention"
     """What fell, in words."""
+    sizes: tuple[NamedSize, ...] = ()
     collapse_points: tuple[CollapsePoint, ...]
     laws: tuple[SweepLaw, ...]
     template_effect: TemplateEffect | None
@@ -365,6 +378,7 @@ class CurvesDocument(Record, frozen=True, kw_only=True):
     simulated: bool
     measure: str = "retention"
     """What the curves are of, in words."""
+    sizes: tuple[NamedSize, ...] = ()
     curves: tuple[RetentionCurve, ...]
 
 

@@ -22,6 +22,10 @@ from kitui.cli.base import (
 )
 
 
+def complete_figures(incomplete: str) -> list[str]:
+    return [kind for kind in ("curves", "law", "map") if kind.startswith(incomplete)]
+
+
 @app.command()
 def curves(
     context: typer.Context,
@@ -184,3 +188,29 @@ def compare(
     with fitting_bar() as report:
         document = compare_sweeps(workspace_of(context, workspace), first, second, report=report)
     print_json(document) if json else print_comparison(document)
+
+
+@app.command()
+def figure(
+    context: typer.Context,
+    sweep: SweepArgument,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="curves, law or map.", autocompletion=complete_figures)],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="A .svg, .pdf or .png; SWEEP-KIND.svg here by default.", metavar="FILE"),
+    ] = None,
+    fact_set: FactSetOption = "overall",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Draw retention curves, the law or the map of a study, for a paper: as vectors, with text as text."""
+    from kitui.cli.console import note
+    from kitui.cli.progress import fitting_bar
+    from kitui.services.figures import write_figure
+    from kitui.services.report import checked_fact_set
+    from kitui.services.sweeps import sweep_name
+
+    path = output or Path(f"{sweep_name(sweep)}-{kind}.svg")
+    found = workspace_of(context, workspace)
+    with fitting_bar() as report:
+        write_figure(found, sweep, kind, path, fact_set=checked_fact_set(fact_set), report=report)
+    note(f"{path} written")

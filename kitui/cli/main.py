@@ -19,6 +19,7 @@ from kitui.cli.base import (
     app,
     session_of,
     workspace_of,
+    workspace_to_look_at,
 )
 
 # In the order in which the help lists their commands.
@@ -77,14 +78,10 @@ def main_command(
         print(f"kitui {installed_version('kitui')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        from kitui.services.sweeps import check_is_there
-
         if not (sys.stdout.isatty() or os.environ.get("TEXTUAL_DRIVER")):  # the latter is set in a browser
             print(context.get_help())
             raise typer.Exit
-        found = workspace_of(context, None)
-        check_is_there(found)
-        session_of(context).open_app(found, None, read_only)
+        session_of(context).open_app(workspace_to_look_at(context, None), None, read_only)
 
 
 @app.command("open", hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -15,6 +15,7 @@ from engine.records.analysis import (
     LawDocument,
     LawsDocument,
     PredictionDocument,
+    size_names,
 )
 from engine.records.losses import LossLawDocument
 from engine.records.plan import Ceiling
@@ -51,13 +52,16 @@ if TYPE_CHECKING:  # pydantic with it, which status does not need
 def print_curves(document: CurvesDocument, axis: DoseAxis) -> None:
     console = out()
     console.print(f"{document.sweep}{simulated_label(document)}: {document.measure}, mean over seeds ± sd")
+    names = size_names(document.sizes)
     for fact_set in fact_sets.NAMES:
         curves = [c for c in document.curves if c.fact_set == fact_set]
         if curves:
             console.print()
             is_usual = axis is FREQUENCY
             console.print(
-                retention_table(curves, fact_set, with_sd=True) if is_usual else over_table(curves, axis, fact_set)
+                retention_table(curves, fact_set, with_sd=True, names=names)
+                if is_usual
+                else over_table(curves, axis, fact_set, names)
             )
 
 
@@ -65,7 +69,7 @@ def print_law(law: LawDocument) -> None:
     console = out()
     console.print(f"{law.sweep}{simulated_label(law)}: collapse points, {law.fact_set} {law.measure}")
     console.print()
-    console.print(collapse_table(law.collapse_points))
+    console.print(collapse_table(law.collapse_points, size_names(law.sizes)))
     console.print()
     for line in law_lines(law):
         console.print(line)
@@ -102,11 +106,11 @@ def print_summary(workspace: Workspace, name: str, analysis: AnalysisDocument) -
     for fact_set in ("prior", "infused", "overall"):
         curves = [c for c in analysis.curves if c.fact_set == fact_set]
         if curves:
-            console.print(retention_table(curves, fact_set, with_sd=False))
+            console.print(retention_table(curves, fact_set, with_sd=False, names=size_names(analysis.sizes)))
     console.print()
     share = f"{100 * COLLAPSE_SHARE:g} %"
     console.print(f"Collapse points F* (the last frequency with at least {share} of the highest overall retention)")
-    console.print(collapse_table(law.collapse_points))
+    console.print(collapse_table(law.collapse_points, size_names(law.sizes)))
     console.print()
     for line in law_lines(law):
         console.print(line)

@@ -47,7 +47,8 @@ def serve(workspace: Workspace, *, port: int, read_only: bool) -> None:
             probe.bind((_ADDRESS, port))
         except OSError as error:
             raise LaunchError(f"{error.strerror}.", key="--port", value=port, mend="Give another.") from None
-    argv = [sys.executable, "-m", "kitui", "--workspace", str(workspace.root), *(["--read-only"] if read_only else [])]
+    argv = ["env", f"KITUI_WORKSPACE={workspace.root}", sys.executable, "-m", "kitui"]
+    argv += ["--read-only"] if read_only else []
     GuardedServer(shlex.join(argv), port).serve()
 
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from engine.records.effects import CollapseEffect, Mechanism, TemplateEffect
 from engine.records.intervals import ClosedInterval, Interval
 from kitui.services.format import interval, number, retention
-from kitui.services.labels import condition_label
+from kitui.services.labels import NO_NAMES, Names, condition_label, condition_words
 
 
 def template_lines(effect: TemplateEffect) -> list[str]:
@@ -19,16 +19,16 @@ def template_lines(effect: TemplateEffect) -> list[str]:
     return lines
 
 
-def mechanism_table(found: Mechanism) -> Table:
+def mechanism_table(found: Mechanism, names: Names = NO_NAMES) -> Table:
     """How prior retention changes, dose by dose: by dilution, which the neutral arm shows, and by interference."""
     conditions = [cell.condition for cell in found.cells]
     title = "Prior retention in both arms, and its changes (± 95 %); read: exposures that are left"
     table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
-    for column in ("N", "F", "read", "neutral", "infused", "dilution", "interference"):
-        table.add_column(column, justify="left" if column == "N" else "right", no_wrap=True)
+    for column in ("size", "F", "read", "neutral", "infused", "dilution", "interference"):
+        table.add_column(column, justify="left" if column == "size" else "right", no_wrap=True)
     for cell in found.cells:
         table.add_row(
-            condition_label(cell.condition, conditions),
+            condition_label(cell.condition, conditions, names),
             f"{cell.frequency:,g}",
             number(cell.prior_exposures),
             *map(retention, cell.retention),
@@ -38,7 +38,7 @@ def mechanism_table(found: Mechanism) -> Table:
     return table
 
 
-def mechanism_lines(found: Mechanism) -> list[str]:
+def mechanism_lines(found: Mechanism, names: Names = NO_NAMES) -> list[str]:
     spread = f"95 % {_signed(found.interval)}, p = {found.p:.3f} ({_pairs_words(found.num_pairs, found.unit)})"
     lines = [f"infused arm less neutral arm: {found.difference:+.3f} prior retention, {spread}"]
     if found.collapse is not None:
@@ -46,7 +46,7 @@ def mechanism_lines(found: Mechanism) -> list[str]:
     conditions = [one.condition for one in found.collapse_points]
     for one in found.collapse_points:
         ends = "[" + ", ".join("open" if end is None else f"{end:+.2f}" for end in one.interval) + "]"
-        lines.append(f"  N = {condition_label(one.condition, conditions)}: ln F* {one.difference_ln:+.2f} {ends}")
+        lines.append(f"  {condition_words(one.condition, conditions, names)}: ln F* {one.difference_ln:+.2f} {ends}")
     low, high = found.interval
     if low is None or high is None or low <= 0 <= high:
         lines.append("  no interference is shown: dilution alone is likely enough")

@@ -22,6 +22,7 @@ from engine.records.analysis import (
     Prediction,
     PredictionDocument,
     RetentionCurve,
+    size_names,
 )
 from engine.records.measures import ANALYSED, Measured
 from engine.records.status import StatusDocument
@@ -32,7 +33,7 @@ from engine.spec.numbers import format_count
 from kitui.services.dose_axes import DoseAxis
 from kitui.services.effect_words import mechanism_lines, template_lines
 from kitui.services.format import dose, dose_interval, interval, number, retention
-from kitui.services.labels import condition_label
+from kitui.services.labels import NO_NAMES, Names, condition_label, condition_words, size_label, size_words
 from kitui.services.sweeps import known_sweep
 
 
@@ -79,29 +80,29 @@ def curves_document(analysis: CurvesDocument) -> CurvesDocument:
     return CurvesDocument(**{name: getattr(analysis, name) for name in names})
 
 
-def retention_table(curves: Sequence[RetentionCurve], title: str, *, with_sd: bool) -> Table:
+def retention_table(curves: Sequence[RetentionCurve], title: str, *, with_sd: bool, names: Names = NO_NAMES) -> Table:
     """Sizes down, frequencies across: the mean over seeds; missing runs are marked, never filled in."""
     conditions = [curve.condition for curve in curves]
     frequencies = sorted({p.frequency for c in curves for p in c.points})
     table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
-    table.add_column("N", justify="left", no_wrap=True)
+    table.add_column("size", justify="left", no_wrap=True)
     for frequency in frequencies:
         table.add_column(f"F={frequency:,}" if frequency == frequencies[0] else f"{frequency:,}", justify="right")
     for curve in curves:
         by_dose = {p.frequency: p for p in curve.points}
-        label = condition_label(curve.condition, conditions)
+        label = condition_label(curve.condition, conditions, names)
         table.add_row(label, *(_dose_text(by_dose.get(f), with_sd) for f in frequencies))
     return table
 
 
-def over_table(curves: Sequence[RetentionCurve], axis: DoseAxis, title: str) -> Table:
+def over_table(curves: Sequence[RetentionCurve], axis: DoseAxis, title: str, names: Names = NO_NAMES) -> Table:
     """Dose by dose: where it lies on the axis, and retention there; sizes that meet on it have the same value."""
     conditions = [curve.condition for curve in curves]
     table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
-    for column in ("N", "F", axis.label, "R", "sd", "n"):
-        table.add_column(column, justify="left" if column == "N" else "right", no_wrap=True)
+    for column in ("size", "F", axis.label, "R", "sd", "n"):
+        table.add_column(column, justify="left" if column == "size" else "right", no_wrap=True)
     for curve in curves:
-        label = condition_label(curve.condition, conditions)
+        label = condition_label(curve.condition, conditions, names)
         for point in curve.points:
             if point.mean is not None:
                 cells = (number(axis.of(point)), retention(point.mean), retention(point.sd), f"{point.n}")
@@ -120,11 +121,12 @@ def _dose_text(point: DosePoint | None, with_sd: bool) -> str:
     return text + ("*" if point.missing else "")
 
 
-def collapse_table(points: Sequence[CollapsePoint]) -> Table:
+def collapse_table(points: Sequence[CollapsePoint], names: Names = NO_NAMES) -> Table:
     table = Table(box=None, pad_edge=False)
     axes = differing_axes([p.condition for p in points])
     of_arms = len({p.condition.fill for p in points}) > 1
     columns = [
+        *(["size"] if names else []),
         "N",
         *(axis.label for axis in axes),
         *(["fill"] if of_arms else []),
@@ -138,9 +140,10 @@ def collapse_table(points: Sequence[CollapsePoint]) -> Table:
         "verdict",
     ]
     for column in columns:
-        table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column in ("size", "verdict") else "right", no_wrap=True)
     for p in points:
         table.add_row(
+            *([size_label(p.condition.num_params, names)] if names else []),
             format_count(p.condition.num_params),
             *(axis.words(axis.of(p.condition)) for axis in axes),
             *([p.condition.fill or "–"] if of_arms else []),
@@ -167,28 +170,57 @@ def _p_value(p: float | None) -> str:
     return "–" if p is None else f"{p:.3f}".replace("0.", ".", 1)
 
 
+def answer_lines(law: LawDocument) -> list[str]:
+    """The law and what it says of the next size, in as few lines as that takes; or why there is none."""
+    lines = []
+    for one in law.laws:
+        of = f", {one.condition.words()}" if len(law.laws) > 1 else ""
+        exponent, ends = _exponent(one.parameters)
+        lines.append(f"{one.equation}{of}" + (f"; exponent {exponent} {ends}" if exponent != "–" else ""))
+        if one.next_size is not None:
+            lines.append(window_line(one.next_size))
+    if not law.laws:
+        observed = sum(point.status == "observed" for point in law.collapse_points)
+        lines.append(f"{observed} of {len(law.collapse_points)} collapse points observed")
+        lines.append(f"no law: {law.reason}" if law.reason else "no law yet")
+    return lines
+
+
+def window_line(found: Prediction) -> str:
+    """What a prediction comes to, in a line."""
+    names = {round(found.condition.num_params): found.model} if found.model else NO_NAMES
+    at = f"at {size_words(found.condition.num_params, names)}"
+    if found.collapse_frequency is None:
+        return f"{at}: {found.reason}"
+    out = f", {number(found.extrapolation)} × out" if found.extrapolation and found.extrapolation > 1 else ""
+    parts = [f"{at}{out}: F* {dose(found.collapse_frequency)} {dose_interval(found.interval)}"]
+    if found.acquisition_frequency is not None:
+        parts.append(f"acquired from {dose(found.acquisition_frequency)}")
+    recommended = found.recommended_frequency
+    parts.append(f"use F ≤ {dose(recommended)}" if recommended is not None else "no frequency recommended")
+    return " · ".join(parts)
+
+
 def law_lines(law: LawDocument) -> list[str]:
     """The law in words, or why there is none; what speaks for and against it; the next size up."""
-    conditions = [point.condition for point in law.collapse_points]
+    conditions, names = [point.condition for point in law.collapse_points], size_names(law.sizes)
     lines = [
-        f"N = {condition_label(point.condition, conditions)}: {point.reason}"
+        f"{condition_words(point.condition, conditions, names)}: {point.reason}"
         for point in law.collapse_points
         if point.status != "observed"
     ]
     for point in law.collapse_points:
-        label = condition_label(point.condition, conditions)
+        label = condition_words(point.condition, conditions, names)
         if point.dead_runs:
-            lines.append(
-                f"N = {label}: dead runs, which learned nothing and do not count: {', '.join(point.dead_runs)}"
-            )
+            lines.append(f"{label}: dead runs, which learned nothing and do not count: {', '.join(point.dead_runs)}")
         if point.p_value_fit is not None and point.p_value_fit < BAD_FIT:
             worst = max(point.residuals, key=lambda cell: abs(cell.residual))
             lines.append(
-                f"N = {label}: no shape fits (p = {point.p_value_fit:.3f}; {worst.fact_set} at F = {worst.frequency:g} "
+                f"{label}: no shape fits (p = {point.p_value_fit:.3f}; {worst.fact_set} at F = {worst.frequency:g} "
                 f"is {worst.residual:+.1f} SD of a seed off): what is read off this curve is doubtful"
             )
         if point.status == "observed" and point.shape == "cliff":
-            lines.append(f"N = {label}: it falls between two doses, and F* may lie anywhere there: add doses within")
+            lines.append(f"{label}: it falls between two doses, and F* may lie anywhere there: add doses within")
     for one in law.laws:
         of = f" of {one.condition.words()}" if len(law.laws) > 1 else ""
         lines.append(f"law ({one.form}){of}: {one.equation}")
@@ -200,7 +232,7 @@ def law_lines(law: LawDocument) -> list[str]:
         if len(one.residuals) > 2:
             far = max(one.residuals, key=lambda residual: abs(residual.residual_ln))
             lines.append(
-                f"  farthest from it: N = {condition_label(far.condition, conditions)}, "
+                f"  farthest from it: {condition_words(far.condition, conditions, names)}, "
                 f"{math.exp(far.residual_ln):.3g} × the law (scatter {math.exp(one.sigma_log):.3g} ×)"
             )
         for what, left_out in (("size", one.leave_largest_out), ("budget", one.leave_budget_out)):
@@ -219,19 +251,19 @@ def law_lines(law: LawDocument) -> list[str]:
     if effect:
         lines.extend(template_lines(effect))
     if law.mechanism:
-        lines.extend(mechanism_lines(law.mechanism))
+        lines.extend(mechanism_lines(law.mechanism, names))
     for score in law.locked:
-        lines.extend(locked_lines(score))
+        lines.extend(locked_lines(score, names))
     lines.extend([*law.notes, *law.warnings])
     return lines
 
 
-def locked_lines(score: LockedScore) -> list[str]:
+def locked_lines(score: LockedScore, names: Names = NO_NAMES) -> list[str]:
     """A prediction that was locked, and what came of it."""
     condition = score.condition
     budget = "" if condition.num_tokens is None else f", D = {format_count(condition.num_tokens)}"
     said = f"F* {dose(score.predicted)} {dose_interval(score.interval)}"
-    lines = [f"locked {score.locked_at[:10]} ({score.id}), N = {format_count(condition.num_params)}{budget}: {said}"]
+    lines = [f"locked {score.locked_at[:10]} ({score.id}), {size_words(condition.num_params, names)}{budget}: {said}"]
     if score.scored_in is None:
         lines.append("  not trained yet")
     elif score.observed is None or score.error_ln is None or score.baseline_error_ln is None:
@@ -286,11 +318,12 @@ def _left_out_words(what: str, left_out: LeaveOut) -> str:
 
 def prediction_lines(document: Prediction) -> list[str]:
     condition = document.condition
-    size = format_count(condition.num_params)
-    name = f" ({document.model})" if document.model else ""
+    size = size_words(
+        condition.num_params, {round(condition.num_params): document.model} if document.model else NO_NAMES
+    )
     budget = format_count(condition.num_tokens) if condition.num_tokens is not None else "?"
     lines = [
-        f"at N = {size}{name}, D = {budget}: F* = {dose(document.collapse_frequency)} "
+        f"at {size}, D = {budget}: F* = {dose(document.collapse_frequency)} "
         f"{dose_interval(document.interval)}, {number(document.extrapolation)} × the largest size fitted",
     ]
     if document.acquisition_frequency is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -24,9 +25,24 @@ def predict_beside(
     argv += ["--workspace", str(workspace.root)]
     argv += ["--tokens", tokens] if tokens else []
     argv += ["--where", where] if where else []
-    done = subprocess.run(argv, capture_output=True, env=os.environ | ONE_THREAD, check=False)
+    done = _beside(argv)
     try:
         return decoded(PredictionDocument, done.stdout)
     except msgspec.MsgspecError:
-        words = done.stderr.decode(errors="replace").strip().removeprefix("error: ")
-        raise KituiError(words) from None
+        raise KituiError(_complaint(done)) from None
+
+
+def figure_beside(workspace: Workspace, sweep: str, kind: str, path: Path, *, fact_set: str) -> None:
+    """By `kitui figure`: drawing takes more to load than the app does. KituiError has its words where it refuses."""
+    argv = [sys.executable, "-m", "kitui", "figure", sweep, kind, "--output", str(path), "--fact-set", fact_set]
+    done = _beside([*argv, "--workspace", str(workspace.root)])
+    if done.returncode:
+        raise KituiError(_complaint(done))
+
+
+def _beside(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(argv, capture_output=True, env=os.environ | ONE_THREAD, check=False)
+
+
+def _complaint(done: subprocess.CompletedProcess[bytes]) -> str:
+    return done.stderr.decode(errors="replace").strip().removeprefix("error: ")

@@ -20,8 +20,8 @@ def default_workspace() -> Path:
 
 
 def check_is_there(workspace: Workspace) -> None:
-    """SpecError for a workspace that somebody has named and that is not there. The usual one may still be to come."""
-    if not workspace.root.is_dir() and workspace.root != user_data_path("kitui"):
+    """SpecError for a workspace that is not there."""
+    if not workspace.root.is_dir():
         raise SpecError(
             "there is no workspace here.",
             where=str(workspace.root),

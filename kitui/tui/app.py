@@ -228,6 +228,17 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
         if isinstance(self.screen, DesignerScreen):
             self.screen.begin(sweep)
 
+    def show_runs(self, expression: str) -> None:
+        """The runs that a filter picks, in the monitor."""
+        self.switch_mode("monitor")
+        self.call_after_refresh(self._filter_runs, expression)
+
+    def _filter_runs(self, expression: str) -> None:
+        from kitui.tui.screens.monitor import MonitorScreen
+
+        if isinstance(self.screen, MonitorScreen):
+            self.screen.show_only(expression)
+
     # Orders to the supervisor
 
     def order(self, verb: str, names: Sequence[str], **details: object) -> None:

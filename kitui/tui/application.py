@@ -43,6 +43,9 @@ class Application(Protocol):
     def go_to(self, mode: str) -> None:
         """Show another screen."""
 
+    def show_runs(self, expression: str) -> None:
+        """The runs that a filter picks, in the monitor."""
+
     def order(self, verb: str, names: Sequence[str], **details: object) -> None:
         """Hand an order to the supervisor, and say what came of it."""
 

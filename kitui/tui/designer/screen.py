@@ -75,10 +75,11 @@ class DesignerScreen(KituiScreen):
     def compose_body(self) -> ComposeResult:
         yield Static("", id="design-title", markup=False)
         with Horizontal(id="design"):
-            with Fields(id="fields"):
+            with Fields(id="fields", classes="pane"):
                 for field in FIELDS:
                     yield FieldRow(field, lambda: self.draft.base if self.draft else Path())
-            with VerticalScroll(id="costs"):
+            with VerticalScroll(id="costs", classes="pane") as costs:
+                costs.border_title = "What it takes"
                 yield Costs(id="cost")
         yield Static("", id="field-help", markup=False)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from kitui.services.palette import MARKERS
 from kitui.tui.plot.raster import View, smoothed
 
-MARKERS = ("●", "■", "▲", "◆", "▼", "★", "✚", "✖")
 SMOOTHING_POINTS = 9
 _SMALLEST_SHARE, _LARGEST_SHARE = 1e-4, 8.0  # of the whole view: how far one may zoom
 
@@ -21,7 +21,9 @@ Values = Sequence[float | None]
 
 class Series(NamedTuple):
     """One curve; a gap is NaN or None. `points` draws markers, `line` joins them; `hollow` markers are unfinished.
-    `band` is stippled between its lower and upper values; `spread` is drawn as upright lines at the points."""
+    `band` is filled between its lower and upper values; `spread` is drawn as upright lines at the points; `zero` is the
+    value at x = 0, which has a place of its own left of a log axis. Series of one `group` go by one entry of the
+    legend, that of the first with a label."""
 
     label: str
     x: Sequence[float]
@@ -32,19 +34,34 @@ class Series(NamedTuple):
     hollow: bool = False
     band: tuple[Values, Values] | None = None
     spread: tuple[Values, Values] | None = None
+    symbol: int | None = None
+    zero: float | None = None
+    group: str = ""
+    named: bool = False
+    """Whether its last point has its label beside it, where there is room, and the legend none."""
 
     @property
     def marker(self) -> str:
         if not self.points:
             return "━"
-        return "○" if self.hollow else MARKERS[self.colour % len(MARKERS)]
+        return "○" if self.hollow else MARKERS[(self.colour if self.symbol is None else self.symbol) % len(MARKERS)]
+
+    @property
+    def entry(self) -> str:
+        """What it goes by in the legend."""
+        return self.group or self.label
 
 
-class VerticalMark(NamedTuple):
-    """A place on the x axis, in the colour of a series."""
+class Mark(NamedTuple):
+    """A place on the x axis with its interval, in the colour of a series: a bar on the axis, and, where `y` is given, a
+    sign on the curve. An open end of the interval is None."""
 
     x: float
     colour: int
+    y: float | None = None
+    low: float | None = None
+    high: float | None = None
+    group: str = ""
 
 
 class ScaledSeries(NamedTuple):
@@ -57,11 +74,13 @@ class ScaledSeries(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What there is to draw, before any key was pressed. Limits are in values."""
+    """What there is to draw, before any key was pressed. Limits are in values; `window`: a shaded stretch of x."""
 
     series: tuple[Series, ...] = ()
-    marks: tuple[VerticalMark, ...] = ()
+    marks: tuple[Mark, ...] = ()
     title: str = ""
+    x_name: str = ""
+    window: Limits = None
     x_limits: Limits = None
     y_limits: Limits = None
     empty: str = "no data yet"
@@ -69,7 +88,8 @@ class Content(NamedTuple):
 
 @dataclass
 class Figure:
-    """The content and how it is looked at. `zoom` and `cursor_x` are in axis units."""
+    """The content and how it is looked at. `zoom` and `cursor_x` are in axis units; `hidden` are entries of the legend
+    that are switched off, `chosen` is the one that its keys mean."""
 
     content: Content
     log_x: bool = False
@@ -77,6 +97,42 @@ class Figure:
     smooth: bool = False
     zoom: View | None = None
     cursor_x: float | None = None
+    hidden: set[str] = field(default_factory=set)
+    chosen: str = ""
+
+    @property
+    def entries(self) -> list[str]:
+        """The legend's entries, in their order."""
+        return list(dict.fromkeys(one.entry for one in self.content.series if one.label))
+
+    @property
+    def series(self) -> list[Series]:
+        """Those that are not switched off."""
+        return [one for one in self.content.series if one.entry not in self.hidden]
+
+    @property
+    def marks(self) -> list[Mark]:
+        return [one for one in self.content.marks if one.group not in self.hidden]
+
+    def choose(self, by: int) -> None:
+        """The next entry of the legend, or the one before."""
+        entries = self.entries
+        if entries:
+            start = entries.index(self.chosen) if self.chosen in entries else -1 if by > 0 else 0
+            self.chosen = entries[(start + by) % len(entries)]
+
+    def switch(self) -> None:
+        """The chosen entry off, or on again."""
+        if self.chosen in self.entries:
+            self.hidden ^= {self.chosen}
+
+    def isolate(self) -> None:
+        """The chosen entry alone, the first where none was chosen; all of them, where it is alone already."""
+        if self.chosen not in self.entries:
+            self.choose(1)
+        others = set(self.entries) - {self.chosen}
+        if self.chosen in self.entries:
+            self.hidden = set() if others and others <= self.hidden else others
 
     def curve(self, one: Series) -> ScaledSeries:
         """The series in axis units; what a log axis cannot show is left out (x) or a gap (y)."""
@@ -106,6 +162,11 @@ class Figure:
         room = 0.02 * (x_high - x_low)
         return View(x_low - room, x_high + room, y_low, y_high)
 
+    @property
+    def zeros(self) -> list[Series]:
+        """The series that have a place left of the axis: on a log axis that is seen whole."""
+        return [one for one in self.series if one.zero is not None] if self.log_x and self.zoom is None else []
+
     def zoom_by(self, factor: float) -> None:
         """Narrow the view by `factor` around the value cursor, or the middle; not beyond what can be drawn."""
         view, whole = self.view, self.whole
@@ -124,7 +185,7 @@ class Figure:
 
     def put_cursor(self, x: float, by: int = 0) -> None:
         """The value cursor to the place nearest to `x` where some curve has a point, and so many such places on."""
-        found = [self.curve(one).x for one in self.content.series]
+        found = [self.curve(one).x for one in self.series if one.points or not one.group]
         places = np.unique(np.round(np.concatenate(found), 9)) if found else np.array([])
         if len(places):
             at = int(np.argmin(np.abs(places - x))) + by

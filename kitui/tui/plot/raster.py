@@ -6,12 +6,15 @@ By hand because no library draws 24 curves of 2,000 points with gaps, bands and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 _BRAILLE = 0x2800
 _MIN_LOG2, _MAX_LOG2 = -1022.0, 1023.0  # of a float
+_DECADE = float(np.log2(10))
+_MOST_DECADES = 40
 # Bit of each dot of a cell, by row and column (Unicode's order).
 _BITS_YX = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint32)
 
@@ -26,12 +29,14 @@ class View(NamedTuple):
 
 
 class Canvas:
-    """`height` × `width` cells. A cell has one colour: that of the curve drawn there last; −1 where nothing is."""
+    """`height` × `width` cells. A cell has one colour: that of the curve drawn there last; −1 where nothing is. Behind
+    it, each half of a cell has the colour of the band that was filled there last."""
 
     def __init__(self, width: int, height: int, view: View) -> None:
         self.width, self.height, self.view = width, height, view
         self._dots = np.zeros((4 * height, 2 * width), dtype=bool)
         self.owner_HW = np.full((height, width), -1, dtype=np.int16)
+        self.fill_HYW = np.full((height, 2, width), -1, dtype=np.int16)
         self._rows_H1 = np.arange(4 * height)[:, None]
 
     def line(self, x: np.ndarray, y: np.ndarray, colour: int) -> None:
@@ -48,20 +53,39 @@ class Canvas:
             if spans is not None:
                 self._fill(*spans, colour)
 
-    def band(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: int) -> None:
-        """Stipple the area between two lines, every fourth dot, below what else is drawn."""
-        finite = np.isfinite(low) & np.isfinite(high)
-        if finite.sum() < 2:
+    def fill(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: int) -> None:
+        """Fill the area between two lines, by half cells, behind what else is drawn."""
+        edges = self._between(x, low, high, np.arange(self.width) * 2 + 1.0)
+        if edges is None:
             return
-        edges = self._column_edges()
-        inside = (edges[:-1] >= self._column(x[finite][0]) - 0.5) & (edges[1:] <= self._column(x[finite][-1]) + 0.5)
-        centres = self._x_of(edges[:-1] + 0.5)
-        bottom = self._row(np.interp(centres, x[finite], low[finite]))
-        top = self._row(np.interp(centres, x[finite], high[finite]))
+        top, bottom, inside = edges
+        centres_H1 = (np.arange(2 * self.height) * 2 + 1.0)[:, None]
+        mask = (centres_H1 >= top - 1) & (centres_H1 <= bottom + 1) & inside
+        self.fill_HYW[mask.reshape(self.height, 2, self.width)] = colour
+
+    def band(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: int) -> None:
+        """Stipple the area between two lines, every fourth dot, below all else: for terminals of few colours."""
+        edges = self._between(x, low, high, np.arange(2 * self.width) + 0.5)
+        if edges is None:
+            return
+        top, bottom, inside = edges
         mask = (self._rows_H1 >= np.floor(top)) & (self._rows_H1 <= np.floor(bottom)) & inside
         mask &= (self._rows_H1 + 2 * (np.arange(2 * self.width) % 2)) % 4 == 0
         self._dots |= mask
         self.owner_HW[mask.reshape(self.height, 4, self.width, 2).any(axis=(1, 3))] = colour
+
+    def _between(
+        self, x: np.ndarray, low: np.ndarray, high: np.ndarray, columns: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Upper and lower row of dots at these columns of dots, and which of them lie within the area."""
+        finite = np.isfinite(low) & np.isfinite(high)
+        if finite.sum() < 2:
+            return None
+        ends = self._column(x[finite][[0, -1]])
+        inside = (columns >= ends[0] - 0.5) & (columns <= ends[1] + 0.5)
+        centres = self._x_of(columns)
+        bottom = self._row(np.interp(centres, x[finite], low[finite]))
+        return self._row(np.interp(centres, x[finite], high[finite])), bottom, inside
 
     def upright(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: int) -> None:
         """An upright line from `low` to `high` at each `x`; nothing where an end is NaN."""
@@ -87,12 +111,17 @@ class Canvas:
         found = self.cells(np.array([x]), np.array([y]))
         return found[0] if found else None
 
-    def text(self) -> list[str]:
-        """The cells as lines of braille; blanks where nothing was drawn."""
+    def cells_of_text(self) -> np.ndarray:
+        """The cells as code points [H, W]: braille where dots are, half blocks at the edges of bands, blanks."""
         blocks_HYWX = self._dots.reshape(self.height, 4, self.width, 2)
         codes_HW = np.einsum("hywx,yx->hw", blocks_HYWX, _BITS_YX, dtype=np.uint32)
-        codes_HW = np.where(codes_HW, codes_HW + _BRAILLE, ord(" ")).astype("<u4")
-        return [row.tobytes().decode("utf-32-le") for row in codes_HW]
+        upper, lower = self.fill_HYW[:, 0] >= 0, self.fill_HYW[:, 1] >= 0
+        edges_HW = np.where(upper & ~lower, ord("▀"), np.where(lower & ~upper, ord("▄"), ord(" ")))
+        return np.where(codes_HW, codes_HW + _BRAILLE, edges_HW).astype(np.uint32)
+
+    def text(self) -> list[str]:
+        """The cells as lines."""
+        return [row.tobytes().decode("utf-32-le") for row in self.cells_of_text().astype("<u4")]
 
     def _spans(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """Columns of dots that a line crosses, and the first and last row it covers in each."""
@@ -124,9 +153,6 @@ class Canvas:
         self._dots[rows, all_columns] = True
         self.owner_HW[rows // 4, all_columns // 2] = colour
 
-    def _column_edges(self) -> np.ndarray:
-        return np.arange(2 * self.width + 1, dtype=np.float64)
-
     def _column(self, x: np.ndarray) -> np.ndarray:
         scale = (2 * self.width - 1) / (self.view.x_high - self.view.x_low)
         return (x - self.view.x_low) * scale + 0.5
@@ -154,6 +180,21 @@ def linear_ticks(low: float, high: float, max_ticks: int) -> list[float]:
     unit = 10.0 ** np.floor(np.log10(span / max(1, max_ticks)))
     step = next(unit * m for m in (1, 2, 5, 10, 20) if span / (unit * m) <= max_ticks)
     return [float(step * i) for i in range(int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9)) + 1)]
+
+
+def decade_ticks(low: float, high: float, times: Sequence[int]) -> list[float]:
+    """Powers of ten between the limits (in log2 units), and so many times those; none where there are too many."""
+    low, high = max(low, _MIN_LOG2), min(high, _MAX_LOG2)
+    decades = range(int(np.floor(low / _DECADE)), int(np.ceil(high / _DECADE)) + 1)
+    if len(decades) > _MOST_DECADES:
+        return []
+    places = [d * _DECADE + float(np.log2(m)) for d in decades for m in times]
+    return [place for place in places if low - 1e-9 <= place <= high + 1e-9]
+
+
+def minor_ticks(low: float, high: float) -> list[float]:
+    """All multiples of powers of ten between the limits, in log2 units."""
+    return decade_ticks(low, high, range(1, 10))
 
 
 def log2_ticks(low: float, high: float, max_ticks: int) -> list[float]:

@@ -3,50 +3,94 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from engine.records.analysis import CollapsePoint, LawDocument, Prediction, RetentionCurve, SweepLaw
+from engine.records.analysis import (
+    AnalysisDocument,
+    BandPoint,
+    CollapsePoint,
+    LawDocument,
+    Prediction,
+    PredictionDocument,
+    RetentionCurve,
+    SweepLaw,
+    size_names,
+)
+from engine.records.plan import Plan
 from engine.spec import fact_sets
-from engine.spec.numbers import format_count
 from kitui.services.dose_axes import FREQUENCY, DoseAxis
-from kitui.services.labels import condition_label
+from kitui.services.labels import condition_label, size_label
 from kitui.services.learning_curve import LearningCurve
+from kitui.services.palette import Look, looks
 from kitui.services.rows import mean_sd
 from kitui.tui.live.snapshot import Snapshot
-from kitui.tui.plot.figure import Series, VerticalMark
+from kitui.tui.plot.figure import Mark, Series
 
 LOSS = "loss"
 SHOWN = (*fact_sets.NAMES, LOSS)
 """What plots can show of runs: retention of a fact set, or the training loss."""
 MAX_CURVES = 24
+FREQUENCY_NAME = "F, writings of a fact"
 _NAN = float("nan")
+Looks = Mapping[float, Look]
+
+
+def looks_of(plan: Plan | None, others: Iterable[float] = ()) -> Looks:
+    """How the sizes of a sweep are drawn, on every screen alike. `others`: sizes that the plan may not have."""
+    return looks([cell.num_params for cell in plan.cells] if plan is not None else others)
 
 
 def retention_series(snapshot: Snapshot, fact_set: str) -> list[Series]:
-    """Retention over F, a curve a condition: means of finished seeds ± sd; hollow, what running runs last scored."""
-    found = snapshot.analysis.curves if snapshot.analysis is not None else ()
-    curves = [c for c in found if c.fact_set == fact_set]
-    series = [
-        curve_series(curve, condition_label(curve.condition, [c.condition for c in curves]), index)
-        for index, curve in enumerate(curves)
-    ]
-    sizes = list(dict.fromkeys(c.num_params for c in snapshot.plan.cells)) if snapshot.plan else []
-    running = [row for row in snapshot.rows if row.status.has_begun]
-    for row in running:
+    """Retention over F, a curve a condition: the fitted curve in its band, means of finished seeds ± sd; hollow, what
+    running runs last scored."""
+    document = snapshot.analysis
+    sizes = looks_of(snapshot.plan)
+    series = fitted_series(document, fact_set, sizes) if document is not None else []
+    for row in snapshot.rows:
+        if not row.status.has_begun:
+            continue
         live = snapshot.curves.get(row.run_id)
         last = live.last(fact_set) if live else None
         if row.frequency and last is not None:
-            same_size = [i for i, c in enumerate(curves) if c.condition.num_params == row.params]
-            place = same_size[0] if same_size else sizes.index(row.params)
-            series.append(Series("", (row.frequency,), (last,), place, line=False, hollow=True))
+            look = sizes[row.params]
+            series.append(Series("", (row.frequency,), (last,), look.colour, line=False, hollow=True))
     return series
 
 
+def fitted_series(
+    document: AnalysisDocument,
+    fact_set: str,
+    sizes: Looks,
+    *,
+    axis: DoseAxis = FREQUENCY,
+    keep: Iterable[RetentionCurve] | None = None,
+) -> list[Series]:
+    """The curves of a document (`keep`: only these) with the fits that it has of them."""
+    curves = [c for c in (document.curves if keep is None else keep) if c.fact_set == fact_set]
+    conditions, names = [c.condition for c in curves], size_names(document.sizes)
+    fits = {p.condition: p for p in document.law.collapse_points} if document.law.fact_set == fact_set else {}
+    are_alone = len({c.num_params for c in conditions}) == len(conditions)
+    found: list[Series] = []
+    for index, curve in enumerate(curves):
+        label = condition_label(curve.condition, conditions, names)
+        look = sizes.get(curve.condition.num_params, Look(0, 0))
+        look = look if are_alone else Look(look.colour, index)
+        found += curve_series(curve, label, look, axis=axis, point=fits.get(curve.condition))
+    return found
+
+
 def curve_series(
-    curve: RetentionCurve, label: str, colour: int, *, hollow: bool = False, axis: DoseAxis = FREQUENCY
-) -> Series:
-    """One retention curve of an analysis: means over seeds, with upright lines of one standard deviation. F = 0 has a
-    place on axes of what was read, and none on that of frequencies, which is logarithmic."""
+    curve: RetentionCurve,
+    label: str,
+    look: Look,
+    *,
+    hollow: bool = False,
+    axis: DoseAxis = FREQUENCY,
+    point: CollapsePoint | None = None,
+) -> list[Series]:
+    """One retention curve of an analysis: means over seeds, with upright lines of one standard deviation, and the
+    fitted curve in its band where `point` has one; else lines from mean to mean. F = 0 has a place on axes of what was
+    read, and one of its own left of that of frequencies, which is logarithmic."""
     known = [p for p in curve.points if p.mean is not None and axis.of(p) is not None]
     points = [(p, p.mean or 0.0) for p in known if p.frequency > 0 or axis is not FREQUENCY]
     points.sort(key=lambda pair: axis.of(pair[0]) or 0.0)
@@ -58,8 +102,40 @@ def curve_series(
             tuple(m - s for m, s in zip(means, sds, strict=True)),
             tuple(m + s for m, s in zip(means, sds, strict=True)),
         )
+    fitted = point.fitted if point is not None and axis is FREQUENCY else None
+    zero = next((p.mean for p in known if p.frequency == 0), None) if axis is FREQUENCY else None
+    found = []
+    if fitted is not None:
+        band = (fitted.low, fitted.high)
+        found.append(
+            Series("", fitted.frequencies, fitted.retention, look.colour, points=False, band=band, group=label)
+        )
     places = tuple(axis.of(p) or 0.0 for p, _ in points)
-    return Series(label, places, means, colour, spread=spread, hollow=hollow)
+    found.append(
+        Series(
+            label, places, means, look.colour, line=fitted is None, spread=spread, hollow=hollow, symbol=look.marker,
+            zero=zero, group=label,
+        )
+    )  # fmt: skip
+    return found
+
+
+def collapse_marks(
+    document: LawDocument | None, sizes: Looks, points: Sequence[CollapsePoint] | None = None
+) -> list[Mark]:
+    """The observed collapse points with their intervals, on the fitted curves, in the colours of their sizes."""
+    if document is None:
+        return []
+    chosen = document.collapse_points if points is None else points
+    conditions, names = [p.condition for p in chosen], size_names(document.sizes)
+    marks = []
+    for point in chosen:
+        if point.collapse_frequency is not None:
+            look = sizes.get(point.condition.num_params, Look(0, 0))
+            y = point.fitted.at(point.collapse_frequency) if point.fitted is not None else None
+            group = condition_label(point.condition, conditions, names)
+            marks.append(Mark(point.collapse_frequency, look.colour, y, *point.interval, group))
+    return marks
 
 
 def frequency_limits(snapshot: Snapshot) -> tuple[float, float] | None:
@@ -78,7 +154,7 @@ def law_limits(
 ) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
     """Limits of the law plot: the sizes with the next one up and the target, and whole octaves of F that hold all that
     is drawn, so that a refit seldom moves the view."""
-    series = law_series(law, points, target)
+    series = law_series(law, points, target, {})
     doses = [y for s in series for y in s.y if y]
     if not doses:
         return None, None
@@ -90,6 +166,7 @@ def law_limits(
 def learning_series(snapshot: Snapshot, groups: Sequence[tuple[str, ...]], fact_set: str) -> list[Series]:
     """Retention (or loss) over tokens, a curve a group of runs: the mean of its seeds with a band of ± one sd."""
     rows = {row.run_id: row for row in snapshot.rows} if groups else {}
+    sizes = looks_of(snapshot.plan)
     series: list[Series] = []
     for group in groups[:MAX_CURVES]:
         members = [(rows[r], snapshot.curves[r]) for r in group if r in rows and r in snapshot.curves]
@@ -101,10 +178,13 @@ def learning_series(snapshot: Snapshot, groups: Sequence[tuple[str, ...]], fact_
         label = f"{row.model} F={row.frequency}" if len(groups) > 1 or len(group) > 1 else ""
         label += f" s{row.seed}" if label and len(group) == 1 else f" n={len(drawn)}" if label else ""
         points = len(drawn[0][1]) <= 60
+        look = Look(sizes[row.params].colour, len(series)) if row.params in sizes else Look(len(series), len(series))
         if len(drawn) == 1:
-            series.append(Series(label, drawn[0][1], drawn[0][2], len(series), points=points))
+            series.append(
+                Series(label, drawn[0][1], drawn[0][2], look.colour, points=points, symbol=look.marker, group=label)
+            )
         else:
-            series.append(_mean_series(label, [(x, y) for _, x, y in drawn], len(series), points))
+            series.append(_mean_series(label, [(x, y) for _, x, y in drawn], look, points))
     return series
 
 
@@ -114,9 +194,7 @@ def _values(curve: LearningCurve, fact_set: str) -> tuple[Sequence[float], Seque
     return curve.tokens, curve.retention.get(fact_set, ())
 
 
-def _mean_series(
-    label: str, curves: list[tuple[Sequence[float], Sequence[float]]], colour: int, points: bool
-) -> Series:
+def _mean_series(label: str, curves: list[tuple[Sequence[float], Sequence[float]]], look: Look, points: bool) -> Series:
     """The mean at each number of tokens that any seed has reached, over the seeds that have, and ± one sd."""
     at: dict[float, list[float | None]] = {}
     for x, y in curves:
@@ -130,44 +208,61 @@ def _mean_series(
         tuple(m - s for m, s in zip(means, sds, strict=True)),
         tuple(m + s for m, s in zip(means, sds, strict=True)),
     )
-    return Series(label, tuple(tokens), means, colour, points=points, band=band)
+    return Series(label, tuple(tokens), means, look.colour, points=points, band=band, symbol=look.marker, group=label)
 
 
-def collapse_marks(points: Sequence[CollapsePoint]) -> list[VerticalMark]:
-    """The observed collapse points, in the colours of their curves."""
-    return [VerticalMark(p.collapse_frequency, i) for i, p in enumerate(points) if p.collapse_frequency]
-
-
-def _sides(law: SweepLaw) -> tuple[list[float | None], list[float | None]]:
-    """The lower and the upper side of a law's band."""
-    return [row.low for row in law.band], [row.high for row in law.band]
-
-
-def law_series(law: LawDocument, points: Sequence[CollapsePoint], target: Prediction | None = None) -> list[Series]:
-    """F* over N with intervals as upright lines, the law, and its prediction band; hollow, what is predicted for a
-    `target`."""
+def law_series(
+    law: LawDocument, points: Sequence[CollapsePoint], target: Prediction | None, sizes: Looks
+) -> list[Series]:
+    """F* over N with intervals as upright lines, the law in its band over the data and the `target`; hollow, what is
+    predicted for that."""
     series: list[Series] = []
-    for number, one in enumerate(law.laws):
-        sizes = tuple(row.num_params for row in one.band)
-        colour = len(points) + 2 * number
-        edges = [tuple(_NAN if end is None else end for end in side) for side in _sides(one)]
-        series.extend(Series("", sizes, edge, colour + 1, points=False) for edge in edges)
-        middle = tuple(row.collapse_frequency for row in one.band)
-        series.append(Series("law" if sizes else "", sizes, middle, colour, points=False))
+    names = size_names(law.sizes)
+    for one in law.laws:
+        band = _band_to(target, one)
+        places = tuple(row.num_params for row in band)
+        ends = tuple(tuple(_NAN if end is None else end for end in side) for side in
+                     ([row.low for row in band], [row.high for row in band]))  # fmt: skip
+        middle = tuple(row.collapse_frequency for row in band)
+        filled = (ends[0], ends[1]) if places else None
+        series.append(Series("law", places, middle, _OF_LAW, points=False, band=filled, group="law"))
     # Drawn last, the points lie on top.
-    for index, point in enumerate(points):
+    for point in points:
         if point.collapse_frequency is not None:
             size = point.condition.num_params
-            ends = [end for end in point.interval if end is not None]
-            spread = ((ends[0],), (ends[1],)) if len(ends) == 2 else None
+            look = sizes.get(size, Look(0, 0))
+            both = [end for end in point.interval if end is not None]
+            spread = ((both[0],), (both[1],)) if len(both) == 2 else None
+            label = size_label(size, names)
             series.append(
-                Series(format_count(size), (size,), (point.collapse_frequency,), index, line=False, spread=spread)
-            )
-    if target is not None:
+                Series(
+                    label, (size,), (point.collapse_frequency,), look.colour, line=False, spread=spread,
+                    symbol=look.marker, named=True, group=label,
+                )
+            )  # fmt: skip
+    if target is not None and target.collapse_frequency is not None:
         aim, ends_at = target.condition.num_params, target.interval
         spread = None
         if ends_at is not None and ends_at[0] is not None and ends_at[1] is not None:
             spread = ((ends_at[0],), (ends_at[1],))
-        place, found = len(points), target.collapse_frequency
-        series.append(Series(format_count(aim), (aim,), (found,), place, line=False, hollow=True, spread=spread))
+        label = target.model or size_label(aim, names)
+        series.append(
+            Series(
+                label, (aim,), (target.collapse_frequency,), _OF_TARGET, line=False, hollow=True, spread=spread,
+                named=True, group=f"target {label}",
+            )
+        )  # fmt: skip
     return series
+
+
+_OF_LAW, _OF_TARGET = 3, 0
+"""Places in the palette: from the middle, and its brightest."""
+
+
+def _band_to(target: Prediction | None, law: SweepLaw) -> Sequence[BandPoint]:
+    """The law over the data and the target, where one was asked of this law; else over the data and the next size."""
+    if isinstance(target, PredictionDocument) and target.band:
+        own = law.condition.by_field()
+        if all(target.condition.by_field().get(name) == value for name, value in own.items()):
+            return target.band
+    return law.band

@@ -1,7 +1,7 @@
 """Curves on the screen: keys and mouse zoom, pan, read values, switch axes. Only lines that changed are sent.
 
 Series keep their colour and their marker, so that neither has to tell them apart alone. Nothing is smoothed unless
-asked for, and the title says so then.
+asked for, and the border says so then.
 """
 
 from __future__ import annotations
@@ -12,37 +12,40 @@ from typing import ClassVar
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
+from textual.color import Color
+from textual.content import Content
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from kitui.services.palette import ANSI, ON_DARK, ON_LIGHT
 from kitui.tui.bindings import bindings
-from kitui.tui.plot.draw import LEFT, MIN_HEIGHT, MIN_WIDTH, draw
-from kitui.tui.plot.figure import Content, Figure, Limits, Series, VerticalMark
+from kitui.tui.plot.axes import LEFT
+from kitui.tui.plot.draw import GUTTER, MIN_HEIGHT, MIN_WIDTH, draw, state_words
+from kitui.tui.plot.figure import Content as FigureContent
+from kitui.tui.plot.figure import Figure, Limits, Mark, Series
 
-COLOURS = ("#3b8ee0", "#e0843b", "#3fa65a", "#c4499a", "#8a6fd1", "#b0902a", "#2fa5a5", "#d0504f")
-_ANSI_COLOURS = ("blue", "yellow", "green", "magenta", "cyan", "red", "bright_blue", "bright_magenta")
+_OPACITY_OF_BANDS, _OPACITY_OF_WINDOW = 0.28, 0.08
 
 
 class CurvePlot(Widget, can_focus=True):
-    """A titled plot of series with a legend line. What the user has zoomed to stays until another thing is shown."""
+    """A pane with a plot of series and their legend. What the user has zoomed to stays until another thing is shown."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"plot--axis", "plot--title", "plot--cursor"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"plot--axis", "plot--cursor"}
     DEFAULT_CSS = """
     CurvePlot { height: 1fr; }
     CurvePlot > .plot--axis { color: $foreground-muted; }
-    CurvePlot > .plot--title { text-style: bold; }
-    CurvePlot:focus > .plot--title { text-style: bold underline; }
     CurvePlot > .plot--cursor { color: $foreground; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings("plot")
 
     def __init__(self, title: str, *, log_x: bool = False, log_y: bool = False, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.figure = Figure(Content(title=title), log_x=log_x, log_y=log_y)
+        super().__init__(id=id, classes="pane")
+        self.figure = Figure(FigureContent(title=title), log_x=log_x, log_y=log_y)
         self._subject: object = None
         self._lines: list[Strip] = []
         self._styles: dict[str, Style] = {}
+        self._words = ("", "")
 
     # What is shown
 
@@ -52,17 +55,20 @@ class CurvePlot(Widget, can_focus=True):
         *,
         title: str,
         view: object,
-        marks: Sequence[VerticalMark] = (),
+        marks: Sequence[Mark] = (),
+        x_name: str = "",
+        window: Limits = None,
         x_limits: Limits = None,
         y_limits: Limits = None,
         empty: str = "no data yet",
     ) -> None:
         """Draw these curves. `view` names what is looked at: another name undoes the zoom. Limits are in values."""
-        content = Content(tuple(series), tuple(marks), title, x_limits, y_limits, empty)
+        content = FigureContent(tuple(series), tuple(marks), title, x_name, window, x_limits, y_limits, empty)
         if (content, view) == (self.figure.content, self._subject):
             return
         if view != self._subject:
             self.figure.zoom, self.figure.cursor_x = None, None
+            self.figure.hidden, self.figure.chosen = set(), ""
         self.figure.content, self._subject = content, view
         self._redraw()
 
@@ -73,6 +79,7 @@ class CurvePlot(Widget, can_focus=True):
             self._lines = []
             return
         self._styles = self._styles or self._read_styles()
+        self._show_words()
         before, self._lines = self._lines, draw(self.figure, width, height, self._styles)
         if len(before) != len(self._lines):
             self.refresh()
@@ -80,6 +87,13 @@ class CurvePlot(Widget, can_focus=True):
         for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
             if old != new:
                 self.refresh(Region(0, y, width, 1))
+
+    def _show_words(self) -> None:
+        """The title in the upper border; in the lower one, what was done to the view."""
+        title, words = self.figure.content.title, state_words(self.figure)
+        if (title, words) != self._words:
+            self._words = (title, words)
+            self.border_title, self.border_subtitle = Content(title), Content(words)
 
     def on_resize(self) -> None:
         self._lines = []
@@ -102,9 +116,17 @@ class CurvePlot(Widget, can_focus=True):
     def _read_styles(self) -> dict[str, Style]:
         """Working out a style takes Textual longer than drawing a curve with it: once for all."""
         plain = self.rich_style
-        names = _ANSI_COLOURS if self.app.native_ansi_color or self.app.ansi_color else COLOURS
-        styles = {part: plain + self.get_component_rich_style(f"plot--{part}") for part in ("axis", "title", "cursor")}
+        has_few = self.app.native_ansi_color or self.app.ansi_color
+        names = ANSI if has_few else ON_DARK if self.app.current_theme.dark else ON_LIGHT
+        styles = {part: plain + self.get_component_rich_style(f"plot--{part}") for part in ("axis", "cursor")}
         styles |= {str(i): plain + Style(color=name) for i, name in enumerate(names)}
+        if not has_few:
+            ground = Color.from_rich_color(plain.bgcolor) if plain.bgcolor else self.background_colors[1]
+            for i, name in enumerate(names):
+                blended = ground.blend(Color.parse(name), _OPACITY_OF_BANDS)
+                styles[f"fill{i}"] = Style(bgcolor=blended.rich_color)
+            letters = Color.from_rich_color(plain.color) if plain.color else self.colors[-1]
+            styles["window"] = Style(bgcolor=ground.blend(letters, _OPACITY_OF_WINDOW).rich_color)
         return styles | {"": plain}
 
     def render_line(self, y: int) -> Strip:
@@ -150,6 +172,18 @@ class CurvePlot(Widget, can_focus=True):
             self.figure.log_y = not self.figure.log_y
         self.action_reset_view()
 
+    def action_choose_entry(self, by: int) -> None:
+        self.figure.choose(by)
+        self._redraw()
+
+    def action_switch_entry(self) -> None:
+        self.figure.switch()
+        self._redraw()
+
+    def action_isolate_entry(self) -> None:
+        self.figure.isolate()
+        self._redraw()
+
     def action_toggle_smoothing(self) -> None:
         self.figure.smooth = not self.figure.smooth
         self._redraw()
@@ -164,8 +198,9 @@ class CurvePlot(Widget, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Put the value cursor where the mouse points."""
-        width = self.size.width - LEFT - 1
-        if 0 <= event.x - LEFT < width:
+        left = LEFT + (GUTTER if self.figure.zeros else 0)
+        width = self.size.width - left - 1
+        if 0 <= event.x - left < width:
             view = self.figure.view
-            self.figure.put_cursor(view.x_low + (event.x - LEFT) / max(1, width - 1) * (view.x_high - view.x_low))
+            self.figure.put_cursor(view.x_low + (event.x - left) / max(1, width - 1) * (view.x_high - view.x_low))
             self._redraw()

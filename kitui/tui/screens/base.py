@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
+from engine.errors import KituiError
 from kitui.tui.application import Application, application
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.widgets.key_bar import KeyBar
@@ -82,6 +85,45 @@ class KituiScreen(Screen[None]):
     def show_keys(self) -> None:
         """Bring the line of keys up to date with what is chosen."""
         self.query_one(KeyBar).draw(self.verbs())
+
+    def action_enlarge(self) -> None:
+        """The pane that the keys go to alone on the screen; then all again."""
+        if self.maximized is not None:
+            self.minimize()
+        elif self.focused is not None:
+            self.maximize(self.focused)
+
+    def figure(self) -> tuple[str, str] | None:
+        """Which figure shows what the focused pane does, and of which fact set; None where there is none."""
+        return None
+
+    def action_save_figure(self) -> None:
+        """Ask for a name, and have the figure drawn beside the app."""
+        wanted, sweep = self.figure(), self.kitui.sweep
+        if wanted is None or sweep is None:
+            self.notify("Nothing here is a figure: curves, the law and the map are.", timeout=3)
+            return
+        from kitui.tui.screens.confirm import Ask
+
+        kind, fact_set = wanted
+
+        def decided(text: str | None) -> None:
+            if text:
+                self._save_figure(sweep, kind, fact_set, Path(text).expanduser())
+
+        name = Path.cwd() / f"{sweep}-{kind}.svg"
+        self.app.push_screen(Ask("Save the figure as (.svg, .pdf or .png)", str(name)), decided)
+
+    @work(thread=True, group="figure")
+    def _save_figure(self, sweep: str, kind: str, fact_set: str, path: Path) -> None:
+        from kitui.services.subprocesses import figure_beside
+
+        try:
+            figure_beside(self.kitui.workspace, sweep, kind, path, fact_set=fact_set)
+        except (KituiError, OSError) as error:
+            self.kitui.tell_fault(error)
+            return
+        self.app.call_from_thread(self.notify, f"saved: {path}", markup=False)
 
     def copy_text(self) -> str:
         """What the copy action copies here."""

@@ -61,7 +61,11 @@ class Help(OverScreen[None]):
     def _keys(self) -> Group:
         name = getattr(self._from, "NAME", "log")
         widgets = {type(w).__name__ for w in self._from.walk_children()}
-        within = [p for p, widget in (("table", "LineTable"), ("plot", "CurvePlot")) if _has(widgets, widget)]
+        within = [
+            p
+            for p, widget in (("table", "LineTable"), ("plot", "CurvePlot"), ("map", "MapView"))
+            if _has(widgets, widget)
+        ]
         places = [name, *within, EVERYWHERE] if name in PLACES else [EVERYWHERE]
         keymap = application(self).keymap
         parts: list[RenderableType] = []

@@ -44,8 +44,10 @@ class HostsScreen(KituiScreen):
         self._said = ""
 
     def compose_body(self) -> ComposeResult:
-        yield LineTable(_COLUMNS, _texts, lambda row: row.name, look=_look, id="hosts")
-        with VerticalScroll(id="host-detail", can_focus=False):
+        table = LineTable(_COLUMNS, _texts, lambda row: row.name, look=_look, id="hosts", classes="pane")
+        table.border_title = "Hosts"
+        yield table
+        with VerticalScroll(id="host-detail", can_focus=False, classes="pane"):
             yield Static("", id="host-words", markup=False)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:

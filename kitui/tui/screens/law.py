@@ -20,26 +20,41 @@ from engine.records.analysis import (
     Prediction,
     RetentionCurve,
     read_analysis,
+    size_names,
 )
 from engine.records.conditions import Condition
+from engine.records.states import RunStatus
 from engine.spec import fact_sets
 from engine.spec.axes import AXES, SIZE, TOKENS, differing_axes
-from engine.spec.numbers import format_count
 from kitui.services.dose_axes import DOSE_AXES, FREQUENCY
 from kitui.services.engine_commands import analysis
-from kitui.services.labels import condition_label
-from kitui.services.report import OUTDATED, collapse_table, law_lines, prediction_lines
+from kitui.services.labels import size_label
+from kitui.services.palette import Look
+from kitui.services.report import (
+    OUTDATED,
+    answer_lines,
+    collapse_table,
+    law_lines,
+    prediction_lines,
+    window_line,
+)
+from kitui.services.study_map import study_map
 from kitui.services.subprocesses import predict_beside
 from kitui.services.text import plain_text
+from kitui.services.windows import usable_window
 from kitui.tui.bindings import bindings
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.plot.figure import Series
+from kitui.tui.plot.map_view import MapView
 from kitui.tui.plot.series import (
+    FREQUENCY_NAME,
     collapse_marks,
     curve_series,
+    fitted_series,
     frequency_limits,
     law_limits,
     law_series,
+    looks_of,
     retention_series,
 )
 from kitui.tui.plot.widget import CurvePlot
@@ -68,18 +83,23 @@ class LawScreen(KituiScreen):
         self._target: Prediction | None = None
         """The last prediction, where there was one: it is in the plot."""
         self._analysing = False
-        self._said: tuple[str, ...] = ()
+        self._said = ("", "")
 
     def compose_body(self) -> ComposeResult:
+        with VerticalScroll(id="law-answer", classes="pane", can_focus=False) as answer:
+            answer.border_title = "Answer"
+            yield Static("", id="answer", markup=False)
         yield CurvePlot("Retention", log_x=True, id="collapse-plot")
         yield CurvePlot("Collapse point over size", log_x=True, log_y=True, id="law-plot")
+        yield MapView(id="map")
         with Horizontal(id="target"):
             yield Static("t  target N", markup=False)
             yield LineInput(placeholder="3B", id="size")
             yield Static("D", markup=False)
             yield LineInput(placeholder="100B", id="budget")
             yield Static("", id="said", markup=False)
-        with VerticalScroll(id="law-words"):
+        with VerticalScroll(id="law-words", classes="pane") as sizes:
+            sizes.border_title = "Sizes, and what speaks for and against the law"
             yield Static("", id="words", markup=False)
 
     # What is shown
@@ -121,42 +141,74 @@ class LawScreen(KituiScreen):
             return
         document, law, points = self._document, self._law(), self._points()
         suffix = f", {self._condition_words()}" if self._condition else ""
-        series = self._curves(snapshot, document)
+        series, sizes = self._curves(snapshot, document), looks_of(snapshot.plan)
         of_frequency = self._axis is FREQUENCY
-        also = f"{'; dashed: F*' if of_frequency else ''}{f'; ○ {self._arm}' if self._arm else ''}"
+        also = f"{'; ▼ F*' if of_frequency else ''}{f'; ○ {self._arm}' if self._arm else ''}"
         self.query_one("#collapse-plot", CurvePlot).show(
             series,
-            title=f"R over {self._axis.label}, {self._fact_set}{suffix}{also}",
+            title=f"Retention, {self._fact_set}{suffix}{also}",
+            x_name=FREQUENCY_NAME if of_frequency else self._axis.label,
             view=(snapshot.sweep, "collapse", self._axis.name),
             x_limits=frequency_limits(snapshot) if of_frequency else None,
-            marks=collapse_marks(points) if of_frequency else [],
+            marks=collapse_marks(law, sizes, points) if of_frequency else [],
+            window=usable_window(points) if of_frequency else None,
             y_limits=(-0.1, 1.05),
             empty=self._nothing(document),
         )
-        x_limits, y_limits = law_limits(law, points, self._target) if law else (None, None)
+        target = self._target or (law.laws[0].next_size if law and law.laws else None)
+        x_limits, y_limits = law_limits(law, points, target) if law else (None, None)
         self.query_one("#law-plot", CurvePlot).show(
-            law_series(law, points, self._target) if law else [],
-            title="F* over N, with 95 % intervals and the law's band",
+            law_series(law, points, target, sizes) if law else [],
+            title="F* over size, 95 %; band: one more size",
+            x_name="N, without embeddings",
             view=(snapshot.sweep, "law"),
             x_limits=x_limits,
             y_limits=y_limits,
-            empty="working it out …" if self._analysing else "no collapse point observed yet",
+            empty=self._nothing(document) if document is None else "no collapse point observed yet",
         )
-        if law is None and self._analysing:
-            words = f"Working out what {self._fact_set} facts alone say …"
-        elif law is None:
-            words = "Nothing is analysed before the first run has ended."
-        else:
-            outdated = [OUTDATED, ""] if snapshot.analysis_is_outdated else []
-            words = "\n".join([*outdated, plain_text(collapse_table(law.collapse_points)), *law_lines(law)])
-        said = (*self._prediction, "", words) if self._prediction else (words,)
-        if said != self._said:
-            self._said = said
-            self.query_one("#words", Static).update("\n".join(said))
+        self._show_map(snapshot, document, target)
+        answer, words = self._words(snapshot, law)
+        if (answer, words) != self._said:
+            self._said = (answer, words)
+            self.query_one("#answer", Static).update(answer)
+            self.query_one("#words", Static).update(words)
+
+    def _show_map(self, snapshot: Snapshot, document: AnalysisDocument | None, target: Prediction | None) -> None:
+        if snapshot.plan is None or not self.has_class("-map"):
+            return
+        found = study_map(
+            snapshot.plan,
+            document,
+            self._fact_set,
+            target=target,
+            running={(row.params, row.frequency) for row in snapshot.rows if row.status.has_begun},
+            keep=None if self._condition is None or document is None else
+            {c.condition for c in self._own_curves(document)},
+        )  # fmt: skip
+        suffix = f", {self._condition_words()}" if self._condition else ""
+        self.query_one(MapView).show(
+            found, title=f"Map: retention, {self._fact_set}{suffix}", empty=self._nothing(document)
+        )
+
+    def _words(self, snapshot: Snapshot, law: LawDocument | None) -> tuple[str, str]:
+        """The answer in a few lines, and all that is known."""
+        if law is None:
+            if self._analysing:
+                return f"Working out what {self._fact_set} facts alone say …", ""
+            return ("Working it out …" if _has_results(snapshot) else "No run has ended yet."), ""
+        outdated = [OUTDATED] if snapshot.analysis_is_outdated else []
+        asked = [*self._prediction, ""] if self._prediction else []
+        table = plain_text(collapse_table(law.collapse_points, size_names(law.sizes)))
+        answer = [*outdated, *answer_lines(law)]
+        if self._target is not None:
+            answer[-1] = window_line(self._target)
+        elif self._prediction:
+            answer.append(self._prediction[0])
+        return "\n".join(answer), "\n".join([table, *asked, *law_lines(law)])
 
     def _nothing(self, document: AnalysisDocument | None) -> str:
         """Why no curve is drawn, if none is."""
-        if self._analysing:
+        if self._analysing or (document is None and self.kitui.snapshot and _has_results(self.kitui.snapshot)):
             return "working it out …"
         if document is not None and document.curves and self._axis is not FREQUENCY:
             return f"the {self._axis.label} of these runs is not known"
@@ -194,22 +246,17 @@ class LawScreen(KituiScreen):
     def _curves(self, snapshot: Snapshot, document: AnalysisDocument | None) -> list[Series]:
         if document is None:
             return []
+        sizes = looks_of(snapshot.plan)
         if self._condition is None and self._fact_set == fact_sets.OVERALL.name and self._axis is FREQUENCY:
             series = retention_series(snapshot, self._fact_set)
         else:
-            curves = self._own_curves(document)
-            labels = [c.condition for c in curves]
-            series = [
-                curve_series(c, condition_label(c.condition, labels), i, axis=self._axis) for i, c in enumerate(curves)
-            ]
-        sizes = {c.condition.num_params: i for i, c in enumerate(self._own_curves(document))}
+            series = fitted_series(document, self._fact_set, sizes, axis=self._axis, keep=self._own_curves(document))
         for curve in self._arm_curves:
             if curve.fact_set == self._fact_set:
                 condition = curve.condition
-                label = f"{format_count(condition.num_params)} {condition.fill or ''}".strip()
-                series.append(
-                    curve_series(curve, label, sizes.get(condition.num_params, 7), hollow=True, axis=self._axis)
-                )
+                label = f"{size_label(condition.num_params, size_names(document.sizes))} {condition.fill or ''}".strip()
+                look = sizes.get(condition.num_params, Look(7, 7))
+                series += curve_series(curve, f"{label} in {self._arm}", look, hollow=True, axis=self._axis)
         return series
 
     def _own_curves(self, document: AnalysisDocument) -> list[RetentionCurve]:
@@ -226,6 +273,19 @@ class LawScreen(KituiScreen):
 
     def action_next_plot(self) -> None:
         self.toggle_class("-law-plot")
+
+    def action_show_map(self) -> None:
+        """The map in the place of the plots, with the keys in it; and back."""
+        self.toggle_class("-map")
+        self._show()
+        if self.has_class("-map"):
+            self.query_one(MapView).focus()
+        elif isinstance(self.focused, MapView):
+            self.query_one("#law-words").focus()
+
+    @on(MapView.Opened)
+    def _open_cell(self, event: MapView.Opened) -> None:
+        self.kitui.show_runs(f"params={event.num_params:.0f} and frequency={event.frequency:g}")
 
     def action_next_set(self) -> None:
         chosen = fact_sets.FACT_SETS[(fact_sets.NAMES.index(self._fact_set) + 1) % len(fact_sets.FACT_SETS)]
@@ -309,6 +369,12 @@ class LawScreen(KituiScreen):
         self._show()
         self.query_one("#law-words").scroll_home(animate=False)
 
+    def figure(self) -> tuple[str, str]:
+        if self.has_class("-map"):
+            return "map", self._fact_set
+        is_of_law = self.query_one("#law-plot").has_focus or self.has_class("-law-plot")
+        return "law" if is_of_law else "curves", self._fact_set
+
     def copy_text(self) -> str:
         law = self._law()
         return "\n".join([*self._prediction, *law_lines(law)]) if law else ""
@@ -316,6 +382,11 @@ class LawScreen(KituiScreen):
 
 def _choice(condition: Condition) -> tuple[Any, ...]:
     return tuple(condition.by_field().get(name) for name in _CHOSEN_BY)
+
+
+def _has_results(snapshot: Snapshot) -> bool:
+    """Whether there is something to analyse."""
+    return snapshot.row is not None and snapshot.row.num(RunStatus.DONE) > 0
 
 
 def _made_of(document: AnalysisDocument | None) -> object:

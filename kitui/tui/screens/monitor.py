@@ -21,6 +21,7 @@ from kitui.services.runs import arranged, complete_filter, run_filter
 from kitui.tui.bindings import bindings
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.plot.series import (
+    FREQUENCY_NAME,
     LOSS,
     MAX_CURVES,
     SHOWN,
@@ -58,7 +59,7 @@ class MonitorScreen(KituiScreen):
         self._cells = Cells()
 
     def compose_body(self) -> ComposeResult:
-        with Vertical(id="run-list"):
+        with Vertical(id="run-list", classes="pane"):
             yield FilterBar("runs", "params>1M and frequency>=64 and state=running", complete_filter)
             yield RunTable(id="runs")
         yield CurvePlot("Retention over infusion frequency", log_x=True, id="retention-plot")
@@ -94,7 +95,14 @@ class MonitorScreen(KituiScreen):
         table.sorted_by = self._sort
         among = self._cells.of(snapshot.rows[:2000]) if self._by_cell else snapshot.rows[:2000]
         table.show_runs(rows, by_cell=self._by_cell, among=among)
+        self._name_list(len(rows), len(snapshot.rows))
         self.query_one(FilterBar).count(sum(len(row.run_ids) for row in rows), len(snapshot.rows))
+
+    def _name_list(self, num_rows: int, num_runs: int) -> None:
+        """What the table has, in its border."""
+        what = f"Cells ({num_rows:,})" if self._by_cell else f"Runs ({num_rows:,} of {num_runs:,})"
+        order = f", by {'-' * self._sort[1]}{self._sort[0]}" if self._sort is not None else ""
+        self.query_one("#run-list").border_title = f"{what}{order}"
 
     def _show_curves(self) -> None:
         snapshot = self.kitui.snapshot
@@ -106,17 +114,19 @@ class MonitorScreen(KituiScreen):
         if self._fact_set != LOSS:
             self.query_one("#retention-plot", CurvePlot).show(
                 retention_series(snapshot, self._fact_set),
-                title=f"R over F, {self._fact_set}, all runs: mean ± sd; ○ in training",
+                title=f"Retention, {self._fact_set}, all runs: mean ± sd; ○ in training",
+                x_name=FREQUENCY_NAME,
                 view=(snapshot.sweep, self._fact_set),
                 x_limits=frequency_limits(snapshot),
                 y_limits=(-0.1, 1.05),
                 empty="no finished run yet",
             )
         groups = self._groups(followed)
-        name = LOSS if self._fact_set == LOSS else "R"
+        name = "Loss" if self._fact_set == LOSS else "Retention"
         self.query_one("#learning-plot", CurvePlot).show(
             learning_series(snapshot, groups, self._fact_set),
-            title=f"{name} over tokens{', ' + self._fact_set if name == 'R' else ''}: {_named(table.current)}",
+            title=f"{name}{', ' + self._fact_set if name == 'Retention' else ''}: {_named(table.current)}",
+            x_name="tokens read",
             view=(snapshot.sweep, self._fact_set, "learning"),
             x_limits=token_limits(snapshot),
             y_limits=None if self._fact_set == LOSS else (-0.1, 1.05),
@@ -180,6 +190,11 @@ class MonitorScreen(KituiScreen):
         chosen = set(self.query_one(RunTable).chosen)
         held = {row.status for row in snapshot.rows if row.run_id in chosen}
         return verbs_of(held)
+
+    def show_only(self, expression: str) -> None:
+        """Filter by this, as if it had been typed."""
+        self.query_one(FilterBar).put(expression)
+        self.query_one(RunTable).focus()
 
     # Actions
 
@@ -264,6 +279,9 @@ class MonitorScreen(KituiScreen):
 
     def action_resume(self) -> None:
         self._do("resume")
+
+    def figure(self) -> tuple[str, str] | None:
+        return None if self._fact_set == LOSS else ("curves", self._fact_set)
 
     def copy_text(self) -> str:
         return "\n".join(self.query_one(RunTable).chosen)

@@ -9,17 +9,19 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
 from textual.widgets import Static
 
 from engine.errors import KituiError
 from engine.records.states import RunStatus
 from engine.records.status import SweepStatus
-from kitui.services.format import counted, duration
+from kitui.services.format import counted, duration, short_path
 from kitui.services.hosts import host_line
 from kitui.services.orders import VERBS, question, verbs_of
 from kitui.services.report import OUTDATED, law_lines
 from kitui.services.sweep_list import SORTS, sweep_columns, sweep_list
 from kitui.services.text import printable
+from kitui.services.windows import usable_window
 from kitui.tui.bindings import bindings
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.screens.base import KituiScreen
@@ -34,7 +36,7 @@ _MARK = Column("marked", " ", 1)
 _NEED_A_SWEEP = (
     "open_sweep", "edit_sweep", "compare", "cancel", "retry", "pause", "resume", "archive", "delete", "search", "sort",
 )  # fmt: skip
-_WELCOME = """No sweeps yet.
+_WELCOME = """
 
   n                          design one here, see what it costs, launch it
   kitui demo                 a small sweep on this machine, 8 minutes
@@ -59,8 +61,10 @@ class SweepsScreen(KituiScreen):
     def compose_body(self) -> ComposeResult:
         yield Static("", id="news", markup=False)
         yield FilterBar("sweeps", "a part of a name")
-        yield LineTable((), self._texts, lambda row: row.name, look=_look, id="sweeps")
-        with Horizontal(id="below"), VerticalScroll(id="sweep-detail", can_focus=False):
+        table = LineTable((), self._texts, lambda row: row.name, look=_look, id="sweeps", classes="pane")
+        table.border_title = "Sweeps"
+        yield table
+        with Horizontal(id="below"), VerticalScroll(id="sweep-detail", can_focus=False, classes="pane"):
             yield Static("", id="sweep-words", markup=False)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
@@ -81,7 +85,7 @@ class SweepsScreen(KituiScreen):
         everything = snapshot.status.sweeps
         rows = sweep_list(everything, words=self._words, sort=self._sort, with_archived=self._with_archived)
         table = self.query_one(LineTable)
-        self._columns = sweep_columns(rows, max(self.size.width, 80) - _MARK.width - 2)
+        self._columns = sweep_columns(rows, max(self.size.width, 80) - _MARK.width - 4)
         columns = [Column(c.key, c.label, c.width, right=c.right) for c in self._columns]
         table.sorted_by = (self._sort, False) if self._sort != SORTS[0] else None
         table.show(rows, columns=[_MARK, *columns])
@@ -137,8 +141,9 @@ class SweepsScreen(KituiScreen):
         self.show_keys()
         row = self._row
         if row is None:
-            self._say("No sweep has this in its name." if self._words else _WELCOME)
+            self._say("No sweep has this in its name." if self._words else self._welcome())
             return
+        self.query_one("#sweep-detail").border_title = Content(printable(row.name))
         lines = [f"! {printable(alert)}" for alert in row.alerts[:5]]
         if len(row.alerts) > 5:
             lines.append(f"! and {len(row.alerts) - 5:,} more (pane b of the monitor)")
@@ -157,21 +162,38 @@ class SweepsScreen(KituiScreen):
             lines.extend(law_lines(law))
         self._say("\n".join(lines))
         if self._plot is not None:
-            self._show_curves(self._plot, snapshot, there=row.name == snapshot.sweep)
+            self._show_curves(self._plot, snapshot, row)
 
-    def _show_curves(self, plot: CurvePlot, snapshot: Snapshot, there: bool) -> None:
+    def _show_curves(self, plot: CurvePlot, snapshot: Snapshot, row: SweepStatus) -> None:
         """The retention curves of the sweep at hand; those of another are not to stand under its name."""
-        from kitui.tui.plot.series import collapse_marks, frequency_limits, retention_series
+        there = row.name == snapshot.sweep
+        from kitui.tui.plot.series import (
+            FREQUENCY_NAME,
+            collapse_marks,
+            frequency_limits,
+            looks_of,
+            retention_series,
+        )
 
+        law = snapshot.analysis.law if there and snapshot.analysis is not None else None
         plot.show(
             retention_series(snapshot, "overall") if there else [],
-            title=f"R over F{'; dashed: F*' if there and snapshot.analysis else ''}",
+            title=f"Retention, overall{'; ▼ F*' if law else ''}",
             view=(snapshot.sweep, "sweeps"),
-            marks=collapse_marks(snapshot.analysis.law.collapse_points) if there and snapshot.analysis else (),
+            marks=collapse_marks(law, looks_of(snapshot.plan)),
+            x_name=FREQUENCY_NAME,
+            window=usable_window(law.collapse_points) if law else None,
             x_limits=frequency_limits(snapshot) if there else None,
             y_limits=(-0.1, 1.05),
-            empty="no finished run yet",
+            empty="working it out …"
+            if there and snapshot.analysis is None and row.num(RunStatus.DONE)
+            else "no results yet",
         )
+
+    def _welcome(self) -> str:
+        root = self.kitui.workspace.root
+        where = f"No sweeps yet in {short_path(root)}" + (", which is not there yet." if not root.is_dir() else ".")
+        return printable(where) + _WELCOME
 
     def _say(self, text: str) -> None:
         if text != self._said:
@@ -278,6 +300,9 @@ class SweepsScreen(KituiScreen):
         self._with_archived = not self._with_archived
         if self.kitui.snapshot is not None:
             self.show_snapshot(self.kitui.snapshot)
+
+    def figure(self) -> tuple[str, str]:
+        return "curves", "overall"
 
     def copy_text(self) -> str:
         return self._current or ""

@@ -59,6 +59,10 @@ class FilterBar(Vertical):
         self.add_class("-open")
         self.query_one(Input).focus()
 
+    def put(self, expression: str) -> None:
+        self.add_class("-open")
+        self.query_one(Input).value = expression
+
     def clear(self) -> None:
         self.query_one(Input).value = ""
         self.remove_class("-open")

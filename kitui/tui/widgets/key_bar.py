@@ -38,7 +38,7 @@ class KeyBar(Static):
         """`verbs`: which actions mean something now and which do not, where that is not always the same."""
         self._verbs = self._verbs if verbs is None else verbs
         focused = self.screen.focused
-        within = "plot" if type(focused).__name__ == "CurvePlot" else self._where
+        within = {"CurvePlot": "plot", "MapView": "map"}.get(type(focused).__name__, self._where)
         self._typing = isinstance(focused, Input)
         shown = (within, self._typing, self.size.width, tuple(self._verbs.items()))
         if shown == self._shown:

@@ -69,9 +69,10 @@ class LineTable(Widget, can_focus=True):
         look: Callable[[Any], str] = lambda _row: "",
         empty: str = "",
         id: str | None = None,
+        classes: str | None = None,
     ) -> None:
         """`look(row)` names a component class (`pinned`, `alert`) for a row's style, or none."""
-        super().__init__(id=id)
+        super().__init__(id=id, classes=classes)
         self.columns = tuple(columns)
         self.rows: Sequence[Any] = ()
         self.sorted_by: tuple[str, bool] | None = None  # column, descending

@@ -12,15 +12,16 @@ PANES = ("events", "slots", "hosts", "alerts")
 
 
 class Pane(Static):
-    DEFAULT_CSS = "Pane { height: 6; padding: 0 1; border-top: solid $foreground-muted; }"
+    DEFAULT_CSS = "Pane { height: 6; padding: 0 1; }"
 
     def __init__(self, id: str | None = None) -> None:
-        super().__init__("", id=id, markup=False)
+        super().__init__("", id=id, classes="pane", markup=False)
         self.kind = "events"
         self._text = ""
 
     def show(self, snapshot: Snapshot, run_ids: list[str]) -> None:
         room = max(1, self.size.height)
+        self.border_title = self.kind.capitalize()
         if self.kind == "slots":
             lines = [gauge.line() for gauge in snapshot.gauges][:room] or ["no run is running here"]
         elif self.kind == "hosts":

@@ -359,7 +359,7 @@ def test_tables_in_a_pipe_are_as_wide_as_they_are(simulated: CommandLine) -> Non
     piped = subprocess.run(argv, capture_output=True, text=True, env=environment, check=True).stdout
     assert "…" not in piped
     assert max(map(len, piped.splitlines())) > 80
-    heads = next(line for line in piped.splitlines() if line.startswith("N"))
+    heads = next(line for line in piped.splitlines() if line.startswith("size"))
     assert heads.split()[1:] == [f"F={DOSES.split(',')[0]}", *DOSES.split(",")[1:]]
 
 

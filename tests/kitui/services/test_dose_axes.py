@@ -8,6 +8,7 @@ from engine.errors import SpecError
 from engine.records.analysis import DosePoint, RetentionCurve, Score
 from engine.records.conditions import Condition
 from kitui.services.dose_axes import DOSE_AXES, EXPOSURES, FREQUENCY, SHARE, dose_axis
+from kitui.services.palette import Look
 from kitui.tui.plot.series import curve_series
 
 
@@ -34,10 +35,12 @@ def test_places_are_means_over_seeds_and_unknown_ones_have_none() -> None:
 
 
 def test_a_curve_over_exposures_runs_from_what_was_read_least_and_has_the_baseline() -> None:
-    series = curve_series(CURVE, "7k", 0, axis=EXPOSURES)
+    (series,) = curve_series(CURVE, "7k", Look(0, 0), axis=EXPOSURES)
     assert series.x == (11.5, 14.5, 16.5)
     assert series.y == pytest.approx((0.38, 0.46, 0.5))
-    assert curve_series(CURVE, "7k", 0).x == (4, 12)
+    (over_frequency,) = curve_series(CURVE, "7k", Look(0, 0))
+    assert over_frequency.x == (4, 12)
+    assert over_frequency.zero == pytest.approx(series.y[-1])
 
 
 def test_axes_are_known_by_name() -> None:

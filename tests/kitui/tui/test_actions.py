@@ -35,6 +35,7 @@ from kitui.services.columns import RUN_VALUES
 from kitui.tui.app import KituiApp
 from kitui.tui.designer.screen import DesignerScreen
 from kitui.tui.plot.draw import state_words
+from kitui.tui.plot.map_view import MapView
 from kitui.tui.plot.widget import CurvePlot
 from kitui.tui.screens.choose import Choose
 from kitui.tui.screens.confirm import Ask, Confirm
@@ -533,8 +534,8 @@ async def fact_sets(hand: Hand) -> None:
         titles.append(hand.plot("#learning-plot").figure.content.title.split(":")[0])
         await hand.press("s")
     assert titles == [
-        *(f"R over tokens, {s}" for s in ("overall", "prior", "infused", "verbatim", "unseen")),
-        "loss over tokens",
+        *(f"Retention, {s}" for s in ("overall", "prior", "infused", "verbatim", "unseen")),
+        "Loss",
     ]
 
 
@@ -614,9 +615,13 @@ async def law_condition(hand: Hand) -> None:
 @case("law.target", "law.leave_field", sweep="simulated")
 async def target(hand: Hand) -> None:
     await hand.press("4", "t", *"100k", "enter")
-    await hand.until(lambda: any(s.hollow for s in hand.plot("#law-plot").figure.content.series))
-    assert hand.words("#words").startswith("at N = 100k")
-    assert any(s.hollow for s in hand.plot("#law-plot").figure.content.series)  # the target is in the plot
+    await hand.until(lambda: "N = 100k" in hand.words("#answer"))
+    assert "at N = 100k, D = " in hand.words("#words")
+    law, *_, aim = hand.plot("#law-plot").figure.content.series
+    assert (aim.hollow, tuple(aim.x)) == (True, (100_000.0,))  # the target is in the plot
+    sizes = [s.x[0] for s in hand.plot("#law-plot").figure.content.series if s.named]
+    assert law.band is not None
+    assert (min(law.x), max(law.x)) == (min(sizes), max(sizes))  # the band covers the data and the target
     await hand.press("escape", "1")
     await hand.until(lambda: hand.app.current_mode == "sweeps")
 
@@ -633,11 +638,72 @@ async def arm(hand: Hand) -> None:
 async def law_over(hand: Hand) -> None:
     await hand.press("4", "e")
     content = hand.plot("#collapse-plot").figure.content
-    assert "R over prior exposures" in content.title
+    assert content.x_name == "prior exposures"
     assert not content.marks  # F* has no place there
     assert "not known" in content.empty  # of simulated results
     await hand.press("e", "e")
-    assert "R over F" in hand.plot("#collapse-plot").figure.content.title
+    assert hand.plot("#collapse-plot").figure.content.x_name.startswith("F,")
+
+
+@case("law.map", sweep="simulated")
+@case(*[f"map.{n}" for n in ("up", "down", "left", "right", "open", "leave")], sweep="simulated")
+async def study_map(hand: Hand) -> None:
+    await hand.press("4", "m")
+    view = hand.screen.query_one(MapView)
+    assert view.has_focus
+    await hand.until(lambda: view.map.rows)
+    assert view.map.rows[0].target is not None
+    assert not hand.plot("#collapse-plot").display
+    await hand.press("down", "right", "right", "left", "down", "up")
+    assert (view.row, view.column) == (1, 1)
+    row, frequency = view.map.rows[1], view.map.frequencies[1]
+    assert f"{row.label}, F = {frequency:g}: R ." in str(view.render())
+    await hand.press("enter")
+    await hand.until(lambda: isinstance(hand.screen, MonitorScreen))
+    await hand.until(lambda: hand.table.rows and {r.frequency for r in hand.table.rows} == {frequency})
+    assert {r.params for r in hand.table.rows} == {row.num_params}
+    await hand.press("4", "escape")
+    assert hand.screen.focused.id == "law-words"
+    await hand.press("m")
+    assert hand.plot("#collapse-plot").display
+    assert not view.display
+
+
+@case("plot.next_curve", "plot.curve_before", "plot.on_or_off", "plot.alone", sweep="simulated")
+async def legend(hand: Hand) -> None:
+    await hand.press("4")
+    await hand.until(lambda: hand.plot("#collapse-plot").figure.entries)
+    plot = hand.plot("#collapse-plot")
+    plot.focus()
+    first, second, *_ = plot.figure.entries
+    await hand.press("n", "n", "N", "space")
+    assert plot.figure.hidden == {first}
+    assert first not in {one.entry for one in plot.figure.series}
+    await hand.press("space", "n", "i")
+    assert {one.entry for one in plot.figure.series} == {second}
+    assert {mark.group for mark in plot.figure.marks} <= {second}
+    await hand.press("i")
+    assert not plot.figure.hidden
+
+
+@case("everywhere.enlarge")
+async def enlarge(hand: Hand) -> None:
+    before = hand.table.size
+    await hand.press("z")
+    await hand.until(lambda: hand.table.size.width > before.width)
+    await hand.press("z")
+    await hand.until(lambda: hand.table.size == before)
+
+
+@case("everywhere.figure", sweep="simulated")
+async def figure(hand: Hand) -> None:
+    await hand.press("4", "E")
+    assert isinstance(hand.screen, Ask)
+    hand.screen.query_one(Input).value = "curves.svg"
+    await hand.press("enter")
+    await hand.until(lambda: Path("curves.svg").exists() and "</svg>" in Path("curves.svg").read_text())
+    await hand.press("5", "E")
+    assert not isinstance(hand.screen, Ask)  # nothing to draw there
 
 
 @case("law.view", sweep="simulated")

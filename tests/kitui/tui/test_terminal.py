@@ -116,7 +116,9 @@ def test_a_storm_of_sizes(staged: Workspace, tmp_path: Path) -> None:
             terminal.resize(chance.randint(1, 220), chance.randint(1, 70))
             time.sleep(0.02)
         terminal.resize(120, 40)
-        wait_until(lambda: "R over F" in terminal.text and "nano-7k" in terminal.text, 20, lambda: terminal.text)
+        wait_until(
+            lambda: "Retention, overall" in terminal.text and "nano-7k" in terminal.text, 20, lambda: terminal.text
+        )
         terminal.send("q")
         assert terminal.wait() == 0
 

@@ -13,7 +13,7 @@ from rich.style import Style
 from kitui.tui.plot.draw import MIN_HEIGHT, MIN_WIDTH, draw, state_words
 from kitui.tui.plot.figure import Content, Figure, Series
 
-STYLES = {part: Style() for part in ("title", "axis", "cursor", "", *"01234567")}
+STYLES = {part: Style() for part in ("axis", "cursor", "", *"01234567")}
 
 values = st.one_of(st.none(), st.floats(-1e6, 1e6), st.just(math.nan))
 series = st.lists(st.tuples(st.floats(0, 1e6), values), max_size=20).map(
