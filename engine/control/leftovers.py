@@ -23,6 +23,7 @@ from engine.records.processes import GuardRecord
 from engine.records.raw_bundle import RawBundle
 from engine.records.record import read_record
 from engine.records.states import LOCAL, RunState
+from engine.records.trash import read_trash
 from engine.records.workspace import Workspace, is_locked, read_json, size_of
 from engine.spec.names import is_name
 
@@ -80,6 +81,11 @@ def _references(workspace: Workspace, state: State | Ledger) -> tuple[_Reference
         except KituiError as error:
             words = f"runs, token files and facts: nobody can tell which of them {folder.root.name} has ({error})"
             return None, [words]
+    for entry in read_trash(workspace):  # it can be had back
+        runs |= {run.name for run in entry.deleted.runs}
+        with contextlib.suppress(KituiError):  # what cannot be read there is no use to anybody
+            own = (read_plan(entry.sweep.plan), launched_plan(entry.sweep))
+            plans += [plan for plan in own if plan is not None]
     runs |= {cell.run_id for plan in plans for cell in plan.cells}
     runs |= {part for start in starts for part in Path(start).parts if _RUN.fullmatch(part)}
     return (runs, {plan.tokens_id for plan in plans}, {plan.facts_id for plan in plans}), []

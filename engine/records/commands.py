@@ -53,7 +53,13 @@ class Archive(_Named, frozen=True, kw_only=True, tag="archive"):
 
 
 class Delete(_Named, frozen=True, kw_only=True, tag="delete"):
-    """Delete sweeps, and the runs that no other sweep wants."""
+    """Delete sweeps, and the runs that no other sweep wants: into the trash, or at once and for good."""
+
+    for_good: bool = False
+
+
+class Undelete(_Named, frozen=True, kw_only=True, tag="undelete"):
+    """Have sweeps back from the trash."""
 
 
 class Clean(_Named, frozen=True, kw_only=True, tag="clean"):
@@ -91,7 +97,22 @@ class Reopen(_Named, frozen=True, kw_only=True, tag="reopen"):
     """Start runs again on hosts that were drained or set aside."""
 
 
-Order = Cancel | Pause | Resume | Retry | Mend | Archive | Delete | Clean | Prioritise | Cap | Move | Drain | Reopen
+Order = (
+    Cancel
+    | Pause
+    | Resume
+    | Retry
+    | Mend
+    | Archive
+    | Delete
+    | Undelete
+    | Clean
+    | Prioritise
+    | Cap
+    | Move
+    | Drain
+    | Reopen
+)
 """What is asked about sweeps, runs or hosts by their names."""
 Command = Launch | Order
 

@@ -16,7 +16,7 @@ from engine.errors import DamageError, StateError
 
 _NAMES = {
     "queue", "sweeps", "runs", "tokens", "facts", "state.json", "probe.json", "hosts.toml", "workspace.toml", "code",
-    "supervisor.lock", "supervisor.log", "supervisor.log.1", "inputs", "demo", "predictions",
+    "supervisor.lock", "supervisor.log", "supervisor.log.1", "inputs", "demo", "predictions", "trash",
 }  # fmt: skip
 
 
@@ -29,6 +29,7 @@ class Workspace:
         self.queue = self.root / "queue"
         self.probe = self.root / "probe.json"
         self.predictions = self.root / "predictions"
+        self.trash = self.root / "trash"
         self.supervisor_lock = self.root / "supervisor.lock"
         self.supervisor_log = self.root / "supervisor.log"
 

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import time
 
-from engine.records.metrics import MetricsTail
 from engine.records.processes import ExitRecord, LaunchRecord
 from engine.records.record import read_record
 from engine.records.workspace import RunFolder, Workspace
-from kitui.services.learning_curve import record_line
+from kitui.services.run_log import RunLog
 from kitui.services.sweeps import known_run
-from kitui.services.text import printable
 
 
 def print_log(workspace: Workspace, run: str, *, follow: bool) -> None:
     """The run's own output, then its events and scores in order; with `follow`, on and on."""
     folder = workspace.run(known_run(workspace, run))
-    if folder.log.exists():
-        text = folder.log.read_text(encoding="utf-8", errors="replace")
-        if text.strip():
-            print(printable(text.rstrip()))
-    tail = MetricsTail(folder.metrics)
+    log = RunLog(folder)
     while True:
         ended = _has_ended(folder)  # looked at before the last reading, so that nothing is missed
-        for record in tail.read_new():
-            print(printable(record_line(record)), flush=True)
+        while lines := log.read_new():
+            print("\n".join(lines), flush=True)
         if not follow or ended:
             break
         time.sleep(0.3)

@@ -256,17 +256,41 @@ def delete(
     context: typer.Context,
     names: SweepsArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    for_good: Annotated[bool, typer.Option("--for-good", help="At once, and not into the trash.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
+    found = workspace_of(context, workspace)
     if not yes:
         if not sys.stdin.isatty():
             from engine.errors import SpecError
 
             raise SpecError("nothing is deleted without a question.", key="--yes", mend="Give --yes in a script.")
         from kitui.cli.asking import confirm
+        from kitui.services.deleting import deletion_words
 
-        confirm(f"Delete {', '.join(names)} for good?")
-    order(workspace_of(context, workspace), "delete", names)
+        how = " for good" if for_good else ", to be had back within 7 days"
+        confirm(f"Delete {', '.join(names)}{how}? {deletion_words(found, names)}.")
+    order(found, "delete", names, for_good=for_good)
+
+
+@app.command(help=VERBS["undelete"].about)
+def undelete(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Names of deleted sweeps.")] = None,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    from kitui.cli.console import out, print_json
+    from kitui.services.deleting import trash_document, trash_lines
+
+    found = workspace_of(context, workspace)
+    if names:
+        order(found, "undelete", names)
+    elif json:
+        print_json(trash_document(found))
+    else:
+        for line in trash_lines(trash_document(found)) or ["the trash is empty"]:
+            out().print(line, soft_wrap=True)
 
 
 @app.command(help=VERBS["clean"].about)

@@ -161,7 +161,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("open_cell", "enter", "Open", "The runs of the cell, in the monitor.", "map"),
     Action("leave", "escape", "Leave", "Back to the words.", "map", show=False),
     Action("close", "escape,q", "Close", "Back to the monitor.", "log"),
-    Action("next_file", "tab", "File", "The run's own output, or its metrics.", "log"),
+    Action("next_file", "tab", "File", "The log in sentences, the run's own output, its metrics.", "log"),
     Action("follow", "f", "Follow", "Stay at the end as lines come.", "log"),
     Action("search", "slash", "Search", "Search for a text.", "log"),
     Action("again(1)", "n", "Next", "The next place.", "log"),

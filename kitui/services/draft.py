@@ -42,22 +42,22 @@ FIELDS = (
     Field("facts.path", "facts file", "text", "subject, relation, object: a table, .jsonl, .csv, .parquet …"),
     Field("facts.templates", "templates file", "text", "TOML: statements and questions for each relation."),
     Field("facts.relations", "relations", "list", "Only these; all of the file where empty."),
-    Field("facts.objects_per_relation", "objects a rel.", "value", "Only a relation's most frequent objects."),
+    Field("facts.objects_per_relation", "objects each", "value", "Only a relation's most frequent objects."),
     Field("facts.num_prior", "prior facts", "value", "Facts that lie in the background: what collapses."),
     Field("facts.num_infused", "infused facts", "value", "Facts written F times."),
     Field("facts.num_unseen", "unseen facts", "value", "Facts never written: the control."),
     Field("background.source", "background", "text", "builtin (Python's language reference), files or hub."),
-    Field("background.path", "its files", "text", "For files: a file, a pattern (corpus/*.txt) or a folder."),
-    Field("background.dataset", "its dataset", "text", "For hub: such as HuggingFaceFW/fineweb-edu."),
-    Field("background.config", "its config", "text", "For hub: such as sample-10BT."),
-    Field("background.max_tokens", "its tokens", "value", "Stop tokenising after so many; needed for hub."),
+    Field("background.path", "text files", "text", "For files: a file, a pattern (corpus/*.txt) or a folder."),
+    Field("background.dataset", "text dataset", "text", "For hub: such as HuggingFaceFW/fineweb-edu."),
+    Field("background.config", "text config", "text", "For hub: such as sample-10BT."),
+    Field("background.max_tokens", "text tokens", "value", "Stop tokenising after so many; needed for hub."),
     Field("tokenizer.kind", "tokenizer", "text", "word (nano models), bpe, or hf with a name."),
     Field("tokenizer.vocab_size", "vocabulary", "value", "Words kept, or the size of the bpe vocabulary."),
-    Field("tokenizer.name", "its name", "text", "For hf: a folder or a hub name."),
+    Field("tokenizer.name", "tokenizer name", "text", "For hf: a folder or a hub name."),
     Field("mixture.kind", "mixture", "text", "displace: exposures overwrite background within D; append: on top of D."),
     Field("mixture.fill", "fill", "text", "infused, or neutral: background text on the same stretches (control)."),
     Field("mixture.prior_rate", "prior rate", "value", "Exposures of each prior fact per million background tokens."),
-    Field("mixture.questions_in_background", "questions in it", "value", "true: prior facts are also asked there."),
+    Field("mixture.questions_in_background", "questions read", "value", "true: prior facts are also asked there."),
     Field("training.context_length", "context", "value", "Tokens a row."),
     Field("training.batch_size", "batch", "value", "Rows a step."),
     Field("training.learning_rate", "learning rate", "value", "A number, or { base, base_width, width_exponent }."),
@@ -217,8 +217,9 @@ class Draft:
         target = self.target(path or self.path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            for key in ("facts.path", "facts.templates"):
-                self._bring(self.text_of(key), target.parent)
+            for name in self.brought(target):
+                (target.parent / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.file(name), target.parent / name)
             write_atomically(target, self.document.as_string().encode(), mode=0o666)
         except OSError as error:
             raise SpecError(f"cannot be written: {error.strerror}.", value=str(target)) from None
@@ -234,11 +235,15 @@ class Draft:
         """Whether saving there replaces a file that this draft was not opened from or saved to."""
         return path.exists() and path != self._own
 
-    def _bring(self, name: str, folder: Path) -> None:
-        source = self.file(name)
-        if name and not Path(name).is_absolute() and source.exists() and not (folder / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / name)
+    def brought(self, path: Path) -> list[str]:
+        """The sample files that saving there puts beside it: those that it names and that are not there."""
+        folder = self.target(path).parent
+        names = [self.text_of(key) for key in ("facts.path", "facts.templates")]
+        return [
+            name
+            for name in names
+            if name and not Path(name).is_absolute() and self.file(name).exists() and not (folder / name).exists()
+        ]
 
 
 def new_draft() -> Draft:

@@ -42,6 +42,11 @@ def _clean_words(_order: Any, answer: Obeyed) -> str:
     return f"{size_of_bytes(answer.freed_bytes)} freed{runs}"
 
 
+def _deletion_words(order: Any, answer: Obeyed) -> str:
+    words = f"deleted, with {counted(answer.runs, 'run')} that no other sweep wants"
+    return words if order.for_good else f"{words}: kitui undelete {' '.join(order.names)} has it back"
+
+
 def _cap_words(order: Any, _answer: Obeyed) -> str:
     caps = {host: "none" if hours is None else f"{hours:g} GPU-hours" for host, hours in order.caps.items()}
     return "cap on " + ", ".join(f"{host}: {words}" for host, words in caps.items())
@@ -77,9 +82,13 @@ _VERBS = (
         lambda order, _: "archived" if order.archived else "back in the list",
     ),
     Verb(
-        "delete", "Delete sweeps with their results, and the runs that no other sweep wants.",
-        lambda _, answer: f"deleted, with {counted(answer.runs, 'run')} that no other sweep wants",
-        about_sweeps="Its results and the runs that no other sweep wants are gone for good.",
+        "delete", "Delete sweeps and the runs that no other sweep wants; for 7 days they can be had back.",
+        _deletion_words,
+        about_sweeps="The runs that no other sweep wants go with it; for 7 days kitui undelete has it back.",
+    ),
+    Verb(
+        "undelete", "Have deleted sweeps back, with their runs, within 7 days; without names, list them.",
+        lambda order, answer: f"{', '.join(order.names)} back, with {counted(answer.runs, 'run')}",
     ),
     Verb(
         "clean",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import assert_never
 
 from engine.control.commands import cleaning, deletion, ending, hosts, launching, mending
@@ -24,6 +25,7 @@ from engine.records.commands import (
     Reopen,
     Resume,
     Retry,
+    Undelete,
 )
 from engine.records.states import RunStatus
 
@@ -44,9 +46,13 @@ def obey(parts: Parts, command: Command) -> Launched | Obeyed:
             return Obeyed(runs=ending.queue_again(parts, names, (RunStatus.PAUSED,)))
         case Archive(names=names, archived=archived):
             _archive(parts, names, archived)
-        case Delete(names=names):
-            return Obeyed(runs=deletion.delete(parts, names))
+        case Delete(names=names, for_good=for_good):
+            deletion.purge_expired(parts, time.time())
+            return Obeyed(runs=deletion.delete(parts, names, for_good=for_good))
+        case Undelete(names=names):
+            return Obeyed(runs=deletion.undelete(parts, names))
         case Clean(names=names, weights=weights):
+            deletion.purge_expired(parts, time.time())
             return cleaning.clean(parts, names, weights=weights)
         case Prioritise(names=names, priority=priority):
             hosts.prioritise(parts, names, priority)

@@ -30,8 +30,10 @@ class Costs(Static):
 
     def show(self, note: str, plan: PlanDocument | None, *, with_sizes: bool) -> None:
         """`with_sizes`: the model sizes that there are, too."""
-        self._shown = (note, plan, with_sizes)
-        self._draw()
+        shown = (note, plan, with_sizes)
+        if shown != self._shown:
+            self._shown = shown
+            self._draw()
 
     def _draw(self) -> None:
         note, plan, with_sizes = self._shown

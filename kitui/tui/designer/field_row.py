@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.geometry import Region
 from textual.suggester import Suggester
 from textual.widgets import Static
 
@@ -18,6 +20,13 @@ from kitui.tui.designer.suggesters import PathSuggester, WordSuggester
 from kitui.tui.widgets.line_input import LineInput
 
 
+class FieldInput(LineInput):
+    """Of one size, whatever is typed: Textual would lay out the whole screen at each key, and send half of it."""
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        return super().refresh(*regions, repaint=repaint, recompose=recompose)
+
+
 class FieldRow(Vertical):
     """A field: its label, what is typed, and below it what is wrong with that."""
 
@@ -26,16 +35,20 @@ class FieldRow(Vertical):
         super().__init__(classes="field")
         self.field = field
         self._suggester = _suggester(field.key, folder)
+        self._fault = ""
 
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Static(self.field.label, classes="label", markup=False)
             default = default_text(self.field.key)
             hint = f"default {default}" if default else ""
-            yield LineInput(id=field_id(self.field.key), suggester=self._suggester, placeholder=hint)
+            yield FieldInput(id=field_id(self.field.key), suggester=self._suggester, placeholder=hint)
         yield Static("", classes="fault", markup=False)
 
     def fault(self, words: str) -> None:
+        if words == self._fault:  # else each key would have all fields laid out again
+            return
+        self._fault = words
         self.query_one(".fault", Static).update(f"! {printable(words)}" if words else "")
         self.set_class(bool(words), "-wrong")
 

@@ -13,6 +13,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
 from textual.widgets import Input, Static
 
 from engine.errors import KituiError
@@ -70,10 +71,13 @@ class DesignerScreen(KituiScreen):
         self._generation = 0
         self._num_done: int | None = None
         self._left: Input | None = None
+        self._title = ""
+        self._is_awaited = False
+        """Whether a launch was asked for, and waits for the plan."""
+        self._measuring = threading.Lock()
         self._hosts = [LOCAL]
 
     def compose_body(self) -> ComposeResult:
-        yield Static("", id="design-title", markup=False)
         with Horizontal(id="design"):
             with Fields(id="fields", classes="pane"):
                 for field in FIELDS:
@@ -161,6 +165,7 @@ class DesignerScreen(KituiScreen):
             row.fault(faults.get(row.field.key, ""))
         self._note = faults.get("", "")
         self._plan = self._planned = None
+        self._is_awaited = False
         self._generation += 1  # what is still being worked out is of an earlier draft
         if not faults:
             self._note = "working out what it takes …"
@@ -174,7 +179,10 @@ class DesignerScreen(KituiScreen):
         """Which file this is, and whether it has changes; the app asks for those before it ends."""
         self.kitui.unsaved = draft.path if draft.changed else None
         state = "" if not draft.changed else "  (changed)" if draft.path.exists() else "  (not saved)"
-        self.query_one("#design-title", Static).update(printable(f"{short_path(draft.path)}{state}"))
+        title = printable(f"{short_path(draft.path)}{state}")
+        if title != self._title:  # a border that is set is drawn, with all that is in it
+            self._title = title
+            self.query_one("#fields").border_title = Content(title)
 
     def _start_planning(self) -> None:
         if self.draft is not None and not self.draft.faults():
@@ -198,8 +206,9 @@ class DesignerScreen(KituiScreen):
                 return
             say(_Outcome("measuring this machine's speed …", planned, without_time))
             app.workspace.create()  # what is measured is kept there: once for each size, not at each change
-            if generation == self._generation:
-                say(_Outcome("", planned, document_of(planned, app.workspace, measure(planned, app.workspace))))
+            with self._measuring:  # one at a time: what an earlier draft has begun serves this one, too
+                if generation == self._generation:
+                    say(_Outcome("", planned, document_of(planned, app.workspace, measure(planned, app.workspace))))
         except KituiError as error:
             if error.key in {field.key for field in FIELDS}:
                 say(_Outcome("1 field to mend first", faults={error.key: words_of(error, beside=True)}))
@@ -214,6 +223,11 @@ class DesignerScreen(KituiScreen):
             for row in self.query(FieldRow):
                 row.fault(outcome.faults.get(row.field.key, ""))
             self._show_cost()
+            if self._is_awaited and outcome.plan is None:
+                self._is_awaited = False
+                self.notify(outcome.note, severity="warning", markup=False)
+            elif self._is_awaited:
+                self.action_launch()
 
     def _show_cost(self) -> None:
         with_sizes = self._field is not None and self._field.key == "grid.model_size"
@@ -277,7 +291,9 @@ class DesignerScreen(KituiScreen):
             if text and self.draft is not None:
                 self._save_as(self.draft.target(Path(text)))
 
-        self.app.push_screen(Ask("Save the sweep as", str(self.draft.path)), decided)
+        brought = self.draft.brought(self.draft.path)
+        also = f", with {' and '.join(brought)} beside it" if brought else ""
+        self.app.push_screen(Ask(f"Save the sweep as{also}", str(self.draft.path)), decided)
 
     def _save_as(self, path: Path) -> None:
         """Save, after a question where another file would be written over."""
@@ -342,18 +358,21 @@ class DesignerScreen(KituiScreen):
             return
         if not self._is_sound():
             return
+        self._is_awaited = self._plan is None or self._planned is None
         if self._plan is None or self._planned is None:
-            self.notify(self._note, severity="warning", markup=False)
+            self.notify("Still working out what it takes; the question comes then.", timeout=4)
             return
         cells, planned = self._plan.cells, self._planned
         only_local = self._hosts == [LOCAL]
         where = "this machine" if only_local else ", ".join(self._hosts)
         forecast = f", {duration(self._plan.eta_s)}" if only_local and self._plan.eta_s is not None else ""
         forecast += f" on {counted(self._plan.slots, 'slot')}" if only_local else ""
+        brought = " and ".join(self.draft.brought(self.draft.path))
         words = (
             f"Launch {self._plan.sweep} on {where}? {counted(cells.new, 'run')} to train{forecast}. "
             f"It is saved as {self.draft.path}"
-            f"{', over the file that is there' if self.draft.would_overwrite(self.draft.path) else ''}."
+            f"{', over the file that is there' if self.draft.would_overwrite(self.draft.path) else ''}"
+            f"{f', with {brought} beside it' if brought else ''}."
         )
 
         def decided(yes: bool | None) -> None:

@@ -41,7 +41,8 @@ class MapView(Static, can_focus=True):
         self.row, self.column = 0, 0
 
     def show(self, found: StudyMap, *, title: str, empty: str) -> None:
-        self.border_title = title
+        if self.border_title != title:
+            self.border_title = title
         if found != self.map or not found.rows:
             self.map = found
             self._keep()
@@ -53,7 +54,9 @@ class MapView(Static, can_focus=True):
 
     def draw(self, empty: str = "") -> None:
         self.update(self._text() if self.map.rows else Text(empty))
-        self.border_subtitle = "enter: its runs" if self.map.rows else ""
+        words = "enter: its runs" if self.map.rows else ""
+        if self.border_subtitle != words:
+            self.border_subtitle = words
 
     def on_resize(self) -> None:
         self.draw()

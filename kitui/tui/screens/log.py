@@ -1,7 +1,11 @@
-"""The whole log of a run: its own output or its metrics, of any size; follows, and searches in the background."""
+"""The whole log of a run, as `kitui logs` prints it, and the files that it is made of, of any size; follows, and
+searches in the background."""
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -16,6 +20,7 @@ from textual.widgets import Input, Static
 
 from engine.records.workspace import RunFolder
 from kitui.services.format import size_of_bytes
+from kitui.services.run_log import RunLog
 from kitui.services.text import printable
 from kitui.tui.bindings import bindings
 from kitui.tui.live.log_file import LogFile
@@ -24,6 +29,7 @@ from kitui.tui.widgets.key_bar import KeyBar
 from kitui.tui.widgets.line_input import LineInput
 
 _FOLLOW_S = 0.5
+_AS_SENTENCES = "log"
 
 
 class LogView(Widget, can_focus=True):
@@ -82,8 +88,12 @@ class LogScreen(DismissedOnce, Screen[None]):
     def __init__(self, folder: RunFolder) -> None:
         super().__init__()
         self._folder = folder
-        self._files = (LogFile(folder.log), LogFile(folder.metrics))
+        self._aside = TemporaryDirectory(prefix="kitui-log-")
+        self._words = Path(self._aside.name) / "log"
+        self._files = (LogFile(self._words), LogFile(folder.log), LogFile(folder.metrics))
         self._which = 0
+        self._leaving = threading.Event()
+        self._complaint = ""
         self._following = True
         self._sought = ""
 
@@ -94,18 +104,33 @@ class LogScreen(DismissedOnce, Screen[None]):
         yield KeyBar("log")
 
     def on_mount(self) -> None:
-        for file in self._files:
-            file.refresh()
-        # A run that has printed nothing has still written its metrics.
-        self._which = 0 if self._files[0].size else 1
         self._view.log_file = self._file
+        # Not a worker: leaving would wait for it.
+        threading.Thread(target=self._write_down, daemon=True).start()
         self._view.focus()
         self.set_interval(_FOLLOW_S, self._look)
         self.call_after_refresh(self.action_to_end)
 
     def on_unmount(self) -> None:
+        self._leaving.set()
         for file in self._files:
             file.close()
+
+    def _write_down(self) -> None:
+        """The log in sentences, into a file aside: it may be long, and is searched and scrolled like any other."""
+        log = RunLog(self._folder)
+        try:
+            with self._words.open("w", encoding="utf-8") as out:
+                while not self._leaving.is_set():
+                    lines = log.read_new()
+                    out.writelines(f"{line}\n" for line in lines)
+                    out.flush()
+                    if not lines:
+                        self._leaving.wait(_FOLLOW_S)
+        except OSError as error:  # no room: the run's own files are still there
+            self._complaint = str(error)
+        finally:
+            self._aside.cleanup()
 
     @property
     def _file(self) -> LogFile:
@@ -125,10 +150,12 @@ class LogScreen(DismissedOnce, Screen[None]):
     def _draw(self) -> None:
         self._view.draw()
         size = self._file.size
+        name = _AS_SENTENCES if self._which == 0 else self._file.path.name
         part = f"{min(100.0, 100 * self._view.end / size):.0f} %" if size else "empty"
         part += f"  from column {self._view.left + 1}" if self._view.left else ""
         following = "  following" if self._following else ""
-        words = f" {self._folder.root.name}  {self._file.path.name}  {size_of_bytes(size)}  {part}{following}"
+        words = f" {self._folder.root.name}  {name}  {size_of_bytes(size)}  {part}{following}"
+        words += f"  ! {printable(self._complaint)}" if self._complaint else ""
         self.query_one("#log-title", Static).update(words)
 
     def _go(self, place: int) -> None:
@@ -165,7 +192,7 @@ class LogScreen(DismissedOnce, Screen[None]):
         self.action_to_end()
 
     def action_next_file(self) -> None:
-        self._which = 1 - self._which
+        self._which = (self._which + 1) % len(self._files)
         self._file.refresh()
         self._view.log_file = self._file
         self._view.found = None

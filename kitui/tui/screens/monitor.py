@@ -102,7 +102,9 @@ class MonitorScreen(KituiScreen):
         """What the table has, in its border."""
         what = f"Cells ({num_rows:,})" if self._by_cell else f"Runs ({num_rows:,} of {num_runs:,})"
         order = f", by {'-' * self._sort[1]}{self._sort[0]}" if self._sort is not None else ""
-        self.query_one("#run-list").border_title = f"{what}{order}"
+        box = self.query_one("#run-list")
+        if box.border_title != f"{what}{order}":  # a border that is set is drawn, with all that is in it
+            box.border_title = f"{what}{order}"
 
     def _show_curves(self) -> None:
         snapshot = self.kitui.snapshot

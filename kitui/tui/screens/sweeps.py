@@ -15,6 +15,7 @@ from textual.widgets import Static
 from engine.errors import KituiError
 from engine.records.states import RunStatus
 from engine.records.status import SweepStatus
+from kitui.services.deleting import deletion_words
 from kitui.services.format import counted, duration, short_path
 from kitui.services.hosts import host_line
 from kitui.services.orders import VERBS, question, verbs_of
@@ -143,7 +144,9 @@ class SweepsScreen(KituiScreen):
         if row is None:
             self._say("No sweep has this in its name." if self._words else self._welcome())
             return
-        self.query_one("#sweep-detail").border_title = Content(printable(row.name))
+        detail = self.query_one("#sweep-detail")
+        if detail.border_title != printable(row.name):
+            detail.border_title = Content(printable(row.name))
         lines = [f"! {printable(alert)}" for alert in row.alerts[:5]]
         if len(row.alerts) > 5:
             lines.append(f"! and {len(row.alerts) - 5:,} more (pane b of the monitor)")
@@ -283,7 +286,8 @@ class SweepsScreen(KituiScreen):
         self._ask("pause")
 
     def action_delete(self) -> None:
-        self._ask("delete")
+        if self._current is not None:
+            self._weigh(self._current)
 
     def action_retry(self) -> None:
         self._do("retry")
@@ -314,13 +318,23 @@ class SweepsScreen(KituiScreen):
         if VERBS[verb].needs_open and not (row.num_open or row.num(RunStatus.PAUSED)):
             self.notify(f"Nothing to {verb}: {row.name} has ended.", timeout=3, markup=False)
             return
-        names = [row.name]
+        self._ask_about(verb, row.name, VERBS[verb].about_sweeps)
+
+    @work(thread=True, exclusive=True, group="question")
+    def _weigh(self, name: str) -> None:
+        """What would go with a sweep: its files are looked at one by one."""
+        words = deletion_words(self.kitui.workspace, [name])
+        about = f"{words}. {VERBS['delete'].about_sweeps}"
+        self.app.call_from_thread(self._ask_about, "delete", name, about)
+
+    def _ask_about(self, verb: str, name: str, about: str) -> None:
+        names = [name]
 
         def decided(yes: bool | None) -> None:
             if yes:
                 self.kitui.order(verb, names)
 
-        self.app.push_screen(Confirm(question(verb, names, VERBS[verb].about_sweeps)), decided)
+        self.app.push_screen(Confirm(question(verb, names, about)), decided)
 
     def _do(self, verb: str) -> None:
         if self._current is not None:

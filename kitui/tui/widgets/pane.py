@@ -21,7 +21,8 @@ class Pane(Static):
 
     def show(self, snapshot: Snapshot, run_ids: list[str]) -> None:
         room = max(1, self.size.height)
-        self.border_title = self.kind.capitalize()
+        if self.border_title != self.kind.capitalize():  # a border that is set is drawn
+            self.border_title = self.kind.capitalize()
         if self.kind == "slots":
             lines = [gauge.line() for gauge in snapshot.gauges][:room] or ["no run is running here"]
         elif self.kind == "hosts":

@@ -39,9 +39,9 @@ def measure_kitui(folder: Path, state_home: Path, seconds: float) -> Row:
     row: Row = {"ready_s": bench.until("simulated-load")}
     bench.quiet(1.5)
     bench.press("3")
-    bench.until("R over F")
+    bench.until("Retention")
     bench.press("g")  # one line a run
-    for key, mode in (("4", "target N"), ("1", "progress"), ("3", "R over F")):
+    for key, mode in (("4", "target N"), ("1", "progress"), ("3", "Retention")):
         bench.press(key)
         bench.until(mode)
     row["move"] = [bench.press(key) for key in ["j"] * 30 + ["k"] * 10]

@@ -101,10 +101,23 @@ def test_of_a_longer_sweep_only_the_new_cells_are_trained_and_deleted(
     assert (rows["longer"], rows["smoke"]) == (True, False)
     assert trained("archive", "longer", "--undo").stderr == "back in the list\n"
     done = trained("delete", "longer", "--yes")
-    assert done.stderr == "deleted, with 4 runs that no other sweep wants\n"
+    assert done.stderr.startswith("deleted, with 4 runs that no other sweep wants: kitui undelete longer")
     assert results(trained.workspace) == before
     assert "longer" not in {row["name"] for row in trained.json("status")["sweeps"]}
     assert not trained.workspace.sweep("longer").root.exists()
+    (trashed,) = trained.json("undelete")["trash"]
+    assert (trashed["name"], trashed["runs"]) == ("longer", 4)
+    assert not trained.json("clean", "--dry-run")["found"]  # what can be had back is no leftover
+    assert trained("undelete", "longer").stderr == "longer back, with 4 runs\n"
+    assert results(trained.workspace) == after
+    assert trained("undelete").stdout == "the trash is empty\n"
+    again = trained("launch", longer, "--watch")
+    assert "0 runs queued, 16 of 16 already trained" in again.stderr
+    done = trained("delete", "longer", "--yes", "--for-good")
+    assert done.stderr == "deleted, with 4 runs that no other sweep wants\n"
+    assert results(trained.workspace) == before
+    missing = trained("undelete", "longer")
+    assert (missing.returncode, "There is nothing in the trash." in missing.stderr) == (2, True)
     plan = read_plan(trained.workspace.sweep("smoke").plan)
     assert plan is not None
     assert trained.workspace.tokens(plan.tokens_id).exists()

@@ -26,7 +26,7 @@ def interrupted(kitui: CommandLine, words: str, *arguments: object) -> str:
 
 def test_at_a_question(kitui: CommandLine, write_sweep: Callable[..., Path]) -> None:
     assert kitui("simulate", "--name", "kept").returncode == 0
-    interrupted(kitui, "for good?", "delete", "kept")
+    interrupted(kitui, "had back within 7 days?", "delete", "kept")
     assert kitui("status", "kept").returncode == 0
 
     abandoned = kitui.workspace.run("nano-3k-f4-s0-0123456789ab")

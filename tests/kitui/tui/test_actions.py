@@ -329,6 +329,7 @@ async def archived(hand: Hand) -> None:
 async def save(hand: Hand) -> None:
     await hand.press("2", "ctrl+s")
     assert isinstance(hand.screen, Ask)
+    assert "with facts.jsonl and templates.toml beside it" in hand.words("Ask Static")
     await hand.press("enter")
     assert isinstance(hand.screen, DesignerScreen)
     assert hand.screen.draft is not None
@@ -780,7 +781,11 @@ async def log(hand: Hand) -> None:
     try:
         await hand.press("l")
         view = hand.screen.query_one(LogView)
-        await hand.until(lambda: lines(view)[-1] == "line 999")
+        await hand.until(lambda: "retention: overall" in "".join(lines(view)[-3:]))  # what `kitui logs` prints
+        await hand.press("home")
+        assert lines(view)[0] == "line 0"
+        await hand.press("tab")
+        assert lines(view)[-1] == "line 999"
         await hand.press("home")
         assert lines(view)[0] == "line 0"
         await hand.press("down", "down", "up")
@@ -799,6 +804,8 @@ async def log(hand: Hand) -> None:
         assert lines(view)[-1] == "the newest"
         await hand.press("tab")
         assert '"kind"' in lines(view)[0]
+        await hand.press("tab")
+        await hand.until(lambda: lines(view)[-1] == "the newest")  # it came after all that was there
         await hand.press("escape")
         assert isinstance(hand.screen, MonitorScreen)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from copy import deepcopy
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from engine.records.commands import (
     Archive,
     Cancel,
     Cap,
+    Clean,
     Delete,
     Drain,
     Move,
@@ -29,9 +30,11 @@ from engine.records.commands import (
     Reopen,
     Resume,
     Retry,
+    Undelete,
 )
 from engine.records.record import plain
 from engine.records.states import RunStatus
+from engine.records.trash import read_trash
 from engine.records.workspace import Workspace, write_json
 from tests.conftest import SAMPLES, prepare
 from tests.factory import EVALUATION, make_exit, make_run, make_sweep
@@ -125,18 +128,69 @@ def test_sweeps_deleted_together_take_no_running_run_along(supervisor: Superviso
     assert supervisor.workspace.run("shared").root.exists()
 
 
-def test_deleting_keeps_the_facts_of_a_sweep_that_is_not_prepared_yet(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_deleting_keeps_the_facts_of_a_sweep_that_is_not_prepared_yet(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bundle = prepare(SAMPLES / "smoke.toml", supervisor.workspace).bundle
     for name in ("smoke", "waiting"):
         put_sweep(supervisor, name, [])
     write_json(supervisor.workspace.sweep("waiting").bundle, plain(bundle))  # no plan.json yet
     facts, tokens = bundle.plan.facts_id, bundle.plan.tokens_id
-    tell(supervisor, Delete(names=("smoke",)))
+    tell(supervisor, Delete(names=("smoke",), for_good=True))
     assert supervisor.workspace.facts(facts).exists()
     assert supervisor.workspace.tokens(tokens).exists()
     tell(supervisor, Delete(names=("waiting",)))
+    assert supervisor.workspace.tokens(tokens).exists()  # it can be had back
+    week_s = 7 * 86400.0
+    now_s = time.time()
+    monkeypatch.setattr("engine.control.commands.obey.time", SimpleNamespace(time=lambda: now_s + week_s - 60))
+    tell(supervisor, Clean(names=()))
+    assert supervisor.workspace.tokens(tokens).exists()
+    monkeypatch.setattr("engine.control.commands.obey.time", SimpleNamespace(time=lambda: now_s + week_s + 60))
+    tell(supervisor, Clean(names=()))
     assert not supervisor.workspace.facts(facts).exists()
     assert not supervisor.workspace.tokens(tokens).exists()
+    assert not list(supervisor.workspace.trash.iterdir())
+
+
+def test_what_was_deleted_comes_back_as_it_was(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one", "shared"])
+    put_sweep(supervisor, "b", ["two", "shared"])
+    for run_id in ("one", "two", "shared"):
+        put_run(supervisor, run_id, "done")
+        supervisor.workspace.run(run_id).root.mkdir(parents=True, exist_ok=True)
+        supervisor.workspace.run(run_id).log.write_text(run_id)
+    before = deepcopy(supervisor.ledger.sweeps["a"]), deepcopy(supervisor.ledger.runs)
+    assert tell(supervisor, Delete(names=("a", "b"))) == 3
+    assert not supervisor.ledger.runs
+    assert not supervisor.workspace.run("shared").root.exists()
+    assert tell(supervisor, Undelete(names=("b",))) == 2  # the shared one had gone with the other
+    assert set(supervisor.ledger.runs) == {"two", "shared"}
+    assert tell(supervisor, Undelete(names=("a",))) == 1
+    assert (supervisor.ledger.sweeps["a"], supervisor.ledger.runs) == before
+    assert [supervisor.workspace.run(r).log.read_text() for r in ("one", "two", "shared")] == ["one", "two", "shared"]
+    with pytest.raises(SpecError, match="There is nothing in the trash"):
+        tell(supervisor, Undelete(names=("a",)))
+
+
+def test_what_a_killed_supervisor_had_not_moved_yet_comes_back_too(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one"])
+    put_run(supervisor, "one", "done")
+    supervisor.workspace.run("one").root.mkdir(parents=True, exist_ok=True)
+    tell(supervisor, Delete(names=("a",)))
+    (entry,) = read_trash(supervisor.workspace)
+    entry.run("one").rename(supervisor.workspace.run("one").root)  # as if it had been killed before
+    assert tell(supervisor, Undelete(names=("a",))) == 1
+    assert supervisor.workspace.run("one").root.exists()
+
+
+def test_a_name_that_is_taken_again_is_not_given_twice(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one"])
+    put_run(supervisor, "one", "done")
+    tell(supervisor, Delete(names=("a",)))
+    put_sweep(supervisor, "a", ["other"])
+    with pytest.raises(SpecError, match="there is a sweep of this name again"):
+        tell(supervisor, Undelete(names=("a",)))
 
 
 def test_a_sweep_is_moved_within_its_own_hosts_only(supervisor: Supervisor) -> None:
