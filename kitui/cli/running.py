@@ -26,7 +26,7 @@ from kitui.cli.base import (
     workspace_of,
     workspace_to_look_at,
 )
-from kitui.cli.completion import complete_sweeps
+from kitui.cli.completion import complete_runs, complete_sweeps
 from kitui.services.orders import VERBS, Verb
 
 
@@ -208,6 +208,32 @@ def logs(
     from kitui.cli.log import print_log
 
     print_log(workspace_of(context, workspace), run, follow=follow)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN [RUN...]", help="Ids, or how they begin.", autocompletion=complete_runs),
+    ],
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Print what is known of a run: settings, attempts, exposures, scores; of several, only what differs."""
+    from kitui.cli.console import out, print_json
+    from kitui.services.run_page import differing_table, run_document, run_parts, runs_json
+    from kitui.services.sweeps import known_run
+
+    found = workspace_of(context, workspace)
+    documents = [run_document(found, known_run(found, name)) for name in names]
+    if json:
+        print_json(documents[0] if len(documents) == 1 else runs_json(documents))
+    elif len(documents) == 1:
+        for part in run_parts(documents[0]):
+            out().print(part, "")
+    else:
+        out().print(differing_table(documents))
 
 
 def _add_command(verb: Verb) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
-from engine.errors import SpecError
+from engine.errors import KituiError, SpecError
 from engine.records.states import RunStatus
 from engine.spec.numbers import format_count
 from kitui.services.columns import CELL_VALUES, RUN_VALUES
@@ -33,6 +33,7 @@ from kitui.tui.plot.series import (
 from kitui.tui.plot.widget import CurvePlot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.confirm import Confirm
+from kitui.tui.screens.page import Page
 from kitui.tui.widgets.filter_bar import FilterBar
 from kitui.tui.widgets.line_table import LineTable
 from kitui.tui.widgets.pane import PANES, Pane
@@ -40,6 +41,7 @@ from kitui.tui.widgets.run_table import RunTable, run_ids
 
 # Plot and log follow the cursor when it rests: a held key sends lines of the table, not a plot for each.
 _REST_S = 0.12
+_MOST_COMPARED = 4
 
 
 class MonitorScreen(KituiScreen):
@@ -158,7 +160,7 @@ class MonitorScreen(KituiScreen):
 
     @on(LineTable.Opened)
     def _opened(self) -> None:
-        self.action_open_log()
+        self.action_open_run()
 
     @on(FilterBar.Changed)
     def _filtered(self, event: FilterBar.Changed) -> None:
@@ -262,6 +264,26 @@ class MonitorScreen(KituiScreen):
         pane.kind = PANES[(PANES.index(pane.kind) + 1) % len(PANES)]
         self.kitui.watch_slots(pane.kind == "slots")
         self._show_curves()
+
+    def action_open_run(self) -> None:
+        table = self.query_one(RunTable)
+        chosen = table.chosen if len(table.chosen) > 1 else table.current_runs
+        if chosen:
+            self._open_run(chosen[:_MOST_COMPARED])
+
+    @work(thread=True, exclusive=True, group="run")
+    def _open_run(self, run_ids: list[str]) -> None:
+        """A cell's runs, or the marked ones, side by side; one alone with all that is known of it."""
+        from kitui.services.run_page import differing_table, run_document, run_parts
+
+        try:
+            documents = [run_document(self.kitui.workspace, run_id) for run_id in run_ids]
+        except (KituiError, OSError) as error:
+            self.kitui.tell_fault(error)
+            return
+        parts = run_parts(documents[0]) if len(documents) == 1 else [differing_table(documents)]
+        title = run_ids[0] if len(run_ids) == 1 else counted(len(run_ids), "run")
+        self.app.call_from_thread(self.app.push_screen, Page(title, parts))
 
     def action_open_log(self) -> None:
         runs = self.query_one(RunTable).current_runs

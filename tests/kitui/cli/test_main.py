@@ -420,3 +420,20 @@ def test_a_mistyped_workspace_is_told(kitui: CommandLine, command: str) -> None:
 
 def test_the_version_has_a_short_option(kitui: CommandLine) -> None:
     assert kitui("-V").stdout == kitui("--version").stdout != ""
+
+
+def test_a_run_on_a_page_and_two_side_by_side(trained: CommandLine) -> None:
+    rows = trained.json("runs", "smoke", "--sort", "frequency")["runs"]
+    first, last = rows[0]["run_id"], rows[-1]["run_id"]
+    page = trained.json("run", last)
+    assert (page["status"], page["sweeps"], page["attempt"]) == ("done", ["smoke"], rows[-1]["attempt"])
+    assert page["settings"]["frequency"] == rows[-1]["frequency"]
+    assert page["scores"]["prior"] == pytest.approx(rows[-1]["prior"])
+    assert page["exposures"]["infused"]["mean"] == page["exposures"]["infused"]["planned_mean"] == rows[-1]["frequency"]
+    words = trained("run", last).stdout
+    assert words.startswith("done\n")
+    assert "Settings" in words
+    differing = trained("run", first, last).stdout
+    assert "frequency" in differing
+    assert "num_tokens" not in differing  # the same in both
+    assert len(trained.json("run", first, last)["runs"]) == 2

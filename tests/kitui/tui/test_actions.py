@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from textual.containers import VerticalScroll
 from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -562,6 +563,18 @@ async def panes(hand: Hand) -> None:
     assert "CUDA out of memory" in str(pane.render())
     await hand.press("b")
     assert pane.kind == "events"
+
+
+@case("monitor.run")
+async def open_run(hand: Hand) -> None:
+    run_id = hand.table.current.run_id
+    await hand.press("enter")
+    await hand.until(lambda: isinstance(hand.screen, Page))
+    assert run_id in str(hand.screen.query_one(VerticalScroll).border_title)
+    assert "sweeps     smoke" in hand.words("Page Static")
+    await hand.press("escape", "space", "space", "enter")
+    await hand.until(lambda: isinstance(hand.screen, Page))
+    assert "2 runs" in str(hand.screen.query_one(VerticalScroll).border_title)
 
 
 @case("monitor.log")
