@@ -18,6 +18,7 @@ PLACES = {
     "table": "In a table",
     "plot": "In a plot (reach it with tab)",
     "map": "In the map",
+    "group": "On the title of a group of fields",
     "log": "In the log",
     "filter": "In the filter",
     "choose": "In a list to choose from",
@@ -96,6 +97,7 @@ ACTIONS: tuple[Action, ...] = (
         "designer",
     ),
     Action("choose_hosts", "ctrl+k", "Hosts", "Choose where it is trained: this machine, others.", "designer", False),
+    Action("close_group", "ctrl+g", "Close group", "Close the group of this field.", "designer", show=False),
     Action("clear_field", "ctrl+u", "Clear", "Empty the field, to type another value.", "designer", show=False),
     Action("preview", "ctrl+r", "Preview", "Render some facts and questions.", "designer"),
     Action(
@@ -161,6 +163,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go(0, 1)", "right,l", "Right", "The next higher frequency.", "map", show=False),
     Action("open_cell", "enter", "Open", "The runs of the cell, in the monitor.", "map"),
     Action("leave", "escape", "Leave", "Back to the words.", "map", show=False),
+    Action("open_group", "enter,space,right", "Open", "Open the group of fields, or close it.", "group"),
     Action("close", "escape,q", "Close", "Back to the monitor.", "log"),
     Action("next_file", "tab", "File", "The log in sentences, the run's own output, its metrics.", "log"),
     Action("follow", "f", "Follow", "Stay at the end as lines come.", "log"),

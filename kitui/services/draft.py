@@ -71,6 +71,29 @@ FIELDS = (
     Field("execution.data_parallel", "in parallel", "text", "ddp: each has all of the model; fsdp: it is divided."),
     Field("execution.keep_weights", "keep weights", "text", "none, last or all."),
 )  # fmt: skip
+
+
+class FieldGroup(NamedTuple):
+    """Fields that belong together, by the sections of the sweep file that they are of."""
+
+    title: str
+    sections: tuple[str, ...]
+    is_basic: bool = False
+    """Whether everybody looks at them."""
+
+    def fields(self) -> list[Field]:
+        return [field for field in FIELDS if field.key.split(".")[0] in self.sections]
+
+
+GROUPS = (
+    FieldGroup("Grid", ("name", "grid"), is_basic=True),
+    FieldGroup("Facts", ("facts",), is_basic=True),
+    FieldGroup("Text", ("background", "mixture")),
+    FieldGroup("Model", ("tokenizer",)),
+    FieldGroup("Training", ("training",)),
+    FieldGroup("Questions", ("evaluation", "analysis")),
+    FieldGroup("Running", ("execution",)),
+)
 _BY_KEY = {field.key: field for field in FIELDS}
 _ASIDE = "kitui-draft.toml"
 _PATHS = (

@@ -238,6 +238,7 @@ def _map(figure: Figure, study: _Study) -> None:
 
 
 _DARK_FROM = 0.55
+_Colour = str | tuple[float, float, float, float]
 
 
 def _row_marks(axes: Axes, found: StudyMap, row: MapRow, y: float) -> None:
@@ -265,13 +266,13 @@ def _places(found: StudyMap) -> Callable[[float], float]:
     return place
 
 
-def _rectangle(x: int, y: int, fill: Any, hatch: str | None) -> Rectangle:
+def _rectangle(x: int, y: int, fill: _Colour, hatch: str | None) -> Rectangle:
     from matplotlib.patches import Rectangle
 
     return Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=fill, edgecolor="#d0d0d0", hatch=hatch, lw=0.5)
 
 
-def _shades() -> Callable[[float], Any]:
+def _shades() -> Callable[[float], tuple[float, float, float, float]]:
     import matplotlib as mpl
 
     return mpl.colormaps["Blues"]

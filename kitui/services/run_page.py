@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -41,7 +40,7 @@ class RunDocument(Record, frozen=True, kw_only=True):
     used_hours: float
     """Of slots, over all attempts that have ended."""
     num_bytes: int
-    settings: dict[str, Any]
+    settings: dict[str, object]
     scores: dict[str, float]
     exposures: dict[str, Exposures]
     """How often the facts of a set were to be written, and were."""
@@ -104,9 +103,9 @@ def _events(folder: RunFolder) -> list[str]:
     return found
 
 
-def _flat(spec: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(spec: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Settings by dotted keys; what is set to nothing is left out."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in spec.items():
         if not prefix and key in _NOT_SETTINGS:
             continue

@@ -21,7 +21,6 @@ from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.screen import Screen
-from textual.theme import Theme
 from textual.worker import get_current_worker
 
 from engine.errors import KituiError
@@ -33,6 +32,7 @@ from kitui.services.settings import THEMES, Settings, read_settings, remember_th
 from kitui.tui.bindings import bindings
 from kitui.tui.live.reader import Reader
 from kitui.tui.live.snapshot import Snapshot
+from kitui.tui.modes import HIGH_CONTRAST, MODES
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.sweeps import SweepsScreen
 from kitui.tui.textual_fixes import letters_only
@@ -46,46 +46,12 @@ from kitui.tui.textual_fixes.sleeping_driver import SleepingDriver
 _QUIET_S, _QUIET_REFRESH_S = 3.0, 1.5
 _PAINT_S = 0.5  # seconds; the longest that the first paint is waited for
 
-_HIGH_CONTRAST = Theme(
-    name="high-contrast", primary="#ffff00", secondary="#00ffff", accent="#ffff00", foreground="#ffffff",
-    background="#000000", surface="#000000", panel="#000000", boost="#303030", error="#ff6060", warning="#ffff00",
-    success="#00ff00", dark=True,
-    variables={"block-cursor-background": "#ffffff", "block-cursor-foreground": "#000000"},
-)  # fmt: skip
-
-
-def _designer() -> Screen[None]:
-    from kitui.tui.designer.screen import DesignerScreen
-
-    return DesignerScreen()
-
-
-def _monitor() -> Screen[None]:
-    from kitui.tui.screens.monitor import MonitorScreen
-
-    return MonitorScreen()
-
-
-def _law() -> Screen[None]:
-    from kitui.tui.screens.law import LawScreen
-
-    return LawScreen()
-
-
-def _hosts() -> Screen[None]:
-    from kitui.tui.screens.hosts import HostsScreen
-
-    return HostsScreen()
-
 
 class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
     """`sweep`: the one to open; without it the app begins with the list of all."""
 
     TITLE = "kitui"
-    # Screens that are not the first one seen are imported when they are gone to.
-    MODES: ClassVar = {
-        "sweeps": SweepsScreen, "designer": _designer, "monitor": _monitor, "law": _law, "hosts": _hosts,
-    }  # fmt: skip
+    MODES: ClassVar = MODES
     DEFAULT_MODE = "sweeps"
     CSS_PATH = "styles/screens.tcss"  # of all screens: one that brought its own would have all of them styled again
     BINDINGS: ClassVar[list[BindingType]] = bindings(EVERYWHERE)
@@ -125,7 +91,7 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
         self._analysed: dict[str, Plan] = {}
         self._wanted_runs: frozenset[str] = frozenset()
         self._wake, self._painted, self._leaving = threading.Event(), threading.Event(), threading.Event()
-        self.register_theme(_HIGH_CONTRAST)
+        self.register_theme(HIGH_CONTRAST)
         self.theme = self.settings.theme
         self.animation_level = "full" if self.settings.animations else "none"
         self.set_keymap(self.keymap)

@@ -56,6 +56,12 @@ class Application(Protocol):
         """Tell of a fault; where it is that the supervisor is of an older kitui, offer to replace it, and then do
         `again` what failed."""
 
+    def notify(self, message: str, **options: Any) -> None:
+        """Say something in a corner for a while."""
+
+    def push_screen(self, screen: Any, callback: Callable[[Any], None] | None = None) -> Any:
+        """Ask something over the screen; the callback has the answer."""
+
     def call_later(self, callback: Callable[..., Any], *args: Any) -> bool: ...
 
     def call_from_thread(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...

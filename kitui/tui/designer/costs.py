@@ -20,6 +20,7 @@ from kitui.services.text import printable
 _T = TypeVar("_T")
 _WIDTH = 33  # columns, before the first layout
 _CELL = 5
+_LEAST_HOURS = 0.001
 Shade = Callable[[float], Style]
 
 
@@ -83,11 +84,15 @@ def cost_lines(plan: PlanDocument) -> list[str]:
             for d in plan.ceilings
             if d.ceiling_frequency is not None
         ),
-        f"GPU-hours  {number(plan.gpu_hours)}",
+        f"GPU-hours  {_hours(plan.gpu_hours)}",
         f"time here  {duration(plan.eta_s)}, {counted(plan.slots, 'slot')}",
         f"disk       {size_of_bytes(plan.disk_bytes)}",
         f"run memory {memory_words(plan)}",
     ]
+
+
+def _hours(hours: float | None) -> str:
+    return "< .001" if hours is not None and hours < _LEAST_HOURS else number(hours)
 
 
 def grid_text(grid: Sequence[GridCell], columns: int, shade: Shade) -> Text:

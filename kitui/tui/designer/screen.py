@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from engine.errors import KituiError
 from engine.records.states import LOCAL, RunStatus
-from kitui.services.caps import caps_of
 from kitui.services.choices import field_offer, has_choices, host_offer
 from kitui.services.draft import (
     FIELDS,
+    GROUPS,
     Draft,
     Field,
     draft_of,
@@ -30,31 +28,23 @@ from kitui.services.draft import (
     words_of,
     written_aside,
 )  # fmt: skip
-from kitui.services.engine_commands import PlannedSweep, as_saved, plan_sweep
-from kitui.services.format import counted, duration, number, short_path
-from kitui.services.launching import check_targets, launch
-from kitui.services.planning import PlanDocument, document_of, measure
+from kitui.services.engine_commands import PlannedSweep, as_saved
+from kitui.services.format import counted, duration, short_path
+from kitui.services.planning import PlanDocument
 from kitui.services.showing import show_sweep, shown_lines
 from kitui.services.text import printable
-from kitui.tui.application import Application
 from kitui.tui.bindings import bindings
 from kitui.tui.designer.costs import Costs
 from kitui.tui.designer.field_row import FieldRow, Fields, field_id
+from kitui.tui.designer.group import Group, GroupTitle
+from kitui.tui.designer.launcher import Launcher
+from kitui.tui.designer.planner import Outcome, Planner
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.confirm import Ask, Confirm
 from kitui.tui.screens.page import Page
 
 _PAUSE_S = 0.6
-
-
-class _Outcome(NamedTuple):
-    """What came of planning a draft: a note on how far it is, and the plan or what is wrong, by field."""
-
-    note: str
-    planned: PlannedSweep | None = None
-    plan: PlanDocument | None = None
-    faults: Mapping[str, str] = MappingProxyType({})
 
 
 class DesignerScreen(KituiScreen):
@@ -74,20 +64,20 @@ class DesignerScreen(KituiScreen):
         self._title = ""
         self._is_awaited = False
         """Whether a launch was asked for, and waits for the plan."""
-        self._measuring = threading.Lock()
         self._hosts = [LOCAL]
 
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="design"):
             with Fields(id="fields", classes="pane"):
-                for field in FIELDS:
-                    yield FieldRow(field, lambda: self.draft.base if self.draft else Path())
+                for group in GROUPS:
+                    yield Group(group, group.fields(), lambda: self.draft.base if self.draft else Path())
             with VerticalScroll(id="costs", classes="pane") as costs:
                 costs.border_title = "What it takes"
                 yield Costs(id="cost")
         yield Static("", id="field-help", markup=False)
 
     def on_mount(self) -> None:
+        self._planner = Planner(self.kitui)
         if self.draft is None:
             self.begin(None)
 
@@ -125,6 +115,7 @@ class DesignerScreen(KituiScreen):
         num_done = sum(row.num(RunStatus.DONE) for row in snapshot.status.sweeps)
         if num_done != self._num_done and self.draft is not None and not self.draft.faults():
             self._generation += 1
+            self._planner.newest = self._generation
             self.rested(_PAUSE_S, self._start_planning)
         self._num_done = num_done
 
@@ -161,12 +152,12 @@ class DesignerScreen(KituiScreen):
         """Say at once what is wrong, and plan anew when the typing has stopped."""
         assert self.draft is not None
         faults = self.draft.faults()
-        for row in self.query(FieldRow):
-            row.fault(faults.get(row.field.key, ""))
+        self._show_faults(faults)
         self._note = faults.get("", "")
         self._plan = self._planned = None
         self._is_awaited = False
         self._generation += 1  # what is still being worked out is of an earlier draft
+        self._planner.newest = self._generation
         if not faults:
             self._note = "working out what it takes …"
             self.rested(_PAUSE_S, self._start_planning)
@@ -174,6 +165,14 @@ class DesignerScreen(KituiScreen):
             self._note = f"{counted(len(faults), 'field')} to mend first"
         self._show_title(self.draft)
         self._show_cost()
+
+    def _show_faults(self, faults: Mapping[str, str]) -> None:
+        """Beside the fields, and on the titles of closed groups."""
+        for row in self.query(FieldRow):
+            row.fault(faults.get(row.field.key, ""))
+        assert self.draft is not None
+        for group in self.query(Group):
+            group.summarise(self.draft, sum(field.key in faults for field in group.about.fields()))
 
     def _show_title(self, draft: Draft) -> None:
         """Which file this is, and whether it has changes; the app asks for those before it ends."""
@@ -186,42 +185,12 @@ class DesignerScreen(KituiScreen):
 
     def _start_planning(self) -> None:
         if self.draft is not None and not self.draft.faults():
-            # Not a worker: leaving the app would wait for it, and measuring a machine takes a while.
-            arguments = (self.kitui, self.draft.standalone(), self._generation)
-            threading.Thread(target=self._work_out, args=arguments, daemon=True).start()
+            self._planner.start(self.draft.standalone(), self._generation, self._worked_out)
 
-    def _work_out(self, app: Application, text: str, generation: int) -> None:
-        """By the planning command, on a copy: nothing is saved by looking."""
-
-        def say(outcome: _Outcome) -> None:
-            if generation == self._generation and app.is_running:
-                app.call_later(self._worked_out, generation, outcome)
-
-        try:
-            with written_aside(text) as path:
-                planned = plan_sweep(path, app.workspace)
-            without_time = document_of(planned, app.workspace, None)
-            if app.read_only:  # measuring would write what it finds
-                say(_Outcome("read-only: this machine's speed is not measured", planned, without_time))
-                return
-            say(_Outcome("measuring this machine's speed …", planned, without_time))
-            app.workspace.create()  # what is measured is kept there: once for each size, not at each change
-            with self._measuring:  # one at a time: what an earlier draft has begun serves this one, too
-                if generation == self._generation:
-                    say(_Outcome("", planned, document_of(planned, app.workspace, measure(planned, app.workspace))))
-        except KituiError as error:
-            if error.key in {field.key for field in FIELDS}:
-                say(_Outcome("1 field to mend first", faults={error.key: words_of(error, beside=True)}))
-            else:
-                say(_Outcome(words_of(error)))
-        except OSError as error:
-            say(_Outcome(str(error)))
-
-    def _worked_out(self, generation: int, outcome: _Outcome) -> None:
+    def _worked_out(self, generation: int, outcome: Outcome) -> None:
         if generation == self._generation:
             self._plan, self._planned, self._note = outcome.plan, outcome.planned, outcome.note
-            for row in self.query(FieldRow):
-                row.fault(outcome.faults.get(row.field.key, ""))
+            self._show_faults(outcome.faults)
             self._show_cost()
             if self._is_awaited and outcome.plan is None:
                 self._is_awaited = False
@@ -237,12 +206,29 @@ class DesignerScreen(KituiScreen):
 
     def action_go(self, by: int) -> None:
         """To the field above or below; back into the one that was left."""
-        if not isinstance(self.focused, Input) and self._left is not None:
-            self.set_focus(self._left)
-        elif by > 0:
-            self.focus_next("Input")
-        else:
-            self.focus_previous("Input")
+        if not isinstance(self.focused, (Input, GroupTitle)) and self._left is not None:
+            self._show_field(self._left)
+            return
+        places = [
+            w for w in self.focus_chain if isinstance(w, Input) or (isinstance(w, GroupTitle) and not w.group.is_open)
+        ]
+        if places:
+            now = places.index(self.focused) if self.focused in places else 0
+            self.set_focus(places[(now + by) % len(places)])
+
+    def _show_field(self, box: Widget) -> None:
+        """Go to a field, and open its group for it."""
+        for group in self.query(Group):
+            if group.has(box):
+                group.open(True)
+        box.focus()
+
+    def action_close_group(self) -> None:
+        """Close the group of the field that one is in."""
+        for group in self.query(Group):
+            if group.has(self.focused):
+                group.open(False)
+                group.query_one(GroupTitle).focus()
 
     def action_clear_field(self) -> None:
         if isinstance(self.focused, Input):
@@ -345,7 +331,7 @@ class DesignerScreen(KituiScreen):
         faults = self.draft.faults() if self.draft is not None else {}
         first = next((field for field in FIELDS if field.key in faults), None)
         if first is not None:
-            self.query_one(f"#{field_id(first.key)}", Input).focus()
+            self._show_field(self.query_one(f"#{field_id(first.key)}", Input))
             self.notify(f"{first.label}: {faults[first.key]}", severity="warning", markup=False)
         elif faults:
             self.notify(faults[""], severity="warning", markup=False)
@@ -383,43 +369,11 @@ class DesignerScreen(KituiScreen):
                     self.notify(str(error), severity="error", markup=False)
                     return
                 self._show_title(self.draft)
-                self._launch_within_caps(as_saved(planned, path))
+                assert self._plan is not None
+                launcher = Launcher(self.kitui, self._hosts, self._plan.gpu_hours, self._launched)
+                launcher.start(as_saved(planned, path))
 
         self.app.push_screen(Confirm(words), decided)
-
-    def _launch_within_caps(self, planned: PlannedSweep) -> None:
-        """Ask for caps where runs go to other machines, and launch."""
-        others = [host for host in self._hosts if host != LOCAL]
-
-        def decided(text: str | None) -> None:
-            if text is None:
-                return
-            try:
-                caps = caps_of(self.kitui.workspace, text.split())
-                check_targets(self.kitui.workspace, self._hosts, None, caps)
-            except KituiError as error:
-                self.notify(str(error), severity="error", markup=False)
-                return
-            self.notify("launching …", timeout=3)
-            self._launch(planned, caps)
-
-        if not others:
-            decided("")
-            return
-        assert self._plan is not None
-        question = f"Caps in GPU-hours, or in money as $50? All runs take about {number(self._plan.gpu_hours)}."
-        self.app.push_screen(Ask(question, " ".join(f"{host}=none" for host in others)), decided)
-
-    @work(thread=True, exclusive=True, group="launch")
-    def _launch(self, planned: PlannedSweep, caps: dict[str, float | None]) -> None:
-        """What was planned is what is launched: nothing is read or planned again."""
-        try:
-            answer = launch(self.kitui.workspace, planned, hosts=self._hosts, caps=caps)
-        except (KituiError, OSError) as error:
-            again = partial(self.app.call_from_thread, self._launch, planned, caps)
-            self.kitui.with_current_supervisor(error, again)
-            return
-        self.app.call_from_thread(self._launched, answer.sweep)
 
     def _launched(self, name: str) -> None:
         self.kitui.choose_sweep(name)
@@ -427,3 +381,8 @@ class DesignerScreen(KituiScreen):
 
     def copy_text(self) -> str:
         return self.draft.document.as_string() if self.draft else ""
+
+
+def _is_closed(widget: Widget) -> bool:
+    """Whether it is the title of a closed group: arrow keys stop there."""
+    return isinstance(widget, GroupTitle) and not widget.group.is_open

@@ -34,6 +34,7 @@ from engine.records.workspace import Workspace, write_atomically
 from kitui.services.actions import ACTIONS, EVERYWHERE, PLACES
 from kitui.services.columns import RUN_VALUES
 from kitui.tui.app import KituiApp
+from kitui.tui.designer.group import Group, GroupTitle
 from kitui.tui.designer.screen import DesignerScreen
 from kitui.tui.plot.draw import state_words
 from kitui.tui.plot.map_view import MapView
@@ -450,6 +451,30 @@ async def tell_a_host(hand: Hand) -> None:
     assert await hand.commanded() == Drain(names=("local",), now=True)
 
 
+@case("designer.close_group", "group.open")
+async def groups(hand: Hand) -> None:
+    await hand.press("2")
+    await hand.until(lambda: hand.screen.focused and hand.screen.focused.value)
+    closed = {group.about.title for group in hand.screen.query(Group) if not group.is_open}
+    assert closed == {"Text", "Model", "Training", "Questions", "Running"}
+    await hand.press("ctrl+g")
+    assert isinstance(hand.screen.focused, GroupTitle)
+    assert "sizes nano-13k" in str(hand.screen.focused.render())  # what differs from the defaults
+    await hand.press("enter")
+    assert hand.screen.focused.id == "name"
+    hand.screen.query_one("#facts-num_unseen").focus()
+    await hand.press("down", "down", "enter")  # over the title of Text to that of Model
+    assert hand.screen.focused.id == "tokenizer-kind"
+    box = hand.screen.query_one("#training-batch_size", Input)
+    box.value = "-3"
+    title = next(t for t in hand.screen.query(GroupTitle) if t.group.about.title == "Training")
+    assert "! 1" in str(title.render())
+    await hand.press("ctrl+l")  # goes to what is at fault, and opens its group
+    assert hand.screen.focused is box
+    assert title.group.is_open
+    box.value = ""
+
+
 @case("designer.launch")
 async def launch(hand: Hand) -> None:
     await hand.press("2", "down", "down", "down", "down", "end", "2")
@@ -847,7 +872,7 @@ def test_every_action_has_a_case() -> None:
 async def test_action(queue: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "kitui.tui.designer.screen.measure", fixed_speed
+        "kitui.tui.designer.planner.measure", fixed_speed
     )  # really measured in the tests of `kitui plan`
     sweep, check = CHECKS[name]
     app = KituiApp(queue, sweep)

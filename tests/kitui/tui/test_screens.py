@@ -49,7 +49,7 @@ def same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr("engine.control.status.run_alerts", lambda *_: {})
     monkeypatch.setattr("engine.control.status.disk_alert", lambda *_: None)
-    monkeypatch.setattr("kitui.tui.designer.screen.measure", fixed_speed)
+    monkeypatch.setattr("kitui.tui.designer.planner.measure", fixed_speed)
     time.tzset()
 
 
