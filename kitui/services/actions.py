@@ -68,6 +68,8 @@ ACTIONS: tuple[Action, ...] = (
     _everywhere("screen.enlarge", "z", "Enlarge", "The pane with the focus alone; then all again.", show=False),
     _everywhere("copy", "y", "Copy", "Copy the name of what the cursor is on, also through SSH and tmux.", show=False),
     _everywhere("suspend_process", "ctrl+z", "Suspend", "Back to the shell; fg comes back here.", show=False),
+    _everywhere("copy_table", "Y", "Copy table", "Copy the table, or the law, as Markdown.", show=False),
+    _everywhere("show_said", "f4", "History", "What was said in the corner, with its time.", show=False),
     _everywhere("quit", "q", "Quit", "Leave; all runs go on."),
     Action("open_sweep", "enter", "Open", "Open the sweep in the monitor.", "sweeps"),
     Action("new_sweep", "n", "New", "Design a new sweep.", "sweeps"),

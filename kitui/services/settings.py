@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from engine.spec.files import as_spec_error, read_toml
 from kitui.services.actions import ACTIONS
 
 THEMES = ("textual-dark", "textual-light", "ansi-dark", "ansi-light", "high-contrast")
-_KEYS = ("theme", "refresh_s", "keys")
+_KEYS = ("theme", "refresh_s", "notify", "on_end", "keys")
 
 
 class Settings(NamedTuple):
@@ -24,6 +25,10 @@ class Settings(NamedTuple):
     refresh_s: float
     """How often the workspace is looked at; plots and tables are drawn at most so often."""
     animations: bool
+    notify: bool
+    """Whether the terminal calls when a sweep ends, fails or stalls."""
+    on_end: str
+    """A command of the user's own that is run then; none where it is empty."""
     keymap: dict[str, str]
     """Keys by action id."""
 
@@ -45,7 +50,21 @@ def read_settings() -> Settings:
     refresh_s = content.get("refresh_s", 1.5 if remote else 0.5)
     if isinstance(refresh_s, bool) or not isinstance(refresh_s, (int, float)) or not 0.1 <= refresh_s <= 60:
         raise SpecError("expected seconds, 0.1 to 60.", where=str(settings_path()), key="refresh_s", value=refresh_s)
-    return Settings(theme, float(refresh_s), not remote, _keymap(content.get("keys", {})))
+    notify, on_end = content.get("notify", True), content.get("on_end", "")
+    if not isinstance(notify, bool):
+        raise SpecError("expected true or false.", where=str(settings_path()), key="notify", value=notify)
+    if not isinstance(on_end, str) or not _is_command(on_end):
+        mend = 'Such as on_end = "notify-send kitui": what happened, the sweep and a sentence are added.'
+        raise SpecError("expected a command.", where=str(settings_path()), key="on_end", value=on_end, mend=mend)
+    return Settings(theme, float(refresh_s), not remote, notify, on_end, _keymap(content.get("keys", {})))
+
+
+def _is_command(text: str) -> bool:
+    try:
+        shlex.split(text)
+    except ValueError:
+        return False
+    return True
 
 
 def remember_theme(theme: str) -> None:

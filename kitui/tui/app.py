@@ -29,6 +29,8 @@ from engine.records.workspace import Workspace
 from kitui.services.actions import ACTIONS, EVERYWHERE, key_name
 from kitui.services.orders import give
 from kitui.services.settings import THEMES, Settings, read_settings, remember_theme
+from kitui.services.telling import ENDED, Happening, happenings, run_own_command, terminal_notice
+from kitui.services.text import printable
 from kitui.tui.bindings import bindings
 from kitui.tui.live.reader import Reader
 from kitui.tui.live.snapshot import Snapshot
@@ -36,6 +38,7 @@ from kitui.tui.modes import HIGH_CONTRAST, MODES
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.sweeps import SweepsScreen
 from kitui.tui.textual_fixes import letters_only
+from kitui.tui.textual_fixes.calling import CallsThroughTerminal
 from kitui.tui.textual_fixes.clipboard import CopiesThroughTmux
 from kitui.tui.textual_fixes.drawn_at_once import DrawnAtOnce
 from kitui.tui.textual_fixes.early_modes import EarlyModes
@@ -44,10 +47,11 @@ from kitui.tui.textual_fixes.sleeping_driver import SleepingDriver
 
 # Where nothing has happened for a while, it is looked at less often: what happens then is still shown within 2 s.
 _QUIET_S, _QUIET_REFRESH_S = 3.0, 1.5
+_MOST_SAID = 200
 _PAINT_S = 0.5  # seconds; the longest that the first paint is waited for
 
 
-class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
+class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, CallsThroughTerminal, EarlyModes):
     """`sweep`: the one to open; without it the app begins with the list of all."""
 
     TITLE = "kitui"
@@ -84,6 +88,8 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
         self.read_only = read_only
         self.snapshot: Snapshot | None = None
         self.frozen = False
+        self.said: list[tuple[float, str]] = []
+        """Notifications with their times, the newest last."""
         self.unsaved: Path | None = None
         """The sweep file that the designer has changes to."""
         self.held: Snapshot | None = None
@@ -146,6 +152,8 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
         if self.frozen:
             self.held = message.snapshot
             return
+        if self.snapshot is not None:
+            self._tell(happenings(self.snapshot.status, message.snapshot.status))
         self.snapshot = message.snapshot
         if self.sweep is None:
             self.sweep = message.snapshot.sweep
@@ -155,6 +163,18 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
         self._analyse_where_needed(message.snapshot)
         if not self._painted.is_set():
             self.set_timer(0.03, self._painted.set)
+
+    def _tell(self, found: Sequence[Happening]) -> None:
+        """Call somebody who looks elsewhere."""
+        for one in found:
+            self.notify(one.words, severity="information" if one.kind == ENDED else "warning", markup=False)
+            if self.settings.notify:
+                self.call(terminal_notice(one.words))
+            if self.settings.on_end and not self.read_only:
+                try:
+                    run_own_command(self.settings.on_end, one)
+                except OSError as error:
+                    self.notify(f"on_end: {error}", severity="error", markup=False)
 
     async def _mount_more(self) -> None:
         """Make the screens that were not looked at yet, so that going to one is only drawing it."""
@@ -337,6 +357,24 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, EarlyModes):
         if copied:
             self.copy_to_clipboard(copied)
             self.notify(f"copied: {copied[:60]}", timeout=2, markup=False)
+
+    def action_copy_table(self) -> None:
+        copied = getattr(self.screen, "table_text", lambda: "")()
+        if copied:
+            self.copy_to_clipboard(copied)
+            self.notify(f"copied as Markdown: {len(copied.splitlines()):,} lines", timeout=2)
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Say it, and keep what was said: it is gone from its corner soon."""
+        self.said.append((time.time(), message))
+        del self.said[:-_MOST_SAID]
+        super().notify(message, **options)
+
+    def action_show_said(self) -> None:
+        from kitui.tui.screens.page import Page
+
+        lines = [f"{time.strftime('%H:%M:%S', time.localtime(moment_s))}  {words}" for moment_s, words in self.said]
+        self.push_screen(Page("What was said", [printable("\n".join(lines)) or "Nothing yet."]))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette lists: the actions that mean something here."""

@@ -16,6 +16,7 @@ from engine.errors import KituiError
 from kitui.tui.application import Application, application
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.widgets.key_bar import KeyBar
+from kitui.tui.widgets.line_table import LineTable
 from kitui.tui.widgets.top_bar import TopBar
 
 _SOON_S = 0.005
@@ -124,6 +125,10 @@ class KituiScreen(Screen[None]):
             self.kitui.tell_fault(error)
             return
         self.app.call_from_thread(self.notify, f"saved: {path}", markup=False)
+
+    def table_text(self) -> str:
+        """What is copied as Markdown: the table of the screen."""
+        return self.query(LineTable).first().markdown() if self.query(LineTable) else ""
 
     def copy_text(self) -> str:
         """What the copy action copies here."""

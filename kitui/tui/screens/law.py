@@ -29,6 +29,7 @@ from engine.spec.axes import AXES, SIZE, TOKENS, differing_axes
 from kitui.services.dose_axes import DOSE_AXES, FREQUENCY
 from kitui.services.engine_commands import analysis
 from kitui.services.labels import size_label
+from kitui.services.markdown import as_markdown
 from kitui.services.palette import Look
 from kitui.services.report import (
     OUTDATED,
@@ -374,6 +375,13 @@ class LawScreen(KituiScreen):
             return "map", self._fact_set
         is_of_law = self.query_one("#law-plot").has_focus or self.has_class("-law-plot")
         return "law" if is_of_law else "curves", self._fact_set
+
+    def table_text(self) -> str:
+        law = self._law()
+        if law is None:
+            return ""
+        table = as_markdown(collapse_table(law.collapse_points, size_names(law.sizes)))
+        return "\n\n".join([table, "\n".join(f"- {line.strip()}" for line in law_lines(law))])
 
     def copy_text(self) -> str:
         law = self._law()

@@ -19,6 +19,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from kitui.services.markdown import markdown_table
 from kitui.tui.bindings import bindings
 
 # A jump of a third of a page when the cursor runs over the edge: a held key then sends few full pages over the line.
@@ -196,6 +197,14 @@ class LineTable(Widget, can_focus=True):
         super().notify_style_update()
         self._drawn.clear()
         self._styles.clear()
+
+    def markdown(self) -> str:
+        """All rows, in the columns that are shown."""
+        shown = [i for i, column in enumerate(self.columns) if column.label.strip()]
+        heads = [self.columns[i].label for i in shown]
+        texts = [list(self._cells(row)) for row in self.rows]
+        right = [self.columns[i].right for i in shown]
+        return markdown_table(heads, [[text[i] for i in shown] for text in texts], right)
 
     # Moving
 

@@ -74,3 +74,15 @@ def test_a_theme_is_remembered_and_the_rest_of_the_file_stays(tmp_path: Path, mo
     with pytest.raises(SpecError, match="not valid TOML"):
         remember_theme("ansi-dark")
     assert path.read_text() == "theme = ["
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("notify = 3", "expected true or false"), ('on_end = "a \'b"', "expected a command")]
+)
+def test_what_is_to_be_told_is_checked(config: Path, text: str, words: str) -> None:
+    assert (read_settings().notify, read_settings().on_end) == (True, "")
+    config.write_text('notify = false\non_end = "notify-send kitui"\n')
+    assert (read_settings().notify, read_settings().on_end) == (False, "notify-send kitui")
+    config.write_text(text)
+    with pytest.raises(SpecError, match=words):
+        read_settings()

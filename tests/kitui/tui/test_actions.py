@@ -224,6 +224,28 @@ async def copy(hand: Hand) -> None:
     assert hand.app.clipboard == "smoke"
 
 
+@case("everywhere.copy_table", sweep="simulated")
+async def copy_table(hand: Hand) -> None:
+    await hand.press("Y")
+    heads, under, *rows = hand.app.clipboard.splitlines()
+    assert heads.startswith("| size | F |")
+    assert set(under) == set("| -:")
+    assert len(rows) == len(hand.table.rows)
+    await hand.press("4")
+    await hand.until(lambda: "F* =" in hand.words("#answer"))
+    await hand.press("Y")
+    assert "| verdict |" in hand.app.clipboard
+    assert "- law (power): F* = " in hand.app.clipboard
+
+
+@case("everywhere.history")
+async def history(hand: Hand) -> None:
+    hand.app.notify("something was said")
+    await hand.press("f4")
+    assert isinstance(hand.screen, Page)
+    assert "something was said" in hand.words("Page Static")
+
+
 @case("everywhere.quit")
 async def leave(hand: Hand) -> None:
     await hand.press("q")
@@ -468,7 +490,7 @@ async def groups(hand: Hand) -> None:
     box = hand.screen.query_one("#training-batch_size", Input)
     box.value = "-3"
     title = next(t for t in hand.screen.query(GroupTitle) if t.group.about.title == "Training")
-    assert "! 1" in str(title.render())
+    await hand.until(lambda: "! 1" in str(title.render()))
     await hand.press("ctrl+l")  # goes to what is at fault, and opens its group
     assert hand.screen.focused is box
     assert title.group.is_open

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.control.ledger.state_file import AtomicStorage
 from engine.records.workspace import Workspace
 from tests.conftest import wait_until
 from tests.kitui.conftest import held_workspace
@@ -55,6 +56,28 @@ def test_a_closed_terminal_ends_the_app_at_once(staged: Workspace, tmp_path: Pat
     terminal.hang_up()
     wait_until(lambda: not alive(terminal.pid), 5)
     assert list(tmp_path.glob("kitui/seen/*.json"))  # this moment is the last that was seen
+
+
+def test_the_terminal_is_called_when_a_sweep_has_ended(tmp_path: Path) -> None:
+    with held_workspace(tmp_path / "workspace") as workspace:
+        config = tmp_path / "kitui" / "config.toml"
+        config.parent.mkdir()
+        told = tmp_path / "told"
+        config.write_text(f'on_end = "touch {told}"\n')
+        with Terminal(APP, environment(workspace, tmp_path), 120, 40) as terminal:
+            wait_until(lambda: "smoke" in terminal.text, 30, lambda: terminal.text)
+            assert "\x1b]9;" not in terminal.written
+            storage = AtomicStorage(workspace.state)  # as the supervisor would, which this process stands for
+            content = storage.read() or {}
+            for run in content["runs"].values():
+                run["state"] = "cancelled" if run.get("state", "queued") in ("running", "queued") else run["state"]
+            storage.write(content)
+            storage.flush()
+            wait_until(lambda: "\x1b]9;smoke ended: " in terminal.written, 20, lambda: terminal.text)
+            assert "\x1b]777;notify;kitui;smoke ended: " in terminal.written
+            wait_until(told.exists, 20)
+            terminal.send("q")
+            assert terminal.wait() == 0
 
 
 def test_suspended_it_leaves_the_shell_and_comes_back(staged: Workspace, tmp_path: Path) -> None:

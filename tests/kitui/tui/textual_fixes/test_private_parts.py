@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 
 USED = {
     "kitui/cli/serving.py": {"_make_app"},
+    "kitui/tui/textual_fixes/calling.py": {"_driver"},
     "kitui/tui/textual_fixes/clipboard.py": {"_driver"},
     "kitui/tui/textual_fixes/early_modes.py": {"_init_mode", "_screen_stacks"},
     "kitui/tui/textual_fixes/palette.py": {"_action_command_list"},
