@@ -63,6 +63,14 @@ class Camera:
         return row.num(status) if row else 0
 
 
+def draw_figures(workspace: Workspace) -> None:
+    """The figures of `kitui figure`, on the demo."""
+    for kind in ("curves", "law", "map"):
+        path = HERE / "pictures" / f"figure-{kind}.svg"
+        argv = [sys.executable, "-m", "kitui", "figure", "laptop", kind, "-o", str(path)]
+        subprocess.run([*argv, "--workspace", str(workspace.root)], check=True)
+
+
 async def photograph(workspace: Workspace, demo: subprocess.Popen[bytes]) -> None:
     app = KituiApp(workspace, "laptop")
     async with app.run_test(size=SIZE) as pilot:
@@ -87,6 +95,7 @@ async def photograph(workspace: Workspace, demo: subprocess.Popen[bytes]) -> Non
         await camera.press("home")
         await camera.until(lambda: app.snapshot and app.snapshot.sweep == "laptop" and app.snapshot.analysis)
         await camera.take("sweeps")
+        await asyncio.to_thread(draw_figures, workspace)
         await camera.press("3")
         await camera.until(lambda: app.snapshot and app.snapshot.sweep == "laptop")
         await camera.press("g", "s", "down", "down", "down", "down")
@@ -99,6 +108,9 @@ async def photograph(workspace: Workspace, demo: subprocess.Popen[bytes]) -> Non
         await camera.take("help")
         await camera.press("escape", "4")
         await camera.take("law", 3)
+        await camera.press("m", "down", "down", "right", "right", "right", "right")
+        await camera.take("map", 2)
+        await camera.press("m")
         await camera.press("t")
         await camera.type("111k")
         await camera.press("enter")
