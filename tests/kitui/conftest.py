@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,7 @@ def make_simulated(workspace: Workspace) -> None:
     law = read_record(LawDocument, LAW)
     assert law is not None
     write_atomically(folder.law, encoded(msgspec.structs.replace(document, law=law)))
+    os.utime(folder.plan, (TIME_S, TIME_S))  # its date is on the screen
 
 
 def make_staged(workspace: Workspace) -> None:
