@@ -14,13 +14,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from engine.analysis.collapse import Collapse
 from engine.analysis.curves import Observation, gather, with_common_ceilings
 from engine.analysis.given_points import POINT_COLUMN
 from engine.analysis.import_rows import MEASURES, given_point, observations_of
 from engine.errors import DamageError, DataError, KituiError, together
 from engine.records.conditions import Condition
-from engine.records.plan import Plan, PlannedAnalysis, PlannedCell
+from engine.records.plan import Plan, PlannedAnalysis, PlannedCell, TruePoint
 from engine.records.record import write_record
 from engine.records.seals import check_manifest, write_manifest
 from engine.records.workspace import SweepFolder, Workspace
@@ -122,6 +124,7 @@ def write_sweep(
     *,
     simulated: bool,
     replace: bool,
+    truth: tuple[TruePoint, ...] = (),
 ) -> SweepFolder:
     """Build the sweep's folder aside and rename it in. DataError where the name is taken."""
     import pyarrow as pa
@@ -143,7 +146,8 @@ def write_sweep(
         columns = list(dict.fromkeys(column for row in rows for column in row))
         table = pa.table({column: pa.array(_one_type([row.get(column) for row in rows])) for column in columns})
         pq.write_table(table, building.results)
-        write_record(building.plan, _plan(observations, name, simulated=simulated))
+        plan = _plan(observations, name, simulated=simulated)
+        write_record(building.plan, msgspec.structs.replace(plan, truth=truth))
         write_manifest(building.root, [building.results.name])
         if folder.root.exists():
             discarded = building.root.with_name(f"{building.root.name}.old")

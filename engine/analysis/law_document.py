@@ -35,6 +35,7 @@ from engine.records.analysis import (
 )
 from engine.records.conditions import Condition, LawCondition
 from engine.records.plan import Plan
+from engine.spec.fact_sets import OVERALL
 from engine.spec.models import next_size_up
 from engine.spec.numbers import format_count
 
@@ -111,6 +112,7 @@ def law_document(
         simulated=plan.simulated,
         fact_set=fact_set,
         sizes=named_sizes(plan),
+        truth=plan.truth if fact_set == OVERALL.name else (),
         collapse_points=points,
         laws=tuple(laws),
         template_effect=templates.effect,

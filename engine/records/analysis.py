@@ -16,6 +16,7 @@ import msgspec
 from engine.records.conditions import Condition, LawCondition
 from engine.records.effects import Mechanism, TemplateEffect
 from engine.records.intervals import Interval
+from engine.records.plan import TruePoint
 from engine.records.record import SCHEMA_VERSION, Record, read_record
 
 Verdict = Literal["observed", "left_censored", "right_censored", "none_below_ceiling", "insufficient"]
@@ -349,6 +350,8 @@ class LawDocument(Record, frozen=True, kw_only=True):
     measure: str = "retention"
     """What fell, in words."""
     sizes: tuple[NamedSize, ...] = ()
+    truth: tuple[TruePoint, ...] = ()
+    """Of a simulated sweep, where overall retention truly falls."""
     collapse_points: tuple[CollapsePoint, ...]
     laws: tuple[SweepLaw, ...]
     template_effect: TemplateEffect | None

@@ -66,12 +66,21 @@ class PlannedAnalysis(Record, frozen=True, kw_only=True):
     target_retention: float = 0.8
 
 
+class TruePoint(Record, frozen=True, kw_only=True):
+    """Where a simulated size truly collapses; None where it never does."""
+
+    num_params: int
+    frequency: float | None
+
+
 class Plan(Record, frozen=True, kw_only=True):
     """`plan.json`: a sweep's cells, and what its corpus measures. Imported and simulated sweeps have one too."""
 
     schema_version: int = SCHEMA_VERSION
     sweep: str
     simulated: bool = False
+    truth: tuple[TruePoint, ...] = ()
+    """Of a simulated sweep."""
     imported: bool = False
     estimated: bool
     """True where the tokenizer could not be had here: tokens, ceiling and sizes are then guesses."""

@@ -34,8 +34,8 @@ from kitui.services.key_list import KeysDocument
 from kitui.services.loss_words import loss_law_lines, loss_law_table
 from kitui.services.report import (
     background_words,
-    collapse_table,
     law_lines,
+    law_table,
     laws_table,
     over_table,
     prediction_lines,
@@ -69,7 +69,7 @@ def print_law(law: LawDocument) -> None:
     console = out()
     console.print(f"{law.sweep}{simulated_label(law)}: collapse points, {law.fact_set} {law.measure}")
     console.print()
-    console.print(collapse_table(law.collapse_points, size_names(law.sizes)))
+    console.print(law_table(law))
     console.print()
     for line in law_lines(law):
         console.print(line)
@@ -110,7 +110,7 @@ def print_summary(workspace: Workspace, name: str, analysis: AnalysisDocument) -
     console.print()
     share = f"{100 * COLLAPSE_SHARE:g} %"
     console.print(f"Collapse points F* (the last frequency with at least {share} of the highest overall retention)")
-    console.print(collapse_table(law.collapse_points, size_names(law.sizes)))
+    console.print(law_table(law))
     console.print()
     for line in law_lines(law):
         console.print(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from rich.table import Table
@@ -52,6 +53,7 @@ VERDICTS = {
 }
 
 
+NO_TRUTH: Mapping[int, float | None] = MappingProxyType({})
 BAD_FIT = 0.01
 """p of the fit under which a curve is warned of."""
 OUTDATED = "What follows was worked out by another version of the analysis; it is being worked out anew."
@@ -121,7 +123,15 @@ def _dose_text(point: DosePoint | None, with_sd: bool) -> str:
     return text + ("*" if point.missing else "")
 
 
-def collapse_table(points: Sequence[CollapsePoint], names: Names = NO_NAMES) -> Table:
+def law_table(law: LawDocument) -> Table:
+    """The collapse points of a law's document; of a simulated one beside their truth."""
+    truth = {point.num_params: point.frequency for point in law.truth}
+    return collapse_table(law.collapse_points, size_names(law.sizes), truth)
+
+
+def collapse_table(
+    points: Sequence[CollapsePoint], names: Names = NO_NAMES, truth: Mapping[int, float | None] = NO_TRUTH
+) -> Table:
     table = Table(box=None, pad_edge=False)
     axes = differing_axes([p.condition for p in points])
     of_arms = len({p.condition.fill for p in points}) > 1
@@ -132,6 +142,7 @@ def collapse_table(points: Sequence[CollapsePoint], names: Names = NO_NAMES) -> 
         *(["fill"] if of_arms else []),
         "F*",
         "95 %",
+        *(["truth"] if truth else []),
         "half",
         "acquired",
         "drop",
@@ -149,6 +160,7 @@ def collapse_table(points: Sequence[CollapsePoint], names: Names = NO_NAMES) -> 
             *([p.condition.fill or "–"] if of_arms else []),
             number(p.collapse_frequency),
             interval(p.interval),
+            *([number(truth.get(p.condition.num_params))] if truth else []),
             number(p.half_drop_frequency),
             _acquired(p),
             "–" if p.drop is None else f"{p.drop:.0%}",

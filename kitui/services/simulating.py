@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from engine.errors import SpecError
+from engine.records.plan import TruePoint
 from engine.records.workspace import Workspace
 from engine.spec.numbers import LARGEST_COUNT, parse_count_axis, parse_number
 
@@ -63,7 +64,13 @@ def simulate_sweep(
         num_questions=num_questions,
     )
     observations = simulate(truth, seed)
-    write_sweep(observations, [row_of(o) for o in observations], name, workspace, simulated=True, replace=replace)
+    points = tuple(
+        TruePoint(num_params=size, frequency=None if collapse is None else float(collapse(size)))
+        for size in sorted(set(size_axis))
+    )
+    write_sweep(
+        observations, [row_of(o) for o in observations], name, workspace, simulated=True, replace=replace, truth=points
+    )
 
 
 def _check_law(collapse: Callable[[float], float], sizes: Sequence[int], law_text: str) -> None:

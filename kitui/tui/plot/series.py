@@ -240,6 +240,10 @@ def law_series(
                     symbol=look.marker, named=True, group=label,
                 )
             )  # fmt: skip
+    true = [(point.num_params, point.frequency) for point in law.truth if point.frequency is not None]
+    if true and points:
+        sizes_of, places_of = zip(*true, strict=True)
+        series.append(Series("truth", sizes_of, places_of, _OF_TRUTH, line=False, symbol=_CROSS, group="truth"))
     if target is not None and target.collapse_frequency is not None:
         aim, ends_at = target.condition.num_params, target.interval
         spread = None
@@ -255,8 +259,10 @@ def law_series(
     return series
 
 
-_OF_LAW, _OF_TARGET = 3, 0
-"""Places in the palette: from the middle, and its brightest."""
+_OF_LAW, _OF_TARGET, _OF_TRUTH = 3, 0, 5
+"""Places in the palette."""
+_CROSS = 6
+"""A place among the markers."""
 
 
 def _band_to(target: Prediction | None, law: SweepLaw) -> Sequence[BandPoint]:

@@ -34,8 +34,8 @@ from kitui.services.palette import Look
 from kitui.services.report import (
     OUTDATED,
     answer_lines,
-    collapse_table,
     law_lines,
+    law_table,
     prediction_lines,
     window_line,
 )
@@ -199,7 +199,7 @@ class LawScreen(KituiScreen):
             return ("Working it out …" if _has_results(snapshot) else "No run has ended yet."), ""
         outdated = [OUTDATED] if snapshot.analysis_is_outdated else []
         asked = [*self._prediction, ""] if self._prediction else []
-        table = plain_text(collapse_table(law.collapse_points, size_names(law.sizes)))
+        table = plain_text(law_table(law))
         answer = [*outdated, *answer_lines(law)]
         if self._target is not None:
             answer[-1] = window_line(self._target)
@@ -380,7 +380,7 @@ class LawScreen(KituiScreen):
         law = self._law()
         if law is None:
             return ""
-        table = as_markdown(collapse_table(law.collapse_points, size_names(law.sizes)))
+        table = as_markdown(law_table(law))
         return "\n\n".join([table, "\n".join(f"- {line.strip()}" for line in law_lines(law))])
 
     def copy_text(self) -> str:

@@ -437,3 +437,14 @@ def test_a_run_on_a_page_and_two_side_by_side(trained: CommandLine) -> None:
     assert "frequency" in differing
     assert "num_tokens" not in differing  # the same in both
     assert len(trained.json("run", first, last)["runs"]) == 2
+
+
+def test_a_simulated_law_stands_beside_its_truth(simulated: CommandLine) -> None:
+    document = simulated.json("law", "sim")
+    true = {point["num_params"]: point["frequency"] for point in document["truth"]}
+    assert true[30_000] == pytest.approx(30.0)
+    assert true[7_000] == pytest.approx(30 * (7 / 30) ** 0.5)
+    heads, *rows = simulated("law", "sim").stdout.splitlines()[2:7]
+    place = heads.split().index("truth") + 1  # an interval is two words
+    assert [row.split()[place] for row in rows] == ["14.5", "21.2", "30.0", "42.4"]
+    assert not simulated.json("law", "sim", "--fact-set", "infused")["truth"]
