@@ -108,7 +108,10 @@ def _prepared(index: int, curve: Curve, scatter: Scatter) -> _Prepared | Collaps
     means = np.array([np.mean([p.mean for p in dose]) for dose in by_dose])
     errors = np.array([np.sqrt(dispersion * sum(p.variance_of_mean() for p in dose)) / len(dose) for dose in by_dose])
     if not (means > MAX_ERROR_OF_LEARNED * errors).any():
-        reason = "nothing was learned: no frequency lifts retention clearly above chance"
+        reason = (
+            "nothing was learned: no frequency lifts retention clearly above chance (more tokens, higher frequencies "
+            "or larger sizes may)"
+        )
         return _insufficient(curve, scatter, reason, test.p_value)
     return _Prepared(index, curve, doses, parts, by_dose, dispersion, test)
 

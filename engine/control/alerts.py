@@ -15,6 +15,8 @@ from engine.records.metrics import AnyRecord, StepRecord, parse_lines
 from engine.records.states import Runs
 from engine.records.workspace import Workspace
 
+STANDS_STILL = "no progress"
+"""How the alert of a stalled run begins."""
 STALL_S = 120.0
 """A run without a new record for so long, and for ten times its usual interval, has stalled."""
 SLOW_SHARE = 0.5
@@ -53,7 +55,7 @@ def _run_alert(metrics: Path, started_s: float, now: float) -> str | None:
     limit_s = max(STALL_S, 10 * statistics.median(gaps)) if gaps else 2 * STALL_S
     last_s = max([started_s, *times[-1:]])
     if now - last_s > limit_s:  # a time of day, not how long it is: a still screen is to stay still
-        return f"no progress since {time.strftime('%F %H:%M', time.localtime(last_s))}"
+        return f"{STANDS_STILL} since {time.strftime('%F %H:%M', time.localtime(last_s))}"
     steps = [r for r in records if isinstance(r, StepRecord)]
     if steps and steps[-1].loss is None:
         return f"loss not finite at step {steps[-1].step:,}"

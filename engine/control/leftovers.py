@@ -23,7 +23,7 @@ from engine.records.processes import GuardRecord
 from engine.records.raw_bundle import RawBundle
 from engine.records.record import read_record
 from engine.records.states import LOCAL, RunState
-from engine.records.trash import read_trash
+from engine.records.trash import is_entry, read_trash
 from engine.records.workspace import Workspace, is_locked, read_json, size_of
 from engine.spec.names import is_name
 
@@ -39,6 +39,7 @@ _LEFT = {
         "sweeps": r"\.[a-z0-9._-]+\.\w{8}(?:\.old)?|\.deleted-.+",
         "tokens": r"\.[0-9a-f]{12}\.(?:\w{8}|making)(?:\.damaged)?|\.deleted-.+",
         "runs": r"\.deleted-.+",
+        "trash": r"\.deleted-.+",
         "sweeps/*": _BEING_WRITTEN,
         "runs/*": _BEING_WRITTEN,
         "runs/*/checkpoints": r"\.\d+\.(?:building|removed)",
@@ -156,11 +157,15 @@ def _temporary(workspace: Workspace) -> Iterator[Leftover]:
         for name in sorted(_all_names(folder)):
             if _LEFT[pattern].fullmatch(name) and _is_old(folder / name):
                 yield _here("temporary", workspace, folder / name)
+    known = {entry.root.name for entry in read_trash(workspace)}
+    for name in sorted(_names(workspace.trash) - known):  # nobody can say what it was
+        if is_entry(name) and _is_old(workspace.trash / name):
+            yield _here("temporary", workspace, workspace.trash / name)
 
 
 def _written_in(workspace: Workspace, sweeps: Iterable[str], runs: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """The folders that kitui writes in, with the pattern for each."""
-    for name in (".", "queue", "facts", "sweeps", "tokens", "runs"):
+    for name in (".", "queue", "facts", "sweeps", "tokens", "runs", "trash"):
         if not (workspace.root / name).is_symlink():
             yield name, workspace.root / name
     yield from (("sweeps/*", workspace.sweep(name).root) for name in sweeps if is_name(name))

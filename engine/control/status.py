@@ -67,7 +67,7 @@ def status(workspace: Workspace, state: State, only: str | None = None) -> Statu
 def _foreign_status(folder: SweepFolder, plan: Plan) -> SweepStatus:
     """How a sweep stands that was imported or simulated: it has ended."""
     return SweepStatus(
-        name=plan.sweep,
+        name=folder.root.name,
         simulated=plan.simulated,
         archived=folder.archived.exists(),
         launched_s=folder.plan.stat().st_mtime,

@@ -49,12 +49,17 @@ def entry_path(workspace: Workspace, deleted: Deleted) -> Path:
     return workspace.trash / f"{round(1000 * deleted.deleted_s):013d}-{deleted.name}"
 
 
+def is_entry(name: str) -> bool:
+    """Whether a folder in the trash has the name of an entry."""
+    return _ENTRY.fullmatch(name) is not None
+
+
 def read_trash(workspace: Workspace) -> list[TrashFolder]:
     """What can be had back, the newest first. A folder without a readable record is none of it."""
     found = []
     names = workspace.trash.iterdir() if workspace.trash.is_dir() else ()
     for path in sorted(names, reverse=True):
-        if _ENTRY.fullmatch(path.name):
+        if is_entry(path.name):
             try:
                 deleted = read_record(Deleted, record_path(path))
             except KituiError:

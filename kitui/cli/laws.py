@@ -23,7 +23,9 @@ from kitui.cli.base import (
 
 
 def complete_figures(incomplete: str) -> list[str]:
-    return [kind for kind in ("curves", "law", "map") if kind.startswith(incomplete)]
+    from kitui.services.figures import FIGURES
+
+    return [kind for kind in FIGURES if kind.startswith(incomplete)]
 
 
 @app.command()

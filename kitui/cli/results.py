@@ -22,7 +22,12 @@ from kitui.cli.base import (
 def import_(
     context: typer.Context,
     table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="CSV, TSV, Parquet or JSON lines: one row a run and fact set.")
+        Path,
+        typer.Argument(
+            metavar="TABLE",
+            help="CSV, TSV, Parquet or JSON lines, a row a run and fact set: num_params, num_tokens, frequency, seed, "
+            "and correct, num_questions, num_choices, or accuracy with the last two, or retention.",
+        ),
     ],
     name: Annotated[str, typer.Option("--name", help="The sweep's name.")],
     columns: MapOption = None,

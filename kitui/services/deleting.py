@@ -16,6 +16,8 @@ class TrashedSweep(Record, frozen=True, kw_only=True):
     """A sweep that can be had back."""
 
     name: str
+    id: str
+    """Tells it from others of its name: `kitui undelete` takes it, too."""
     deleted_s: float
     left_s: float
     """Until it goes for good."""
@@ -40,6 +42,8 @@ def deletion_words(workspace: Workspace, names: Sequence[str]) -> str:
     held = sum(size_of(workspace.run(run.name).root) for run in runs)
     held += sum(size_of(workspace.sweep(name).root) for name in names)
     shared = len(theirs & kept)
+    if not any(name in state.sweeps for name in names):
+        return f"results that came from elsewhere, {size_of_bytes(held)}"
     words = f"{counted(len(runs), 'run')}, {number(hours)} slot-hours, {size_of_bytes(held)}"
     return words + (f"; {counted(shared, 'run')} stay, for other sweeps have them" if shared else "")
 
@@ -50,6 +54,7 @@ def trash_document(workspace: Workspace) -> TrashDocument:
         trash=tuple(
             TrashedSweep(
                 name=entry.deleted.name,
+                id=entry.root.name,
                 deleted_s=entry.deleted.deleted_s,
                 left_s=max(0.0, entry.deleted.deleted_s + KEPT_S - now_s),
                 runs=len(entry.deleted.runs),
@@ -62,7 +67,6 @@ def trash_document(workspace: Workspace) -> TrashDocument:
 
 def trash_lines(document: TrashDocument) -> list[str]:
     return [
-        f"{one.name}  {counted(one.runs, 'run')}, {size_of_bytes(one.num_bytes)}, "
-        f"gone for good in {duration(one.left_s)}"
+        f"{one.id}  {counted(one.runs, 'run')}, {size_of_bytes(one.num_bytes)}, gone for good in {duration(one.left_s)}"
         for one in document.trash
     ]

@@ -103,8 +103,10 @@ def _curves(figure: Figure, study: _Study) -> None:
     doses = sorted({float(p.frequency) for c in own for p in c.points if p.frequency > 0})
     axes.set_xscale("log")
     _plain_numbers(axes.xaxis)
-    for index, curve in enumerate(own):
+    are_alone = len({c.num_params for c in conditions}) == len(conditions)
+    for index, curve in enumerate(own if doses else []):
         look = study.look(curve.condition.num_params)
+        look = look if are_alone else Look(look.colour, index % len(_MARKERS))
         label = condition_label(curve.condition, conditions, names)
         _curve(axes, curve, fits.get(curve.condition), look, label, doses, index)
     window = usable_window(study.points)
@@ -116,7 +118,9 @@ def _curves(figure: Figure, study: _Study) -> None:
     axes.set_xlabel("F, writings of a fact")
     if doses and any(p.frequency == 0 for c in own for p in c.points):
         _break_axis(axes, doses[0])
-    if own:
+    if not doses:
+        axes.text(0.5, 0.5, "no results above F = 0", ha="center", transform=axes.transAxes, color=_FAINT)
+    elif own:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
@@ -132,7 +136,7 @@ def _curve(
     colour, marker = ON_LIGHT[look.colour], _MARKERS[look.marker]
     known = [p for p in curve.points if p.mean is not None]
     fitted = point.fitted if point is not None else None
-    x = [float(p.frequency) if p.frequency > 0 else doses[0] / _ZERO for p in known] if doses else []
+    x = [float(p.frequency) if p.frequency > 0 else doses[0] / _ZERO for p in known]
     y, sd = [p.mean or 0.0 for p in known], [p.sd or 0.0 for p in known]
     if fitted is not None:
         axes.plot(fitted.frequencies, fitted.retention, color=colour, lw=1.6)
@@ -160,6 +164,11 @@ def _break_axis(axes: Axes, first: float) -> None:
     axes.annotate("//", (first / _ZERO**0.5, 0), xycoords=("data", "axes fraction"), ha="center", va="center",
                   annotation_clip=False, color=_INK, backgroundcolor="white", size=8)  # fmt: skip
     axes.set_xlim(left=first / _ZERO / 1.3)
+    from matplotlib.ticker import FixedLocator
+
+    for which, axis_ticks in (("major", axes.get_xticks()), ("minor", axes.get_xticks(minor=True))):
+        kept = FixedLocator([tick for tick in axis_ticks if tick >= first * (1 - 1e-9)])  # none in the gap
+        (axes.xaxis.set_major_locator if which == "major" else axes.xaxis.set_minor_locator)(kept)
 
 
 def _law(figure: Figure, study: _Study) -> None:
@@ -224,7 +233,13 @@ def _map(figure: Figure, study: _Study) -> None:
             axes.add_patch(_rectangle(x, y, fill, hatch))
             if mean is not None:
                 axes.text(
-                    x, y, retention(mean), ha="center", va="center", size=8, color="white" if mean > 0.55 else _INK
+                    x,
+                    y,
+                    retention(mean),
+                    ha="center",
+                    va="center",
+                    size=8,
+                    color="white" if mean > _DARK_FROM else _INK,
                 )
         _row_marks(axes, found, row, y)
     axes.set_xlim(-0.6, len(found.frequencies) + 2.6)
@@ -258,7 +273,8 @@ def _row_marks(axes: Axes, found: StudyMap, row: MapRow, y: float) -> None:
 
 def _places(found: StudyMap) -> Callable[[float], float]:
     """Where a frequency lies among the columns: in log F between two of them."""
-    known = [max(f, found.frequencies[1] / 4 if len(found.frequencies) > 1 else 1) for f in found.frequencies]
+    first = next((f for f in found.frequencies if f > 0), 1.0)
+    known = [f if f > 0 else first / 4 for f in found.frequencies]
 
     def place(frequency: float) -> float:
         return float(np.interp(np.log(frequency), np.log(known), range(len(known))))

@@ -43,7 +43,7 @@ def _clean_words(_order: Any, answer: Obeyed) -> str:
 
 
 def _deletion_words(order: Any, answer: Obeyed) -> str:
-    words = f"deleted, with {counted(answer.runs, 'run')} that no other sweep wants"
+    words = "deleted" + (f", with {counted(answer.runs, 'run')} that no other sweep wants" if answer.runs else "")
     return words if order.for_good else f"{words}: kitui undelete {' '.join(order.names)} has it back"
 
 
@@ -88,7 +88,8 @@ _VERBS = (
     ),
     Verb(
         "undelete", "Have deleted sweeps back, with their runs, within 7 days; without names, list them.",
-        lambda order, answer: f"{', '.join(order.names)} back, with {counted(answer.runs, 'run')}",
+        lambda order, answer: f"{', '.join(order.names)} back"
+        + (f", with {counted(answer.runs, 'run')}" if answer.runs else ""),
     ),
     Verb(
         "clean",

@@ -45,6 +45,8 @@ def predict(
         one = _choose(law.laws, where)
         members = [p.condition for p in law.collapse_points if p.condition.law_condition() == one.condition]
         prediction = _predict(one, members, size, tokens)
+        if params in PRESETS:  # the size of that name, whose number is not so round
+            prediction = msgspec.structs.replace(prediction, model=params)
         band = _band(one, members, prediction)
         if is_locked and prediction.collapse_frequency is not None:
             locked = lock_prediction(workspace, document, one, prediction)

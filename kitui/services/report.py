@@ -188,13 +188,19 @@ def answer_lines(law: LawDocument) -> list[str]:
     for one in law.laws:
         of = f", {one.condition.words()}" if len(law.laws) > 1 else ""
         exponent, ends = _exponent(one.parameters)
-        lines.append(f"{one.equation}{of}" + (f"; exponent {exponent} {ends}" if exponent != "–" else ""))
+        lines.append(f"{one.equation}{of}" + (f"; exponent 95 % {ends}" if exponent != "–" else ""))
         if one.next_size is not None:
             lines.append(window_line(one.next_size))
     if not law.laws:
         observed = sum(point.status == "observed" for point in law.collapse_points)
         lines.append(f"{observed} of {len(law.collapse_points)} collapse points observed")
         lines.append(f"no law: {law.reason}" if law.reason else "no law yet")
+        conditions, names = [point.condition for point in law.collapse_points], size_names(law.sizes)
+        lines += [
+            f"{condition_words(point.condition, conditions, names)}: {point.reason}"
+            for point in law.collapse_points
+            if point.status == "insufficient"
+        ]
     return lines
 
 
@@ -209,7 +215,9 @@ def window_line(found: Prediction) -> str:
     if found.acquisition_frequency is not None:
         parts.append(f"acquired from {dose(found.acquisition_frequency)}")
     recommended = found.recommended_frequency
-    parts.append(f"use F ≤ {dose(recommended)}" if recommended is not None else "no frequency recommended")
+    parts.append(
+        f"use F ≤ {dose(recommended)}" if recommended is not None else f"no frequency recommended: {found.reason}"
+    )
     return " · ".join(parts)
 
 

@@ -3,6 +3,8 @@ logs` prints them, and the app shows the same."""
 
 from __future__ import annotations
 
+import codecs
+
 from engine.records.metrics import MetricsTail
 from engine.records.workspace import RunFolder
 from kitui.services.learning_curve import record_line
@@ -17,6 +19,7 @@ class RunLog:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._offset = 0
+        self._decode = _decoder()
         self._tail = MetricsTail(folder.metrics)
 
     def read_new(self) -> list[str]:
@@ -27,7 +30,7 @@ class RunLog:
         try:
             with self._folder.log.open("rb") as handle:
                 if handle.seek(0, 2) < self._offset:  # another file: the run is trained anew
-                    self._offset = 0
+                    self._offset, self._decode = 0, _decoder()
                 handle.seek(self._offset)
                 chunk = handle.read(_CHUNK_BYTES)
         except FileNotFoundError:
@@ -35,4 +38,9 @@ class RunLog:
         # A line that is being written is shown as far as it goes; what is added to it comes as a line of its own.
         end = chunk.rfind(b"\n") + 1 or len(chunk)
         self._offset += end
-        return [printable(line) for line in chunk[:end].decode("utf-8", "replace").splitlines()]
+        return [printable(line) for line in self._decode.decode(chunk[:end]).splitlines()]
+
+
+def _decoder() -> codecs.IncrementalDecoder:
+    """Keeps the bytes of a letter of which the rest is still to come."""
+    return codecs.getincrementaldecoder("utf-8")("replace")

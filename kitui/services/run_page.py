@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from engine.control.ledger.state_file import read_state
 from engine.control.status import unseen_runs
@@ -123,7 +124,7 @@ def run_parts(document: RunDocument) -> list[RenderableType]:
         parts.append(_scores_table(document))
     settings = _grid("Settings")
     for key, value in document.settings.items():
-        settings.add_row(printable(key), printable(str(value)))
+        settings.add_row(_text(key), _text(value))
     parts.append(settings)
     if document.events:
         parts.append("\n".join(["Events", *document.events]))
@@ -169,10 +170,10 @@ def differing_table(documents: Sequence[RunDocument]) -> Table:
         values = one.settings | {f"R {name}": retention(score) for name, score in one.scores.items()}
         values |= {"status": one.status, "host": one.host}
         for key, value in values.items():
-            rows.setdefault(key, ["–"] * len(documents))[place] = printable(str(value))
+            rows.setdefault(key, ["–"] * len(documents))[place] = str(value)
     for key, cells in rows.items():
         if len(set(cells)) > 1:
-            table.add_row(printable(key), *cells)
+            table.add_row(_text(key), *map(_text, cells))
     return table
 
 
@@ -182,6 +183,11 @@ def _grid(title: str, columns: Sequence[str] = (), *, ratio: bool = True) -> Tab
     for column in columns or ("key", "value"):
         table.add_column(column, justify="right" if ratio and columns and column != "facts" else "left")
     return table
+
+
+def _text(value: object) -> Text:
+    """As it stands: what looks like markup is none."""
+    return Text(printable(str(value)))
 
 
 def _clock(moment_s: float) -> str:

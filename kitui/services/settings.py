@@ -72,7 +72,7 @@ def remember_theme(theme: str) -> None:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-    path = settings_path()
+    path = settings_path().resolve()  # a link to a file that is kept elsewhere stays one
     try:
         document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
     except (TOMLKitError, UnicodeDecodeError) as error:

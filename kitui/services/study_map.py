@@ -10,6 +10,7 @@ from typing import NamedTuple
 from engine.records.analysis import AnalysisDocument, CollapsePoint, DosePoint, Prediction, size_names
 from engine.records.conditions import Condition
 from engine.records.plan import Plan, PlannedCell
+from engine.spec.numbers import format_count
 from kitui.services.format import counted, dose_interval, number, retention
 from kitui.services.labels import condition_label, size_label
 
@@ -26,14 +27,31 @@ class MapCell(NamedTuple):
     is_running: bool = False
 
 
+Place = tuple[float, int | float | None, int | None]
+"""N, D and the number of templates: what a row is of."""
+
+
 class MapRow(NamedTuple):
     label: str
-    num_params: float
+    place: Place
     cells: dict[Frequency, MapCell]
     ceiling: float | None = None
     point: CollapsePoint | None = None
     target: Prediction | None = None
     """Of a row that is predicted, and has no cells."""
+
+    @property
+    def num_params(self) -> float:
+        return self.place[0]
+
+    def expression(self, frequency: Frequency) -> str:
+        """The filter that picks the runs of a cell."""
+        num_params, num_tokens, templates = self.place
+        parts = [f"params={num_params:.0f}", f"frequency={frequency!r}"]
+        parts += [f"num_tokens={num_tokens!r}"] if num_tokens is not None else []
+        # Where nothing is infused, one number of templates stands for all.
+        parts += [f"templates={templates}"] if templates is not None and frequency > 0 else []
+        return " and ".join(parts)
 
     @property
     def acquired(self) -> float | None:
@@ -69,10 +87,10 @@ def study_map(
     fact_set: str,
     *,
     target: Prediction | None = None,
-    running: Collection[tuple[int, Frequency]] = (),
+    running: Collection[tuple[Place, Frequency]] = (),
     keep: Collection[Condition] | None = None,
 ) -> StudyMap:
-    """`running`: sizes and frequencies in training; `keep`: only these conditions, where some are chosen."""
+    """`running`: places and frequencies in training; `keep`: only these conditions, where some are chosen."""
     rows = []
     curves = [c for c in document.curves if c.fact_set == fact_set] if document is not None else []
     curves = [c for c in curves if keep is None or c.condition in keep]
@@ -82,19 +100,19 @@ def study_map(
     points = {point.condition: point for point in law.collapse_points} if law is not None else {}
     for curve in curves:
         condition = curve.condition
-        cells = {
-            point.frequency: _cell(point, (condition.num_params, point.frequency) in running) for point in curve.points
-        }
+        place: Place = (condition.num_params, condition.num_tokens, condition.templates)
+        cells = {point.frequency: _cell(point, (place, point.frequency) in running) for point in curve.points}
         label = condition_label(condition, conditions, names)
-        rows.append(MapRow(label, condition.num_params, cells, condition.ceiling_frequency, points.get(condition)))
-    known = {row.num_params for row in rows}
+        rows.append(MapRow(label, place, cells, condition.ceiling_frequency, points.get(condition)))
+    known = {row.place[:2] for row in rows}
     if keep is None:
         rows += _untrained(plan, known, running)
     rows.sort(key=lambda row: -row.num_params)
     if target is not None and target.collapse_frequency is not None:
         aim = target.condition
         label = target.model or size_label(aim.num_params, names)
-        rows.insert(0, MapRow(label, aim.num_params, {}, aim.ceiling_frequency, target=target))
+        place = (aim.num_params, aim.num_tokens, aim.templates)
+        rows.insert(0, MapRow(label, place, {}, aim.ceiling_frequency, target=target))
     frequencies = {cell.frequency for cell in plan.cells} | {f for row in rows for f in row.cells}
     return StudyMap(tuple(sorted(frequencies)), tuple(rows))
 
@@ -103,23 +121,25 @@ def _cell(point: DosePoint, is_running: bool) -> MapCell:
     return MapCell(point.mean, point.sd, point.n, point.missing, is_running)
 
 
-def _untrained(plan: Plan, known: Collection[float], running: Collection[tuple[int, Frequency]]) -> list[MapRow]:
-    """The sizes of which nothing is known yet."""
-    by_size: dict[int, list[PlannedCell]] = {}
+def _untrained(
+    plan: Plan, known: Collection[tuple[float, int | float | None]], running: Collection[tuple[Place, Frequency]]
+) -> list[MapRow]:
+    """The sizes and budgets of which nothing is known yet."""
+    by_place: dict[Place, list[PlannedCell]] = {}
     for cell in plan.cells:
-        if cell.num_params not in known:
-            by_size.setdefault(cell.num_params, []).append(cell)
-    return [
-        MapRow(
-            cells_of[0].model,
-            size,
-            {
-                f: MapCell(None, None, 0, sum(c.frequency == f for c in cells_of), (size, f) in running)
-                for f in {cell.frequency for cell in cells_of}
-            },
-        )
-        for size, cells_of in by_size.items()
-    ]
+        if (cell.num_params, cell.num_tokens) not in known:
+            by_place.setdefault((cell.num_params, cell.num_tokens, None), []).append(cell)
+    budgets = {place[1] for place in by_place}
+    rows = []
+    for place, cells_of in by_place.items():
+        under_way = {frequency for (size, budget, _), frequency in running if (size, budget) == place[:2]}
+        cells = {
+            f: MapCell(None, None, 0, sum(c.frequency == f for c in cells_of), f in under_way)
+            for f in {cell.frequency for cell in cells_of}
+        }
+        label = cells_of[0].model + (f" D={format_count(cells_of[0].num_tokens)}" if len(budgets) > 1 else "")
+        rows.append(MapRow(label, place, cells))
+    return rows
 
 
 def cell_words(row: MapRow, frequency: Frequency) -> str:

@@ -17,7 +17,7 @@ from engine.records.workspace import Workspace
 
 
 def predict_beside(
-    workspace: Workspace, sweep: str, *, params: str, tokens: str | None, where: str | None
+    workspace: Workspace, sweep: str, *, params: str, tokens: str | None, where: str | None, fact_set: str
 ) -> PredictionDocument:
     """By `kitui predict`: what it says is what anybody can get from the command line. KituiError has its words where it
     refuses."""
@@ -25,6 +25,7 @@ def predict_beside(
     argv += ["--workspace", str(workspace.root)]
     argv += ["--tokens", tokens] if tokens else []
     argv += ["--where", where] if where else []
+    argv += ["--fact-set", fact_set]
     done = _beside(argv)
     try:
         return decoded(PredictionDocument, done.stdout)

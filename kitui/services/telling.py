@@ -9,6 +9,7 @@ import shlex
 import subprocess
 from typing import NamedTuple
 
+from engine.control.alerts import STANDS_STILL
 from engine.records.states import RunStatus
 from engine.records.status import StatusDocument, SweepStatus
 from kitui.services.format import counted
@@ -43,8 +44,8 @@ def _happening(before: SweepStatus, now: SweepStatus) -> Happening | None:
     more = now.num_in_trouble - before.num_in_trouble
     if more > 0:
         return Happening(FAILS, now.name, f"{now.name}: {counted(more, 'run')} failed")
-    new = [alert for alert in now.alerts if alert not in before.alerts]
-    if new and now.num_open and not before.alerts:
+    new = [alert for alert in now.alerts if alert not in before.alerts and STANDS_STILL in alert]
+    if new and now.num_open:
         return Happening(STALLS, now.name, f"{now.name}: {new[0]}")
     return None
 

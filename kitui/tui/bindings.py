@@ -23,5 +23,5 @@ def key_words(where: str, keymap: Mapping[str, str], without: str = "") -> str:
     return "   ".join(
         f"{key_name(keymap.get(a.id, a.key).split(',')[0])} {a.label.lower()}"
         for a in ACTIONS
-        if a.where == where and a.name != without
+        if a.where == where and a.name != without and (a.show or where not in ("confirm",))
     )

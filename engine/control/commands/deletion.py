@@ -13,7 +13,7 @@ from engine.control.ledger.ledger import Ledger
 from engine.errors import KituiError, SpecError, nearest
 from engine.records.plan import Plan, launched_plan, read_plan
 from engine.records.record import encoded
-from engine.records.states import LOCAL
+from engine.records.states import LOCAL, RunState, RunStatus
 from engine.records.trash import KEPT_S, Deleted, TrashFolder, entry_path, read_trash, record_path
 from engine.records.workspace import SweepFolder, Workspace, remove, write_atomically
 
@@ -22,9 +22,12 @@ def delete(parts: Parts, names: tuple[str, ...], *, for_good: bool) -> int:
     """Put these sweeps into the trash, or, `for_good`, remove them; how many runs went with them. SpecError where one
     still runs, before anything is moved."""
     workspace, ledger = parts.workspace, parts.ledger
+    names = tuple(dict.fromkeys(names))
     for name in names:
         if name not in ledger.sweeps and name not in workspace.sweep_names():
             raise parts.no_sweep(name)
+    if not for_good:
+        _check_one_disk(workspace)
     kept = {r for name, sweep in ledger.sweeps.items() if name not in names for r in sweep.run_ids}
     theirs = {name: ledger.sweeps[name].run_ids if name in ledger.sweeps else () for name in names}
     runs = {r for run_ids in theirs.values() for r in run_ids if r in ledger.runs} - kept
@@ -39,7 +42,7 @@ def delete(parts: Parts, names: tuple[str, ...], *, for_good: bool) -> int:
         deleted.append(Deleted(name=name, deleted_s=time.time(), sweep=ledger.sweeps.get(name), runs=own))
     plans = {name: _plans(workspace.sweep(name)) for name in names}
     # A full disk takes nothing more: what goes for good needs no place there.
-    entries = [] if for_good else [_put_down(workspace, one) for one in deleted]
+    entries = [] if for_good else _put_down(workspace, deleted)
     for name in names:
         parts.preparing.stop(name)
         parts.analyses.drop(name)
@@ -67,15 +70,16 @@ def undelete(parts: Parts, names: tuple[str, ...]) -> int:
     workspace, ledger = parts.workspace, parts.ledger
     trash = read_trash(workspace)
     entries = []
-    for name in names:
-        entry = next((one for one in trash if one.deleted.name == name), None)
+    for name in dict.fromkeys(names):
+        entry = next((one for one in trash if name in (one.deleted.name, one.root.name)), None)
         if entry is None:
             known = [one.deleted.name for one in trash]
             mend = nearest(name, known) if known else "There is nothing in the trash."
             raise SpecError("nothing of this name is in the trash.", value=name, mend=mend)
-        if name in ledger.sweeps or (entry.sweep.root.exists() and workspace.sweep(name).root.exists()):
-            mend = "Delete or rename that one first."
-            raise SpecError("there is a sweep of this name again.", value=name, mend=mend)
+        own = entry.deleted.name
+        if own in ledger.sweeps or (entry.sweep.root.exists() and workspace.sweep(own).root.exists()):
+            mend = f"Delete that one first; then kitui undelete {entry.root.name} has this one back."
+            raise SpecError("there is a sweep of this name again.", value=own, mend=mend)
         entries.append(entry)
     num_runs = 0
     for entry in entries:
@@ -97,12 +101,30 @@ def purge_expired(parts: Parts, now_s: float) -> None:
             _purge(parts, entry)
 
 
-def _put_down(workspace: Workspace, deleted: Deleted) -> TrashFolder:
-    entry = TrashFolder(entry_path(workspace, deleted), deleted)
+def _check_one_disk(workspace: Workspace) -> None:
+    """SpecError where the trash would lie on another disk than what goes there: it would be copied, and not moved."""
+    places = [workspace.root, workspace.root / "sweeps", workspace.root / "runs"]
+    if len({place.stat().st_dev for place in places if place.exists()}) > 1:
+        raise SpecError(
+            "its sweeps and runs lie on several disks: there is no trash.",
+            where=str(workspace.root),
+            mend="kitui delete --for-good removes them at once.",
+        )
+
+
+def _put_down(workspace: Workspace, deleted: list[Deleted]) -> list[TrashFolder]:
+    """The entries, with how the state has what goes there. All of them or, where there is no room, none."""
+    entries = [TrashFolder(entry_path(workspace, one), one) for one in deleted]
     workspace.trash.mkdir(mode=0o700, exist_ok=True)
-    (entry.root / "runs").mkdir(parents=True)
-    write_atomically(record_path(entry.root), encoded(deleted))
-    return entry
+    try:
+        for entry in entries:
+            (entry.root / "runs").mkdir(parents=True)
+            write_atomically(record_path(entry.root), encoded(entry.deleted))
+    except OSError:
+        for entry in entries:
+            shutil.rmtree(entry.root, ignore_errors=True)
+        raise
+    return entries
 
 
 def _bring_back(workspace: Workspace, ledger: Ledger, trash: list[TrashFolder], run_id: str) -> bool:
@@ -115,6 +137,8 @@ def _bring_back(workspace: Workspace, ledger: Ledger, trash: list[TrashFolder], 
             _move(entry.run(run_id), workspace.run(run_id).root)
             ledger.put_run(state)
             return True
+    gone = "it was deleted for good with another sweep; kitui retry trains it again"
+    ledger.put_run(RunState(name=run_id, status=RunStatus.CANCELLED, reason=gone))
     return False
 
 
@@ -122,7 +146,7 @@ def _move(source: Path, target: Path) -> None:
     """Whatever is there; what a killed process had moved already stays."""
     if source.exists() and not target.exists():
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.move(source, target)
+        source.rename(target)
 
 
 def _purge(parts: Parts, entry: TrashFolder) -> None:
@@ -140,20 +164,23 @@ def _release(parts: Parts, deleted: Deleted, own: list[Plan]) -> None:
     tokens_ids = {p.tokens_id for p in own} - {p.tokens_id for p in plans} - {""}
     for tokens_id in tokens_ids:
         remove(workspace.tokens(tokens_id))
-    for host, folders in _left_on_hosts(ledger, deleted).items():
+    for host, folders in _left_on_hosts(workspace, ledger, deleted).items():
         parts.fleet.discard(host, [*folders, *(f"tokens/{tokens_id}" for tokens_id in tokens_ids)])
     for facts_id in {p.facts_id for p in own} - {p.facts_id for p in plans} - {""}:
         workspace.facts(facts_id).unlink(missing_ok=True)
 
 
-def _left_on_hosts(ledger: Ledger, deleted: Deleted) -> dict[str, set[str]]:
-    """What a sweep and its runs have left on other hosts, and nothing has there again."""
+def _left_on_hosts(workspace: Workspace, ledger: Ledger, deleted: Deleted) -> dict[str, set[str]]:
+    """What a sweep and its runs have left on other hosts, and nothing has there again or can have back."""
+    trash = [entry.deleted for entry in read_trash(workspace)]
+    sweeps = {*ledger.sweeps, *(one.name for one in trash)}
+    runs = {*ledger.runs, *(run.name for one in trash for run in one.runs)}
     folders: dict[str, set[str]] = {}
-    if deleted.sweep is not None and deleted.name not in ledger.sweeps:
+    if deleted.sweep is not None and deleted.name not in sweeps:
         for host in deleted.sweep.hosts:
             folders.setdefault(host, set()).add(f"sweeps/{deleted.name}")
     for run in deleted.runs:
-        if run.name not in ledger.runs:
+        if run.name not in runs:
             for host in {run.host, *run.used_s}:
                 folders.setdefault(host, set()).add(f"runs/{run.name}")
     folders.pop(LOCAL, None)

@@ -45,6 +45,7 @@ from kitui.tui.screens.confirm import Ask, Confirm
 from kitui.tui.screens.page import Page
 
 _PAUSE_S = 0.6
+_HOW_TO_GO = "↑ ↓ go from field to field; enter opens a group"
 
 
 class DesignerScreen(KituiScreen):
@@ -139,7 +140,9 @@ class DesignerScreen(KituiScreen):
 
     def on_descendant_focus(self) -> None:
         field = self._field
-        self.query_one("#field-help", Static).update(f"{field.key}: {field.help}" if field else "")
+        self.query_one("#field-help", Static).update(
+            f"{field.label} ({field.key}): {field.help}" if field else _HOW_TO_GO
+        )
         self._show_cost()
 
     @property
@@ -195,8 +198,9 @@ class DesignerScreen(KituiScreen):
             if self._is_awaited and outcome.plan is None:
                 self._is_awaited = False
                 self.notify(outcome.note, severity="warning", markup=False)
-            elif self._is_awaited:
-                self.action_launch()
+            elif self._is_awaited and self.is_current:
+                self._ask_to_launch(is_late=True)
+            self._is_awaited = self._is_awaited and self.is_current
 
     def _show_cost(self) -> None:
         with_sizes = self._field is not None and self._field.key == "grid.model_size"
@@ -209,12 +213,12 @@ class DesignerScreen(KituiScreen):
         if not isinstance(self.focused, (Input, GroupTitle)) and self._left is not None:
             self._show_field(self._left)
             return
-        places = [
-            w for w in self.focus_chain if isinstance(w, Input) or (isinstance(w, GroupTitle) and not w.group.is_open)
-        ]
-        if places:
-            now = places.index(self.focused) if self.focused in places else 0
-            self.set_focus(places[(now + by) % len(places)])
+        chain = self.focus_chain
+        now = chain.index(self.focused) if self.focused in chain else 0
+        order = [chain[(now + by * step) % len(chain)] for step in range(1, len(chain))]
+        found = next((w for w in order if isinstance(w, Input) or _is_closed(w)), None)
+        if found is not None:
+            self.set_focus(found)
 
     def _show_field(self, box: Widget) -> None:
         """Go to a field, and open its group for it."""
@@ -238,7 +242,7 @@ class DesignerScreen(KituiScreen):
         """Choose what the field holds from what there is."""
         field = self._field
         if field is None or self.draft is None or not has_choices(field.key):
-            words = f"Nothing to choose from here. {field.help}" if field else "Go to a field first."
+            words = f"Nothing to choose from here. {field.help}" if field else "Go to a field first: ↓."
             self.notify(words, timeout=4, markup=False)
             return
         from kitui.tui.screens.choose import Choose
@@ -345,10 +349,16 @@ class DesignerScreen(KituiScreen):
         if not self._is_sound():
             return
         self._is_awaited = self._plan is None or self._planned is None
-        if self._plan is None or self._planned is None:
+        if self._is_awaited:
             self.notify("Still working out what it takes; the question comes then.", timeout=4)
+        else:
+            self._ask_to_launch()
+
+    def _ask_to_launch(self, *, is_late: bool = False) -> None:
+        self._is_awaited = False
+        if self._plan is None or self._planned is None or self.draft is None:
             return
-        cells, planned = self._plan.cells, self._planned
+        cells, planned, gpu_hours = self._plan.cells, self._planned, self._plan.gpu_hours
         only_local = self._hosts == [LOCAL]
         where = "this machine" if only_local else ", ".join(self._hosts)
         forecast = f", {duration(self._plan.eta_s)}" if only_local and self._plan.eta_s is not None else ""
@@ -369,11 +379,10 @@ class DesignerScreen(KituiScreen):
                     self.notify(str(error), severity="error", markup=False)
                     return
                 self._show_title(self.draft)
-                assert self._plan is not None
-                launcher = Launcher(self.kitui, self._hosts, self._plan.gpu_hours, self._launched)
+                launcher = Launcher(self.kitui, self._hosts, gpu_hours, self._launched)
                 launcher.start(as_saved(planned, path))
 
-        self.app.push_screen(Confirm(words), decided)
+        self.app.push_screen(Confirm(words, is_late=is_late), decided)
 
     def _launched(self, name: str) -> None:
         self.kitui.choose_sweep(name)

@@ -1,4 +1,4 @@
-"""The axes of a figure: ticks and their labels, the name, and the bars of marks with their intervals above the axis."""
+"""The axes of a figure: ticks and their labels, and the bars of marks with their intervals above the axis."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def y_labels(figure: Figure, canvas: Canvas) -> dict[int, str]:
 
 
 def x_axis(figure: Figure, view: View, width: int, gutter: int, styles: Mapping[str, Style]) -> list[list[Segment]]:
-    """The axis, broken where something lies left of it at zero, and its labels with the axis' name."""
+    """The axis, broken where something lies left of it at zero, and its labels."""
     style = styles["axis"]
     most = max(2, width // _LABEL)
     ticks, minor = _x_ticks(figure, view, most)
@@ -46,8 +46,6 @@ def x_axis(figure: Figure, view: View, width: int, gutter: int, styles: Mapping[
     for tick in minor:
         if 0 <= column_of(tick) < width:
             line[column_of(tick)] = "╷"
-    name = f" {figure.content.x_name} " if figure.content.x_name else ""
-    room = len(labels) - len(name) if len(name) < width // 2 else len(labels)
     free_from = 0
     for tick in ticks:
         column = column_of(tick)
@@ -56,11 +54,9 @@ def x_axis(figure: Figure, view: View, width: int, gutter: int, styles: Mapping[
         line[column] = "┬"
         text = tick_label(tick, figure.log_x)
         start = max(0, min(LEFT + gutter + column - len(text) // 2, len(labels) - len(text)))
-        if start >= free_from and start + len(text) <= room:
+        if start >= free_from:
             labels[start : start + len(text)] = text
             free_from = start + len(text) + 1
-    if room < len(labels):
-        labels[room:] = name
     before = ""
     if gutter:
         before = "─┬─╱╱"[:gutter].ljust(gutter, "─")
@@ -94,7 +90,7 @@ def _labelled(low: float, high: float, most: int) -> list[float]:
 def tick_label(tick: float, log: bool) -> str:
     if log:
         value = 2.0**tick
-        return format_count(float(f"{value:.2g}") if value >= 1000 else round(value, 1 if value < 10 else 0))
+        return format_count(float(f"{value:.2g}") if value >= 1000 or value < 10 else round(value))
     return format_count(round(tick, 10)) if tick else "0"
 
 

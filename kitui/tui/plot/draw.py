@@ -17,7 +17,7 @@ from kitui.tui.plot.legend import legend
 from kitui.tui.plot.raster import Canvas
 
 MIN_WIDTH, MIN_HEIGHT = LEFT + 8, 4
-GUTTER = 5
+_GUTTER = 5
 """Columns left of a broken axis, for what lies at zero."""
 _ZERO_COLUMN = 1
 _TALL = 11  # lines: from here on a legend may take two of them
@@ -36,7 +36,7 @@ def draw(figure: Figure, width: int, height: int, styles: Styles) -> list[Strip]
         lines = [[Segment(f" {figure.content.empty}", styles[""])], *([] for _ in range(height - 1))]
     else:
         view = figure.view
-        gutter = GUTTER if figure.zeros and width >= MIN_WIDTH + 3 * GUTTER else 0
+        gutter = gutter_of(figure, width)
         columns = width - LEFT - 1 - gutter
         head = legend(figure, width, 2 if height >= _TALL else 1, styles)
         bars = lanes(figure, view, columns, height - 2 - len(head) - _ROOM_FOR_LANES, gutter, styles)
@@ -47,6 +47,11 @@ def draw(figure: Figure, width: int, height: int, styles: Styles) -> list[Strip]
     return [Strip(line).crop(0, width).adjust_cell_length(width, styles[""]) for line in lines]
 
 
+def gutter_of(figure: Figure, width: int) -> int:
+    """The columns left of a broken axis, where something lies there and there is room."""
+    return _GUTTER if figure.zeros and width >= MIN_WIDTH + 3 * _GUTTER else 0
+
+
 def state_words(figure: Figure) -> str:
     """What the user has done to the view, to stand beside the title."""
     words = []
@@ -55,7 +60,7 @@ def state_words(figure: Figure) -> str:
     if figure.zoom is not None:
         words.append("zoomed")
     if figure.cursor_x is not None:
-        words.append(f"at {format_count(round(2.0**figure.cursor_x if figure.log_x else figure.cursor_x, 3))}")
+        words.append(f"at {format_count(float(f'{2.0**figure.cursor_x if figure.log_x else figure.cursor_x:.4g}'))}")
     return ", ".join(words)
 
 

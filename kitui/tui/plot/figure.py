@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kitui.services.format import number
 from kitui.services.palette import MARKERS
 from kitui.tui.plot.raster import View, smoothed
 
 SMOOTHING_POINTS = 9
+_SAME = 1e-6  # octaves, or the axis' own units
 _SMALLEST_SHARE, _LARGEST_SHARE = 1e-4, 8.0  # of the whole view: how far one may zoom
 
 Limits = tuple[float, float] | None
@@ -192,14 +194,22 @@ class Figure:
             self.cursor_x = float(places[max(0, min(at, len(places) - 1))])
 
     def value_at_cursor(self, one: Series) -> str:
-        """The value of the point nearest to the cursor, in words; empty without a cursor or a point."""
+        """The value of the point nearest to the cursor, or there of a line without points, in words; empty without a
+        cursor or a point."""
         if self.cursor_x is None:
             return ""
         curve = self.curve(one)
         if not len(curve.x):
             return ""
-        value = float(curve.y[int(np.argmin(np.abs(curve.x - self.cursor_x)))])
-        return "gap" if math.isnan(value) else f"{2.0**value if self.log_y else value:.3g}"
+        if one.points:
+            value = float(curve.y[int(np.argmin(np.abs(curve.x - self.cursor_x)))])
+        else:
+            value = float(np.interp(self.cursor_x, curve.x, curve.y))
+        return "gap" if math.isnan(value) else number(2.0**value if self.log_y else value)
+
+    def is_at_cursor(self, one: Series) -> bool:
+        """Whether it has a point where the value cursor is."""
+        return self.cursor_x is not None and bool(np.any(np.abs(self.curve(one).x - self.cursor_x) < _SAME))
 
 
 def to_axis(value: float, log: bool) -> float | None:

@@ -17,7 +17,7 @@ def legend(figure: Figure, width: int, max_lines: int, styles: Mapping[str, Styl
     room = width - 2
     for entry in figure.entries:
         one = next(series for series in figure.content.series if series.entry == entry and series.label)
-        if one.named:
+        if one.named and not figure.is_at_cursor(one):  # its name stands beside it
             continue
         text = f"{_words(figure, entry, one)}  "
         if len(text) > room and len(lines) < max_lines and len(lines[-1]) > 1:

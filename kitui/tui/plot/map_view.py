@@ -16,9 +16,10 @@ from kitui.services.study_map import MapCell, MapRow, StudyMap, cell_words, long
 from kitui.tui.bindings import bindings
 
 _LEVELS = "▁▂▃▄▅▆▇█"
-_WIDE, _NARROW = 5, 2
+_WIDE, _NARROW = 6, 2
 """Columns of a cell: with its number, without; one more parts it from the next."""
-_KEY = "┃ F*  ┊ its 95 %  ▷ acquired  ★ use up to here  ▐ ceiling  ░ not trained  ▹ in training"
+_OTHER_LINES = 3  # what is read, the heads, the signs
+_KEY = ("┃ F*", "┊ its 95 %", "▷ acquired", "★ use up to here", "▐ ceiling", "░ not trained", "▹ in training")
 
 
 class MapView(Static, can_focus=True):
@@ -31,29 +32,31 @@ class MapView(Static, can_focus=True):
     class Opened(Message):
         """A cell was chosen: its runs are to be shown."""
 
-        def __init__(self, num_params: float, frequency: float) -> None:
+        def __init__(self, expression: str) -> None:
+            """`expression`: the filter that picks them."""
             super().__init__()
-            self.num_params, self.frequency = num_params, frequency
+            self.expression = expression
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__("", id=id, classes="pane", markup=False)
         self.map = StudyMap((), ())
         self.row, self.column = 0, 0
+        self._empty = ""
 
     def show(self, found: StudyMap, *, title: str, empty: str) -> None:
         if self.border_title != title:
             self.border_title = title
-        if found != self.map or not found.rows:
-            self.map = found
+        if (found, empty) != (self.map, self._empty):
+            self.map, self._empty = found, empty
             self._keep()
-            self.draw(empty)
+            self.draw()
 
     def _keep(self) -> None:
         self.row = max(0, min(self.row, len(self.map.rows) - 1))
         self.column = max(0, min(self.column, len(self.map.frequencies) - 1))
 
-    def draw(self, empty: str = "") -> None:
-        self.update(self._text() if self.map.rows else Text(empty))
+    def draw(self) -> None:
+        self.update(self._text() if self.map.rows else Text(self._empty))
         words = "enter: its runs" if self.map.rows else ""
         if self.border_subtitle != words:
             self.border_subtitle = words
@@ -69,25 +72,30 @@ class MapView(Static, can_focus=True):
     def _text(self) -> Text:
         rows, frequencies = self.map.rows, self.map.frequencies
         label, tail = longest([row.label for row in rows]), longest([tail_words(row) for row in rows])
-        width = _WIDE if label + 2 + (_WIDE + 1) * len(frequencies) <= self.size.width else _NARROW
-        has_tail = label + 2 + (width + 1) * len(frequencies) + 2 + tail <= self.size.width
+        room = max(1, self.size.width - label - 2)
+        width = _WIDE if (_WIDE + 1) * len(frequencies) <= room else _NARROW
+        columns = _part(len(frequencies), room // (width + 1), self.column)
+        has_tail = (width + 1) * len(frequencies) + 2 + tail <= room
         text = Text(no_wrap=True)
-        text.append("F".rjust(label) + "  " + " ".join(_head(f, width) for f in frequencies), style="bold")
-        for y, row in enumerate(rows):
-            text.append(f"\n{row.label:>{label}} ")
-            self._add_row(text, y, row, width)
+        text.append(f"{cell_words(rows[self.row], frequencies[self.column])}\n", style="bold")
+        text.append("F".rjust(label) + "  " + " ".join(_head(frequencies[x], width) for x in columns), style="bold")
+        for y in _part(len(rows), self.size.height - _OTHER_LINES, self.row):
+            text.append(f"\n{rows[y].label:>{label}} ")
+            self._add_row(text, y, rows[y], width, columns)
             if has_tail:
-                text.append(f"  {tail_words(row)}")
-        text.append(f"\n\n{cell_words(rows[self.row], frequencies[self.column])}", style="bold")
-        text.append(f"\n{_KEY}", style="dim")
+                text.append(f"  {tail_words(rows[y])}")
+        text.append("\n", style="dim")
+        for words in _KEY:
+            if text.cell_len and len(text.plain.rpartition("\n")[2]) + len(words) <= self.size.width:
+                text.append(f"{words}  ", style="dim")
         return text
 
-    def _add_row(self, text: Text, y: int, row: MapRow, width: int) -> None:
+    def _add_row(self, text: Text, y: int, row: MapRow, width: int, columns: range) -> None:
         signs = self._signs(row)
-        text.append(*signs.get(-1, (" ", "")))
-        for x, frequency in enumerate(self.map.frequencies):
+        text.append(*signs.get(columns.start - 1, (" ", "")))
+        for x in columns:
             is_here = (y, x) == (self.row, self.column)
-            words, style = self._cell(row, row.cells.get(frequency), width)
+            words, style = self._cell(row, row.cells.get(self.map.frequencies[x]), width)
             text.append(words, style=style + Style(reverse=True, bold=True) if is_here else style)
             text.append(*signs.get(x, (" ", "")))
 
@@ -110,7 +118,7 @@ class MapView(Static, can_focus=True):
             return ("▹" if cell.is_running else "░" * (width - 1)).center(width), Style(dim=True)
         level = _LEVELS[round(max(0.0, min(cell.mean, 1.0)) * (len(_LEVELS) - 1))]
         number = f"{retention(cell.mean)}{'*' if cell.missing else ''}" if width == _WIDE else ""
-        return f"{level}{number}".ljust(width), self._shade(cell.mean)
+        return f"{level}{number:>4}".ljust(width) if number else level.ljust(width), self._shade(cell.mean)
 
     def _shade(self, value: float) -> Style:
         """The stronger, the more of the theme's own colour lies behind it. A terminal's own colours cannot be mixed:
@@ -127,11 +135,20 @@ class MapView(Static, can_focus=True):
         self.draw()
 
     def action_open_cell(self) -> None:
-        if self.map.rows and self.map.rows[self.row].target is None:
-            self.post_message(self.Opened(self.map.rows[self.row].num_params, self.map.frequencies[self.column]))
+        row = self.map.rows[self.row] if self.map.rows else None
+        frequency = self.map.frequencies[self.column] if row is not None else 0
+        if row is not None and frequency in row.cells:
+            self.post_message(self.Opened(row.expression(frequency)))
 
     def action_leave(self) -> None:
         self.screen.query_one(str(self.screen.AUTO_FOCUS)).focus()
+
+
+def _part(number: int, room: int, around: int) -> range:
+    """As many of so many as have room, with this one among them."""
+    room = max(1, min(room, number))
+    start = max(0, min(around - room // 2, number - room))
+    return range(start, start + room)
 
 
 def _head(frequency: float, width: int) -> str:

@@ -21,7 +21,7 @@ from textual.widget import Widget
 from kitui.services.palette import ANSI, ON_DARK, ON_LIGHT
 from kitui.tui.bindings import bindings
 from kitui.tui.plot.axes import LEFT
-from kitui.tui.plot.draw import GUTTER, MIN_HEIGHT, MIN_WIDTH, draw, state_words
+from kitui.tui.plot.draw import MIN_HEIGHT, MIN_WIDTH, draw, gutter_of, state_words
 from kitui.tui.plot.figure import Content as FigureContent
 from kitui.tui.plot.figure import Figure, Limits, Mark, Series
 
@@ -89,8 +89,9 @@ class CurvePlot(Widget, can_focus=True):
                 self.refresh(Region(0, y, width, 1))
 
     def _show_words(self) -> None:
-        """The title in the upper border; in the lower one, what was done to the view."""
-        title, words = self.figure.content.title, state_words(self.figure)
+        """The title in the upper border; in the lower one, what was done to the view and the name of the x axis."""
+        title = self.figure.content.title
+        words = "  ".join(part for part in (state_words(self.figure), self.figure.content.x_name) if part)
         if (title, words) != self._words:
             self._words = (title, words)
             self.border_title, self.border_subtitle = Content(title), Content(words)
@@ -198,7 +199,7 @@ class CurvePlot(Widget, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Put the value cursor where the mouse points."""
-        left = LEFT + (GUTTER if self.figure.zeros else 0)
+        left = LEFT + gutter_of(self.figure, self.size.width)
         width = self.size.width - left - 1
         if 0 <= event.x - left < width:
             view = self.figure.view

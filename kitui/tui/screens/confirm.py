@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 from textual import on
@@ -15,6 +16,8 @@ from kitui.tui.bindings import bindings, key_words
 from kitui.tui.screens.over import OverScreen
 from kitui.tui.widgets.line_input import LineInput
 
+_LATE_S = 1.0
+
 
 class Confirm(OverScreen[bool]):
     """Ends with True for yes, False for no."""
@@ -26,14 +29,23 @@ class Confirm(OverScreen[bool]):
                                      background: $surface; }
     """
 
-    def __init__(self, question: str) -> None:
+    def __init__(self, question: str, *, is_late: bool = False) -> None:
+        """`is_late`: it comes some time after it was asked for; an enter may still be meant for what was there."""
         super().__init__()
-        self._question = question
+        self._question, self._deaf_s = question, _LATE_S if is_late else 0.0
+        self._since_s = 0.0
+
+    def on_mount(self) -> None:
+        self._since_s = time.monotonic()
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(self._question, markup=False)
             yield Static("\n" + key_words("confirm", application(self).keymap), markup=False)
+
+    def action_accept(self) -> None:
+        if time.monotonic() - self._since_s >= self._deaf_s:
+            self.dismiss(True)
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)

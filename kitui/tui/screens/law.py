@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -95,9 +95,9 @@ class LawScreen(KituiScreen):
         yield MapView(id="map")
         with Horizontal(id="target"):
             yield Static("t  target N", markup=False)
-            yield LineInput(placeholder="3B", id="size")
+            yield LineInput(placeholder="e.g. 3B", id="size")
             yield Static("D", markup=False)
-            yield LineInput(placeholder="100B", id="budget")
+            yield LineInput(placeholder="e.g. 100B", id="budget")
             yield Static("", id="said", markup=False)
         with VerticalScroll(id="law-words", classes="pane") as sizes:
             sizes.border_title = "Sizes, and what speaks for and against the law"
@@ -140,6 +140,7 @@ class LawScreen(KituiScreen):
         snapshot = self.kitui.snapshot
         if snapshot is None:
             return
+        self.show_keys()
         document, law, points = self._document, self._law(), self._points()
         suffix = f", {self._condition_words()}" if self._condition else ""
         series, sizes = self._curves(snapshot, document), looks_of(snapshot.plan)
@@ -182,7 +183,11 @@ class LawScreen(KituiScreen):
             document,
             self._fact_set,
             target=target,
-            running={(row.params, row.frequency) for row in snapshot.rows if row.status.has_begun},
+            running={
+                ((row.params, row.num_tokens, row.templates), row.frequency)
+                for row in snapshot.rows
+                if row.status.has_begun
+            },
             keep=None if self._condition is None or document is None else
             {c.condition for c in self._own_curves(document)},
         )  # fmt: skip
@@ -202,9 +207,9 @@ class LawScreen(KituiScreen):
         table = plain_text(law_table(law))
         answer = [*outdated, *answer_lines(law)]
         if self._target is not None:
-            answer[-1] = window_line(self._target)
+            answer = [window_line(self._target), *(line for line in answer if not line.startswith("at "))]
         elif self._prediction:
-            answer.append(self._prediction[0])
+            answer.insert(0, self._prediction[0])
         return "\n".join(answer), "\n".join([table, *asked, *law_lines(law)])
 
     def _nothing(self, document: AnalysisDocument | None) -> str:
@@ -270,6 +275,9 @@ class LawScreen(KituiScreen):
         words = [axis.named(chosen[axis.field]) for axis in axes]
         return ", ".join([*words, chosen["fill"]] if chosen["fill"] else words)
 
+    def verbs(self) -> Mapping[str, bool]:
+        return {"next_plot": not self.has_class("-wide")}
+
     # Actions
 
     def action_next_plot(self) -> None:
@@ -286,14 +294,19 @@ class LawScreen(KituiScreen):
 
     @on(MapView.Opened)
     def _open_cell(self, event: MapView.Opened) -> None:
-        self.kitui.show_runs(f"params={event.num_params:.0f} and frequency={event.frequency:g}")
+        self.kitui.show_runs(event.expression)
 
     def action_next_set(self) -> None:
         chosen = fact_sets.FACT_SETS[(fact_sets.NAMES.index(self._fact_set) + 1) % len(fact_sets.FACT_SETS)]
         self._fact_set = chosen.name
+        self._forget_target()
         self.notify(f"{chosen.name}: {chosen.about}", timeout=4)
         if self.kitui.snapshot is not None:
             self.show_snapshot(self.kitui.snapshot)
+
+    def _forget_target(self) -> None:
+        """It was of what was shown before."""
+        self._prediction, self._target = [], None
 
     def action_next_law(self) -> None:
         """All conditions together, then one after the other."""
@@ -302,6 +315,7 @@ class LawScreen(KituiScreen):
         options += dict.fromkeys(_choice(p.condition) for p in points)
         now = options.index(self._condition) if self._condition in options else 0
         self._condition = options[(now + 1) % len(options)]
+        self._forget_target()
         self.notify(self._condition_words() if self._condition else "all conditions", timeout=2)
         self._show()
 
@@ -352,9 +366,11 @@ class LawScreen(KituiScreen):
         where = " and ".join(f"{name}={value}" for name, value in of_law.items() if value is not None) or None
         found: Prediction | None = None
         try:
-            answer = predict_beside(self.kitui.workspace, sweep, params=size, tokens=budget or None, where=where)
+            answer = predict_beside(
+                self.kitui.workspace, sweep, params=size, tokens=budget or None, where=where, fact_set=self._fact_set
+            )
         except (KituiError, OSError) as error:
-            lines = [str(error)]
+            lines = [str(error).replace("--params = ", "target N ").replace("--tokens = ", "target D ")]
         else:
             if answer.collapse_frequency is None:
                 lines = [f"no prediction at N = {size}: {answer.reason}"]

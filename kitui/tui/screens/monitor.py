@@ -266,6 +266,10 @@ class MonitorScreen(KituiScreen):
         self._show_curves()
 
     def action_open_run(self) -> None:
+        snapshot = self.kitui.snapshot
+        if snapshot is not None and _foreign(snapshot):
+            self.notify("Not trained here: the table has all that is known of it.", timeout=3)
+            return
         table = self.query_one(RunTable)
         chosen = table.chosen if len(table.chosen) > 1 else table.current_runs
         if chosen:

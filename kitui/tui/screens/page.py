@@ -8,9 +8,12 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widgets import Static
 
-from kitui.tui.bindings import bindings
+from kitui.services.text import printable
+from kitui.tui.application import application
+from kitui.tui.bindings import bindings, key_words
 from kitui.tui.screens.over import OverScreen
 
 
@@ -28,7 +31,8 @@ class Page(OverScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as scroll:
-            scroll.border_title = self._title
+            scroll.border_title = Content(printable(self._title))
+            scroll.border_subtitle = key_words("page", application(self).keymap)
             for part in self._parts:
                 yield Static(part, markup=False)
                 yield Static("")

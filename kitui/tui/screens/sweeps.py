@@ -323,18 +323,27 @@ class SweepsScreen(KituiScreen):
     @work(thread=True, exclusive=True, group="question")
     def _weigh(self, name: str) -> None:
         """What would go with a sweep: its files are looked at one by one."""
-        words = deletion_words(self.kitui.workspace, [name])
+        try:
+            words = deletion_words(self.kitui.workspace, [name])
+        except (KituiError, OSError) as error:
+            self.kitui.tell_fault(error)
+            return
         about = f"{words}. {VERBS['delete'].about_sweeps}"
-        self.app.call_from_thread(self._ask_about, "delete", name, about)
+        self.app.call_from_thread(self._ask_late, name, about)
 
-    def _ask_about(self, verb: str, name: str, about: str) -> None:
+    def _ask_late(self, name: str, about: str) -> None:
+        """Where nobody has gone on to something else meanwhile."""
+        if self.is_current and self._current == name:
+            self._ask_about("delete", name, about, is_late=True)
+
+    def _ask_about(self, verb: str, name: str, about: str, *, is_late: bool = False) -> None:
         names = [name]
 
         def decided(yes: bool | None) -> None:
             if yes:
                 self.kitui.order(verb, names)
 
-        self.app.push_screen(Confirm(question(verb, names, about)), decided)
+        self.app.push_screen(Confirm(question(verb, names, about), is_late=is_late), decided)
 
     def _do(self, verb: str) -> None:
         if self._current is not None:

@@ -46,6 +46,8 @@ class KeyBar(Static):
         self._shown, self._places = shown, []
         text = Text(no_wrap=True)
         first = [a for a in ACTIONS if a.where == within and self._is_shown(a)]
+        if within != self._where:  # what the screen's own keys do is still done
+            first += [a for a in ACTIONS if a.where == self._where and self._is_shown(a)]
         last = [a for a in ACTIONS if a.show and a.where == EVERYWHERE and "show_mode" not in a.name]
         room = sum(len(words[1]) for a in last if (words := self._words(a)))
         for action in first:

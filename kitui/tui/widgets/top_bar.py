@@ -56,7 +56,8 @@ class TopBar(Static):
                 text.append(f"  {row.num(RunStatus.RUNNING)} running" + (f", {paused} paused" if paused else ""))
                 text.append(f"  ETA {duration(row.eta_s)}" if row.eta_s is not None else "")
             else:
-                text.append("  paused" if paused else "  ended")
+                cancelled = row.num(RunStatus.CANCELLED)
+                text.append("  paused" if paused else f"  {cancelled:,} cancelled" if cancelled else "  ended")
         if snapshot.error:
             text.append(f"  ! {printable(snapshot.error)}", style="bold")
         if text.markup != self._shown:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from engine.analysis.imports import import_table
 from engine.errors import SpecError
 from engine.records.workspace import Workspace
-from kitui.services.figures import FIGURES, write_figure
+from kitui.services.figures import FIGURES, _places, write_figure
 from kitui.services.palette import ON_LIGHT
 from kitui.services.simulating import simulate_sweep
+from kitui.services.study_map import StudyMap
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +76,18 @@ def test_curves_without_a_law_are_drawn(tmp_path: Path) -> None:
     )  # fmt: skip
     for kind in FIGURES:
         assert write_figure(made, "few", kind, tmp_path / f"{kind}.svg").stat().st_size > 1000
+
+
+def test_places_between_doses_lie_between_them_and_only_zero_is_moved() -> None:
+    place = _places(StudyMap((1, 16, 64), ()))
+    assert [place(f) for f in (1, 4, 16, 32)] == pytest.approx([0, 0.5, 1, 1.5])
+    assert _places(StudyMap((0, 8, 1000), ()))(8) == 1
+
+
+def test_a_sweep_without_doses_is_drawn_as_such(tmp_path: Path) -> None:
+    made = Workspace(tmp_path / "workspace")
+    table = tmp_path / "zero.csv"
+    rows = [f"7000,1000000,0,{seed},0.5,40,4" for seed in range(2)]
+    table.write_text("num_params,num_tokens,frequency,seed,accuracy,num_questions,num_choices\n" + "\n".join(rows))
+    import_table(table, "zero", made)
+    assert "no results above F = 0" in write_figure(made, "zero", "curves", tmp_path / "f.svg").read_text()

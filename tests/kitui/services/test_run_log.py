@@ -49,3 +49,16 @@ def test_a_run_that_is_trained_anew_begins_anew(tmp_path: Path) -> None:
     drained(log)
     folder.log.write_text("again\n")
     assert drained(log) == ["again"]
+
+
+def test_a_letter_that_is_written_in_two_parts_is_one(tmp_path: Path) -> None:
+    folder = Workspace(tmp_path).run("a")
+    folder.root.mkdir(parents=True)
+    log = RunLog(folder)
+    with folder.log.open("ab") as handle:
+        handle.write("abc é".encode()[:-1])
+        handle.flush()
+        first = drained(log)
+        handle.write("é".encode()[-1:] + b"\n")
+        handle.flush()
+    assert "".join(first + drained(log)) == "abc é"

@@ -9,7 +9,7 @@ from engine.records.plan import Plan
 from engine.records.workspace import Workspace
 from kitui.services.engine_commands import analysis
 from kitui.services.simulating import simulate_sweep
-from kitui.services.study_map import cell_words, study_map, tail_words
+from kitui.services.study_map import MapRow, cell_words, study_map, tail_words
 from kitui.services.sweeps import known_sweep
 
 Study = tuple[Plan, AnalysisDocument]
@@ -39,7 +39,7 @@ def test_the_target_stands_on_top_and_then_the_largest_size(study: Study) -> Non
 
 def test_cells_are_means_over_seeds(study: Study) -> None:
     plan, document = study
-    found = study_map(plan, document, "overall", running={(7_000, 96)})
+    found = study_map(plan, document, "overall", running={((7_000, 300_000, 1), 96)})
     row = found.rows[-1]
     curve = next(c for c in document.curves if c.fact_set == "overall" and c.condition.num_params == 7_000)
     point = next(p for p in curve.points if p.frequency == 64)
@@ -56,7 +56,7 @@ def test_a_place_lies_after_the_last_frequency_below_it(study: Study) -> None:
 
 def test_sizes_without_results_are_there_as_such(study: Study) -> None:
     plan, document = study
-    found = study_map(plan, None, "overall", running={(7_000, 8)})
+    found = study_map(plan, None, "overall", running={((7_000, 300_000, 1), 8)})
     assert [row.label for row in found.rows] == ["30k", "15k", "7k"]
     assert all(cell.mean is None for row in found.rows for cell in row.cells.values())
     assert cell_words(found.rows[-1], 8).endswith("in training")
@@ -64,3 +64,11 @@ def test_sizes_without_results_are_there_as_such(study: Study) -> None:
     assert tail_words(found.rows[0]) == ""
     kept = study_map(plan, document, "overall", keep={document.curves[0].condition})
     assert len(kept.rows) == 1
+
+
+def test_a_cells_runs_are_picked_whole_and_exactly() -> None:
+    row = MapRow("big", (7e9, 10**11, 5), {})
+    whole = "params=7000000000 and frequency=1048576 and num_tokens=100000000000 and templates=5"
+    assert row.expression(1_048_576) == whole
+    assert "templates" not in row.expression(0)
+    assert "frequency=0.1234567891" in row.expression(0.1234567891)

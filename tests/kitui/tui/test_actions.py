@@ -630,7 +630,7 @@ async def open_log(hand: Hand) -> None:
     assert isinstance(hand.screen, LogScreen)
 
 
-@case("monitor.cancel", "monitor.pause", "confirm.yes", "confirm.no")
+@case("monitor.cancel", "monitor.pause", "confirm.yes", "confirm.no", "confirm.enter")
 async def ask_of_runs(hand: Hand) -> None:
     await hand.press("c")
     assert isinstance(hand.screen, MonitorScreen)  # it is done: there is nothing to ask

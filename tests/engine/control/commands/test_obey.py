@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from engine.control.commands.deletion import _left_on_hosts
 from engine.control.commands.obey import obey
 from engine.control.ledger import transitions
 from engine.control.status import sweep_status
@@ -318,3 +322,54 @@ def test_cancelling_meets_no_host(supervisor: Supervisor) -> None:
     put_sweep(supervisor, "a", ["one"], hosts=("gone",), active=False)
     tell(supervisor, Cancel(names=("a",)))
     assert supervisor.ledger.hosts == {}
+
+
+def test_a_run_that_went_for_good_with_another_sweep_is_said_to_be_that(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["shared"])
+    put_sweep(supervisor, "b", ["shared"])
+    put_run(supervisor, "shared", "done")
+    tell(supervisor, Delete(names=("a",)))
+    tell(supervisor, Delete(names=("b",), for_good=True))
+    assert tell(supervisor, Undelete(names=("a",))) == 0
+    run = supervisor.ledger.runs["shared"]
+    assert (run.status, "for good" in run.reason) == ("cancelled", True)
+
+
+def test_an_older_sweep_of_a_name_is_had_back_by_its_id(supervisor: Supervisor) -> None:
+    put_sweep(supervisor, "a", ["one"])
+    tell(supervisor, Delete(names=("a", "a")))
+    put_sweep(supervisor, "a", ["two"])
+    tell(supervisor, Delete(names=("a",)))
+    newer, older = read_trash(supervisor.workspace)
+    tell(supervisor, Undelete(names=(older.root.name,)))
+    assert supervisor.ledger.sweeps["a"].run_ids == ("one",)
+    with pytest.raises(SpecError, match=r"kitui undelete .*-a has this one back"):
+        tell(supervisor, Undelete(names=(newer.root.name,)))
+
+
+def test_what_a_newer_deletion_needs_on_hosts_outlives_an_older_one(supervisor: Supervisor) -> None:
+    for _ in range(2):
+        put_sweep(supervisor, "a", ["one"], hosts=("gpu1",))
+        put_run(supervisor, "one", "done", host="gpu1")
+        tell(supervisor, Delete(names=("a",)))
+    newer, older = read_trash(supervisor.workspace)
+    shutil.rmtree(older.root)
+    assert _left_on_hosts(supervisor.workspace, supervisor.ledger, older.deleted) == {}
+    shutil.rmtree(newer.root)
+    left = _left_on_hosts(supervisor.workspace, supervisor.ledger, older.deleted)
+    assert left == {"gpu1": {"sweeps/a", "runs/one"}}
+
+
+def test_over_several_disks_there_is_no_trash(supervisor: Supervisor, tmp_path: Path) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system")
+    runs = supervisor.workspace.root / "runs"
+    with tempfile.TemporaryDirectory(dir=other) as elsewhere:
+        put_sweep(supervisor, "a", ["one"])
+        shutil.rmtree(runs)
+        runs.symlink_to(elsewhere)
+        with pytest.raises(SpecError, match="--for-good"):
+            tell(supervisor, Delete(names=("a",)))
+        assert set(supervisor.ledger.sweeps) == {"a"}
+        runs.unlink()
