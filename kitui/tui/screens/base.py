@@ -61,6 +61,8 @@ class KituiScreen(Screen[None]):
             self._draw(snapshot)
 
     def _draw(self, snapshot: Snapshot) -> None:
+        if not self.kitui.is_running:  # what it is composed of is being taken away
+            return
         self._is_whole = self._is_whole or all(widget.is_mounted for widget in self.walk_children(Widget))
         if not self._is_whole:
             self.set_timer(_SOON_S, self._draw_latest)

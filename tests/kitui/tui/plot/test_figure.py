@@ -74,7 +74,7 @@ def test_the_cursor_goes_from_point_to_point_and_stops_at_the_ends() -> None:
         assert figure.cursor_x is not None
         figure.put_cursor(figure.cursor_x, by=1)
     assert [x for x, _ in seen] == [1, 2, 3, 4, 4]
-    assert [words for _, words in seen][:2] == ["5", "gap"]
+    assert [words for _, words in seen][:2] == ["5.00", "gap"]
 
 
 def test_smoothing_leaves_single_unfinished_points_alone() -> None:
