@@ -123,9 +123,9 @@ def _dose_text(point: DosePoint | None, with_sd: bool) -> str:
     return text + ("*" if point.missing else "")
 
 
-def law_table(law: LawDocument) -> Table:
-    """The collapse points of a law's document; of a simulated one beside their truth."""
-    truth = {point.num_params: point.frequency for point in law.truth}
+def law_table(law: LawDocument, *, with_truth: bool = True) -> Table:
+    """The collapse points of a law's document; of a simulated one beside their truth, where there is room."""
+    truth = {point.num_params: point.frequency for point in law.truth} if with_truth else {}
     return collapse_table(law.collapse_points, size_names(law.sizes), truth)
 
 

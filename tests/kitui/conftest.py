@@ -35,13 +35,13 @@ def make_simulated(workspace: Workspace) -> None:
         frequencies="0,1,2,4,8,16,32,64,96,128", num_seeds=3, num_questions=320, seed=0, replace=False,
     )  # fmt: skip
     folder = workspace.sweep("simulated")
+    os.utime(folder.plan, (TIME_S, TIME_S))  # its date is on the screen
     document = run_once(folder, workspace, "overall", None)
     if not LAW.exists():  # deleted, to have it made anew
         write_atomically(LAW, encoded(document.law))
     law = read_record(LawDocument, LAW)
     assert law is not None
     write_atomically(folder.law, encoded(msgspec.structs.replace(document, law=law)))
-    os.utime(folder.plan, (TIME_S, TIME_S))  # its date is on the screen
 
 
 def make_staged(workspace: Workspace) -> None:

@@ -204,7 +204,7 @@ class LawScreen(KituiScreen):
             return ("Working it out …" if _has_results(snapshot) else "No run has ended yet."), ""
         outdated = [OUTDATED] if snapshot.analysis_is_outdated else []
         asked = [*self._prediction, ""] if self._prediction else []
-        table = plain_text(law_table(law))
+        table = plain_text(law_table(law, with_truth=self.has_class("-wide")))
         answer = [*outdated, *answer_lines(law)]
         if self._target is not None:
             answer = [window_line(self._target), *(line for line in answer if not line.startswith("at "))]

@@ -195,7 +195,7 @@ class SweepsScreen(KituiScreen):
 
     def _welcome(self) -> str:
         root = self.kitui.workspace.root
-        where = f"No sweeps yet in {short_path(root)}" + (", which is not there yet." if not root.is_dir() else ".")
+        where = "No sweeps yet." if root.is_dir() else f"No sweeps yet: {short_path(root)} is not there."
         return printable(where) + _WELCOME
 
     def _say(self, text: str) -> None:
