@@ -192,6 +192,7 @@ class LineTable(Widget, can_focus=True):
     def on_resize(self) -> None:
         self._drawn.clear()
         self._keep_in_view()
+        self.refresh()  # it may have been drawn in its new size before it was told of that
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
