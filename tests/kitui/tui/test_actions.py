@@ -33,6 +33,7 @@ from engine.records.record import encoded
 from engine.records.workspace import Workspace, write_atomically
 from kitui.services.actions import ACTIONS, EVERYWHERE, PLACES
 from kitui.services.columns import RUN_VALUES
+from kitui.services.simulating import simulate_sweep
 from kitui.tui.app import KituiApp
 from kitui.tui.designer.group import Group, GroupTitle
 from kitui.tui.designer.screen import DesignerScreen
@@ -1116,6 +1117,23 @@ async def test_escape_in_a_plot_of_the_law_leads_to_the_words(screens: Workspace
             hand.plot(plot).focus()
             await hand.press("escape")
             assert hand.screen.focused.id == "law-words"
+
+
+async def test_results_from_elsewhere_are_analysed_by_the_app(tmp_path: Path) -> None:
+    """Nobody else does: they have no supervisor."""
+    workspace = Workspace(tmp_path / "workspace")
+    simulate_sweep(
+        workspace, "elsewhere", law_text="30 * (N / 30k) ^ 0.5", sizes="7k,15k,30k,60k",
+        frequencies="0,1,2,4,8,16,32,64,96,128", num_seeds=2, num_questions=320, seed=0, replace=False,
+    )  # fmt: skip
+    app = KituiApp(workspace, "elsewhere")
+    async with app.run_test(size=(120, 40)) as pilot:
+        hand = Hand(pilot, workspace)
+        await hand.press("4")
+        await hand.until(lambda: isinstance(hand.screen, LawScreen) and app.snapshot and app.snapshot.plan)
+        await hand.until(lambda: "orking it out" in hand.words("#answer") or "F* = " in hand.words("#answer"))
+        await hand.until(lambda: "F* = " in hand.words("#answer"))
+        assert hand.plot("#law-plot").figure.content.series
 
 
 async def test_a_new_theme_is_drawn_everywhere_and_remembered(screens: Workspace) -> None:
