@@ -66,8 +66,8 @@ class Hand:
         for key in keys:
             await self.pilot.press(key)
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        for _ in range(400):
+    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+        for _ in range(round(20 * seconds)):
             if condition():
                 return
             await self.pilot.pause(0.05)
@@ -677,7 +677,7 @@ async def law_condition(hand: Hand) -> None:
 @case("law.target", "law.leave_field", sweep="simulated")
 async def target(hand: Hand) -> None:
     await hand.press("4", "t", *"100k", "enter")
-    await hand.until(lambda: "N = 100k" in hand.words("#answer"))
+    await hand.until(lambda: "N = 100k" in hand.words("#answer"), 120)
     assert "at N = 100k, D = " in hand.words("#words")
     law, *_, aim = hand.plot("#law-plot").figure.content.series
     assert (aim.hollow, tuple(aim.x)) == (True, (100_000.0,))  # the target is in the plot
@@ -763,7 +763,7 @@ async def figure(hand: Hand) -> None:
     assert isinstance(hand.screen, Ask)
     hand.screen.query_one(Input).value = "curves.svg"
     await hand.press("enter")
-    await hand.until(lambda: Path("curves.svg").exists() and "</svg>" in Path("curves.svg").read_text())
+    await hand.until(lambda: Path("curves.svg").exists() and "</svg>" in Path("curves.svg").read_text(), 120)
     await hand.press("5", "E")
     assert not isinstance(hand.screen, Ask)  # nothing to draw there
 
@@ -1132,7 +1132,7 @@ async def test_results_from_elsewhere_are_analysed_by_the_app(tmp_path: Path) ->
         await hand.press("4")
         await hand.until(lambda: isinstance(hand.screen, LawScreen) and app.snapshot and app.snapshot.plan)
         await hand.until(lambda: "orking it out" in hand.words("#answer") or "F* = " in hand.words("#answer"))
-        await hand.until(lambda: "F* = " in hand.words("#answer"))
+        await hand.until(lambda: "F* = " in hand.words("#answer"), 120)  # by a process beside it
         assert hand.plot("#law-plot").figure.content.series
 
 
