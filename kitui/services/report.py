@@ -36,6 +36,7 @@ from kitui.services.effect_words import mechanism_lines, template_lines
 from kitui.services.format import dose, dose_interval, interval, number, retention
 from kitui.services.labels import NO_NAMES, Names, condition_label, condition_words, size_label, size_words
 from kitui.services.sweeps import known_sweep
+from kitui.services.text import plain_text
 
 
 class HasOrigin(Protocol):
@@ -202,6 +203,20 @@ def answer_lines(law: LawDocument) -> list[str]:
             if point.status == "insufficient"
         ]
     return lines
+
+
+def law_page(
+    law: LawDocument, prediction: Sequence[str], target: Prediction | None, *, with_truth: bool
+) -> tuple[list[str], list[str]]:
+    """The lines of the answer, and of all that is known, with what was asked for: `prediction`, and its `target` where
+    there is one."""
+    answer = answer_lines(law)
+    if target is not None:
+        answer = [window_line(target), *(line for line in answer if not line.startswith("at "))]
+    elif prediction:
+        answer.insert(0, prediction[0])
+    asked = [*prediction, ""] if prediction else []
+    return answer, [plain_text(law_table(law, with_truth=with_truth)), *asked, *law_lines(law)]
 
 
 def window_line(found: Prediction) -> str:

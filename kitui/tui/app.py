@@ -9,8 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,7 +26,6 @@ from engine.errors import KituiError
 from engine.records.plan import Plan
 from engine.records.workspace import Workspace
 from kitui.services.actions import ACTIONS, EVERYWHERE, key_name
-from kitui.services.orders import give
 from kitui.services.settings import THEMES, Settings, read_settings, remember_theme
 from kitui.services.telling import ENDED, Happening, happenings, run_own_command, terminal_notice
 from kitui.services.text import printable
@@ -35,6 +33,7 @@ from kitui.tui.bindings import bindings
 from kitui.tui.live.reader import Reader
 from kitui.tui.live.snapshot import Snapshot
 from kitui.tui.modes import HIGH_CONTRAST, MODES
+from kitui.tui.ordering import GivesOrders
 from kitui.tui.screens.base import KituiScreen
 from kitui.tui.screens.sweeps import SweepsScreen
 from kitui.tui.textual_fixes import letters_only
@@ -51,7 +50,7 @@ _MOST_SAID = 200
 _PAINT_S = 0.5  # seconds; the longest that the first paint is waited for
 
 
-class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, CallsThroughTerminal, EarlyModes):
+class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, CallsThroughTerminal, EarlyModes, GivesOrders):
     """`sweep`: the one to open; without it the app begins with the list of all."""
 
     TITLE = "kitui"
@@ -225,60 +224,10 @@ class KituiApp(KeysInTurn, DrawnAtOnce, CopiesThroughTmux, CallsThroughTerminal,
         if isinstance(self.screen, MonitorScreen):
             self.screen.show_only(expression)
 
-    # Orders to the supervisor
-
-    def order(self, verb: str, names: Sequence[str], **details: object) -> None:
-        """Hand an order to the supervisor, and say what came of it."""
-        if self.read_only:
-            self.notify("This view is read-only.", severity="warning")
-            return
-        self._give(verb, tuple(names), details)
-
-    @work(thread=True)
-    def _give(self, verb: str, names: tuple[str, ...], details: dict[str, object]) -> None:
-        try:
-            words = give(self.workspace, verb, names, **details)
-        except (KituiError, OSError) as error:
-            again = partial(self.call_from_thread, self._give, verb, names, details)
-            self.with_current_supervisor(error, again)
-            return
-        self.call_from_thread(self.notify, words)
+    def obeyed(self) -> None:
+        """What an order has changed is looked at now: no record may tell of it."""
         self.reader.forget_clock()
         self.look_now()
-
-    def tell_fault(self, error: Exception) -> None:
-        """Say what went wrong in a thread beside the app."""
-        self.call_from_thread(self.notify, str(error), severity="error", markup=False)
-
-    def with_current_supervisor(self, error: Exception, again: Callable[[], object]) -> None:
-        """Tell of a fault; where it is that the supervisor is of an older kitui, offer to replace it, and then do
-        `again` what failed. Called from a thread."""
-        from engine.control.commands.queue import OlderSupervisorError
-
-        if isinstance(error, OlderSupervisorError):
-            self.call_from_thread(self._offer_to_replace, error, again)
-        else:
-            self.tell_fault(error)
-
-    def _offer_to_replace(self, error: KituiError, again: Callable[[], object]) -> None:
-        from kitui.tui.screens.confirm import Confirm
-
-        def decided(yes: bool | None) -> None:
-            if yes:
-                self._replace_supervisor(again)
-
-        self.push_screen(Confirm(f"{error.what} Replace it? All runs go on."), decided)
-
-    @work(thread=True)
-    def _replace_supervisor(self, again: Callable[[], object]) -> None:
-        from engine.control.commands.queue import restart_supervisor
-
-        try:
-            restart_supervisor(self.workspace)
-        except (KituiError, OSError) as error:
-            self.tell_fault(error)
-            return
-        again()
 
     # Analyses that nobody else keeps current
 

@@ -35,9 +35,9 @@ _NAN = float("nan")
 Looks = Mapping[float, Look]
 
 
-def looks_of(plan: Plan | None, others: Iterable[float] = ()) -> Looks:
-    """How the sizes of a sweep are drawn, on every screen alike. `others`: sizes that the plan may not have."""
-    return looks([cell.num_params for cell in plan.cells] if plan is not None else others)
+def looks_of(plan: Plan | None) -> Looks:
+    """How the sizes of a sweep are drawn, on every screen alike."""
+    return looks([cell.num_params for cell in plan.cells] if plan is not None else ())
 
 
 def retention_series(snapshot: Snapshot, fact_set: str) -> list[Series]:

@@ -31,17 +31,9 @@ from kitui.services.engine_commands import analysis
 from kitui.services.labels import size_label
 from kitui.services.markdown import as_markdown
 from kitui.services.palette import Look
-from kitui.services.report import (
-    OUTDATED,
-    answer_lines,
-    law_lines,
-    law_table,
-    prediction_lines,
-    window_line,
-)
+from kitui.services.report import OUTDATED, law_lines, law_page, law_table, prediction_lines
 from kitui.services.study_map import study_map
 from kitui.services.subprocesses import predict_beside
-from kitui.services.text import plain_text
 from kitui.services.windows import usable_window
 from kitui.tui.bindings import bindings
 from kitui.tui.live.snapshot import Snapshot
@@ -203,14 +195,8 @@ class LawScreen(KituiScreen):
                 return f"Working out what {self._fact_set} facts alone say …", ""
             return ("Working it out …" if _has_results(snapshot) else "No run has ended yet."), ""
         outdated = [OUTDATED] if snapshot.analysis_is_outdated else []
-        asked = [*self._prediction, ""] if self._prediction else []
-        table = plain_text(law_table(law, with_truth=self.has_class("-wide")))
-        answer = [*outdated, *answer_lines(law)]
-        if self._target is not None:
-            answer = [window_line(self._target), *(line for line in answer if not line.startswith("at "))]
-        elif self._prediction:
-            answer.insert(0, self._prediction[0])
-        return "\n".join(answer), "\n".join([table, *asked, *law_lines(law)])
+        answer, words = law_page(law, self._prediction, self._target, with_truth=self.has_class("-wide"))
+        return "\n".join([*outdated, *answer]), "\n".join(words)
 
     def _nothing(self, document: AnalysisDocument | None) -> str:
         """Why no curve is drawn, if none is."""
