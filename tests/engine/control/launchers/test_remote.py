@@ -170,6 +170,10 @@ def test_a_host_that_is_mended_takes_the_runs(
     names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "kitui_run.json"}
     assert {p.name for p in (tmp_path / "weights").iterdir()} == names
     there = tmp_path / "h1"
-    assert kitui("delete", "sweep", "--yes").returncode == 0
     left = lambda: [p for room in ("runs", "tokens", "sweeps") for p in (there / room).iterdir()]  # noqa: E731
+    before = left()
+    assert kitui("delete", "sweep", "--yes").returncode == 0
+    assert kitui("undelete", "sweep").returncode == 0
+    assert left() == before  # what can be had back is left there, too
+    assert kitui("delete", "sweep", "--yes", "--for-good").returncode == 0
     wait_until(lambda: not left(), 30, left)
