@@ -91,7 +91,7 @@ _REST = (
     SweepColumn("eta", "ETA", 10, _eta),
 )  # fmt: skip
 _DATE = SweepColumn("launched", "launched", 10, _launched)
-_BARS = (24, 16, 10, 6)
+_BARS = (24, 16, 10, 8)
 _SHORTEST_NAME = 12
 
 
