@@ -58,6 +58,8 @@ def test_names_are_whole_where_there_is_room(room: int, whole: bool) -> None:
 @given(st.lists(st.text("ab", min_size=1, max_size=30), min_size=1, max_size=5), st.integers(77, 220))
 def test_no_line_is_longer_than_its_room(names: list[str], room: int) -> None:
     rows = [sweep(name, time.time(), done=1, paused=1, cancelled=1, failed=1) for name in names]
+    columns = sweep_columns(rows, room)
+    assert sum(column.width + 1 for column in columns) <= room + 1
     for row in rows:
         texts(row, room, rows)
 
